@@ -1,0 +1,36 @@
+# make app    set up, start, open at http://localhost:8501
+# make test   set up with the test tools, then lint, types and every test
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: app test lint checkpoints bench clean
+
+app: $(VENV)/.app
+	$(BIN)/streamlit run app.py
+
+test: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "CamDrop Lab needs Python 3.11 or newer; this is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Could not create $(VENV). On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.app: $(BIN)/python requirements.txt
+	@echo "Setting up the app (once, some minutes: PyTorch is large) …"
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.app pyproject.toml scripts/get-chromium
+	@echo "Setting up the test tools (once) …"
+	@$(PIP) install -e '.[app,test]'
+	@$(PIP) install --no-deps 'grad-cam>=1.5.4' 'torchcam>=0.4' ttach
+	@scripts/get-chromium $(BIN)/python
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
