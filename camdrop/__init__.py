@@ -1,0 +1,1 @@
+"""CamDrop Lab: structured dropout inside convolutional networks, under one general form."""

@@ -1,0 +1,247 @@
+"""ResNets with named drop sites: a forward pass gets its dropout as an argument, `model(x, drop=…)`.
+
+Two families, parameter names as in the common public ones (`conv1, bn1, layer1.0.conv1, …, fc`):
+
+- CIFAR (He et al. 2016, section 4.2): resnet8/20/32/44/56/110, three stages of 16/32/64 channels, identity shortcuts that
+  are strided and zero-padded in depth;
+- ImageNet, in torchvision's layout: resnet18, resnet50, four stages, projection shortcuts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from camdrop.cam import compress_weights
+from camdrop.masks import Mask, Method
+
+KINDS = ("conv", "branch", "skip")
+
+
+@dataclass(frozen=True)
+class DropSite:
+    """A place in the network where a mask can be applied.
+
+    `kind` is `conv` (after a convolution), `branch` (after the last convolution of a block, the end of its residual
+    branch) or `skip` (the skip connection); `block` is the block's name, `layer2.0`.
+    """
+
+    name: str
+    stage: str
+    block: str
+    kind: Literal["conv", "branch", "skip"]
+    channels: int
+
+
+Drop = Callable[[DropSite, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What tells one ResNet from another; `blocks` per stage, `widths` of the 3×3 convolutions per stage."""
+
+    blocks: tuple[int, ...]
+    widths: tuple[int, ...]
+    family: Literal["cifar", "imagenet"]
+    expansion: int = 1
+
+    @property
+    def convs(self) -> int:
+        return 2 if self.expansion == 1 else 3
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    **{f"resnet{d}": Architecture(((d - 2) // 6,) * 3, (16, 32, 64), "cifar") for d in (8, 20, 32, 44, 56, 110)},
+    "resnet18": Architecture((2, 2, 2, 2), (64, 128, 256, 512), "imagenet"),
+    "resnet50": Architecture((3, 4, 6, 3), (64, 128, 256, 512), "imagenet", expansion=4),
+}
+
+
+class ZeroPad(nn.Module):
+    """Identity shortcut to a smaller map with more channels: every `stride`-th position, zeros for the new channels."""
+
+    def __init__(self, stride: int, extra: int) -> None:
+        super().__init__()
+        self.stride, self.extra = stride, extra
+
+    def forward(self, x: Tensor) -> Tensor:
+        before = self.extra // 2
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, before, self.extra - before))
+
+
+class Block(nn.Module):
+    """Residual block relu(branch(x) + skip(x)) of two 3×3 convolutions, or 1×1, 3×3, 1×1 (bottleneck)."""
+
+    def __init__(self, name: str, c_in: int, width: int, stride: int, arch: Architecture, shortcut: str) -> None:
+        super().__init__()
+        c_out = width * arch.expansion
+        self.convs = arch.convs
+        bottleneck = self.convs == 3
+        sizes = (c_in, width, width, c_out) if bottleneck else (c_in, width, c_out)
+        strided = 2 if bottleneck else 1
+        for i in range(1, self.convs + 1):
+            kernel = 1 if bottleneck and i != 2 else 3
+            step = stride if i == strided else 1
+            self.add_module(f"conv{i}", nn.Conv2d(sizes[i - 1], sizes[i], kernel, step, kernel // 2, bias=False))
+            self.add_module(f"bn{i}", nn.BatchNorm2d(sizes[i]))
+        self.downsample: nn.Module | None = None
+        if stride != 1 or c_in != c_out:
+            if shortcut == "pad":
+                self.downsample = ZeroPad(stride, c_out - c_in)
+            else:
+                self.downsample = nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out))
+        stage = name.split(".")[0]
+        self.sites = tuple(
+            DropSite(f"{name}.conv{i}", stage, name, "branch" if i == self.convs else "conv", sizes[i])
+            for i in range(1, self.convs + 1)
+        )
+        self.skip = DropSite(f"{name}.skip", stage, name, "skip", c_out)
+
+    def forward(self, x: Tensor, drop: Drop | None = None) -> Tensor:
+        h, last = x, self.convs - 1
+        for i, site in enumerate(self.sites):
+            h = getattr(self, f"bn{i + 1}")(getattr(self, f"conv{i + 1}")(h))
+            if i < last:
+                h = F.relu(h, inplace=True)
+            if drop is not None:
+                h = drop(site, h)
+        s = x if self.downsample is None else self.downsample(x)
+        if drop is not None:
+            s = drop(self.skip, s)
+        return F.relu(h + s, inplace=True)
+
+
+class ResNet(nn.Module):
+    """Post-activation ResNet; build it by `build(name, …)`.
+
+    model(x, drop=None): images (N, in_channels, H, W) → scores S (N, num_classes), Eq. 1. `drop(site, features)` is
+    called at each drop site and returns what goes on from there; None means no dropout. The model holds no state of it,
+    so that several threads may run one model with different masks.
+    """
+
+    def __init__(self, name: str, num_classes: int, in_channels: int, shortcut: str) -> None:
+        super().__init__()
+        arch = ARCHITECTURES[name]
+        self.architecture, self.shortcut = name, shortcut
+        self.num_classes, self.in_channels = num_classes, in_channels
+        self.stage_names = tuple(f"layer{i + 1}" for i in range(len(arch.blocks)))
+        large = arch.family == "imagenet"
+        c = arch.widths[0]
+        kernel, stride = (7, 2) if large else (3, 1)
+        self.conv1 = nn.Conv2d(in_channels, c, kernel, stride, kernel // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(c)
+        self.maxpool = nn.MaxPool2d(3, 2, 1) if large else None
+        for i, (stage, count, width) in enumerate(zip(self.stage_names, arch.blocks, arch.widths, strict=True)):
+            blocks = nn.ModuleList()
+            for j in range(count):
+                blocks.append(Block(f"{stage}.{j}", c, width, 2 if i > 0 and j == 0 else 1, arch, shortcut))
+                c = width * arch.expansion
+            self.add_module(stage, blocks)
+        self.fc = nn.Linear(c, num_classes)
+        for m in self.modules():
+            if isinstance(m, nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
+
+    @property
+    def blocks(self) -> dict[str, Block]:
+        """The residual blocks by name (`layer1.0`), in the order of the forward pass."""
+        return {f"{stage}.{j}": b for stage in self.stage_names for j, b in enumerate(getattr(self, stage))}
+
+    @property
+    def drop_sites(self) -> tuple[DropSite, ...]:
+        """Every drop site, in the order of the forward pass."""
+        return tuple(site for block in self.blocks.values() for site in (*block.sites, block.skip))
+
+    def _position(self, point: str) -> int:
+        """How many of the chain's steps (stem, then the blocks) are done at `point`."""
+        names = list(self.blocks)
+        if point == "stem":
+            return 1
+        if point in self.stage_names:
+            point = f"{point}.{len(getattr(self, point)) - 1}"
+        if point not in names:
+            raise ValueError(f"point must be stem, a stage ({', '.join(self.stage_names)}) or a block, got {point!r}")
+        return names.index(point) + 2
+
+    def _stem(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return x if self.maxpool is None else self.maxpool(x)
+
+    def _head(self, features: Tensor) -> Tensor:
+        return self.fc(features.mean((2, 3)))
+
+    def forward(self, x: Tensor, drop: Drop | None = None) -> Tensor:
+        return self.forward_from("stem", self._stem(x), drop)
+
+    def forward_to(self, point: str, x: Tensor, drop: Drop | None = None) -> Tensor:
+        """Features after `point` (`stem`, a stage or a block) for images x."""
+        done = self._position(point)
+        x = self._stem(x)
+        for block in list(self.blocks.values())[: done - 1]:
+            x = block(x, drop)
+        return x
+
+    def forward_from(self, point: str, features: Tensor, drop: Drop | None = None) -> Tensor:
+        """Scores from the features after `point`: what `model(x)` does from there on."""
+        for block in list(self.blocks.values())[self._position(point) - 1 :]:
+            features = block(features, drop)
+        return self._head(features)
+
+    def stages(self, x: Tensor) -> dict[str, Tensor]:
+        """The output of every stage for images x, by the stage's name."""
+        found, x = {}, self._stem(x)
+        for stage in self.stage_names:
+            for block in getattr(self, stage):
+                x = block(x)
+            found[stage] = x
+        return found
+
+
+def build(name: str, num_classes: int = 10, in_channels: int = 3, shortcut: str | None = None) -> ResNet:
+    """A ResNet by name with fresh weights.
+
+    `shortcut` is `pad` (identity, zero-padded; the CIFAR family's default) or `conv` (1×1 projection; the ImageNet
+    family's default). ValueError for an unknown name or option.
+    """
+    if name not in ARCHITECTURES:
+        raise ValueError(f"model must be one of {', '.join(ARCHITECTURES)}, got {name!r}")
+    shortcut = shortcut or ("pad" if ARCHITECTURES[name].family == "cifar" else "conv")
+    if shortcut not in ("pad", "conv"):
+        raise ValueError(f"shortcut must be pad or conv, got {shortcut!r}")
+    for key, value in (("num_classes", num_classes), ("in_channels", in_channels)):
+        if value < 1:
+            raise ValueError(f"{key} must be at least 1, got {value!r}")
+    return ResNet(name, num_classes, in_channels, shortcut)
+
+
+@dataclass
+class SampleMasks:
+    """The `drop` of a forward pass that samples one mask of `method` at each of the named `sites` and applies it.
+
+    Guidance is the classifier weight (K, C′) at the targets (N,), compressed to each site's channels (Eq. 7). With
+    `record` given, the masks are remembered in it by the site's name.
+    """
+
+    method: Method
+    weight: Tensor
+    targets: Tensor
+    sites: Collection[str]
+    generator: torch.Generator | None = None
+    record: dict[str, Mask] | None = None
+    _alpha: dict[int, Tensor] = field(default_factory=dict, repr=False)
+
+    def __call__(self, site: DropSite, features: Tensor) -> Tensor:
+        if site.name not in self.sites:
+            return features
+        c = site.channels
+        if c not in self._alpha:
+            self._alpha[c] = compress_weights(self.weight.detach()[self.targets], c)
+        mask = self.method.sample(features, alpha=self._alpha[c], generator=self.generator)
+        if self.record is not None:
+            self.record[site.name] = mask
+        return mask.apply(features)
