@@ -1,0 +1,227 @@
+"""Data sets by name: the bundled sample, torchvision's, folders of images; and galleries that need no download."""
+
+import importlib.resources
+import importlib.util
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from camdrop import folders, torchvision_sets
+from camdrop.folders import Progress
+from camdrop.imagenet_classes import IMAGENET_CLASSES
+from camdrop.images import DataError, fit_image, open_image, read_image
+
+__all__ = [
+    "INFO",
+    "SPECS",
+    "DataError",
+    "DataInfo",
+    "Dataset",
+    "Split",
+    "fit_image",
+    "gallery",
+    "load_dataset",
+    "normalise",
+    "read_image",
+]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images, uint8 (N, C, H, W), and their labels, int64 (N,)."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What a network must know of a data set: classes in the order of the labels, shape of the images, and the mean and
+    standard deviation of the training pixels, per channel, on the scale [0, 1]."""
+
+    name: str
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    channels: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in memory. A split that was not asked for is empty."""
+
+    info: DataInfo
+    train: Split
+    test: Split
+
+
+_FASHION = DataInfo(
+    name="fashion-mnist",
+    classes=("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    mean=(0.2860,),
+    std=(0.3530,),
+    channels=1,
+    size=28,
+)
+INFO: dict[str, DataInfo] = {
+    "fashion-sample": _FASHION,
+    "fashion-mnist": _FASHION,
+    "mnist": DataInfo("mnist", tuple("0123456789"), mean=(0.1307,), std=(0.3081,), channels=1, size=28),
+    "cifar10": DataInfo(
+        name="cifar10",
+        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+        channels=3,
+        size=32,
+    ),
+    "imagenet": DataInfo(
+        "imagenet", IMAGENET_CLASSES, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), channels=3, size=224
+    ),
+}
+SPECS = ("fashion-sample", "fashion-mnist", "mnist", "cifar10", "folder:DIR")
+
+_MAX_FOLDER_SIZE = 224
+_STATISTICS_IMAGES = 2000
+
+
+def load_dataset(
+    spec: str,
+    *,
+    root: Path | None = None,
+    progress: Progress | None = None,
+    splits: Sequence[str] = ("train", "test"),
+    size: int | None = None,
+) -> Dataset:
+    """Load a data set by its name.
+
+    `fashion-sample` is bundled. `fashion-mnist`, `mnist` and `cifar10` are torchvision's: taken from `root` if they are
+    there, else downloaded into it. `folder:DIR` is a folder with train/<class>/* and test/<class>/* (or val/), or an
+    archive of one (.tar, .tar.gz, .tar.xz, .zip). A folder of 32×32 images with the class names of CIFAR-10, or of
+    28×28 grey ones in the classes 0 to 9, counts as CIFAR-10 or MNIST; others take their mean and standard deviation
+    from up to 2,000 of their training images.
+
+    Args:
+        spec: one of `SPECS`.
+        root: where downloads live; by default $CAMDROP_DATA, else ./data.
+        progress: called with what is being done and the share of it that is done, in [0, 1].
+        splits: those wanted, of "train" and "test".
+        size: for `folder:` only, the side in pixels to which its images are cut and resized; by default that of the
+            first image, at most 224.
+
+    Raises:
+        DataError: the data set is unknown, missing, damaged, or cannot be downloaded.
+    """
+    if not set(splits) <= {"train", "test"}:
+        raise ValueError(f"splits={splits!r} is not possible: only 'train' and 'test' exist.")
+    if spec.startswith("folder:"):
+        if size is not None and size < 1:
+            raise ValueError(f"size={size} is not possible: an image has at least one pixel a side.")
+        return _from_folder(Path(spec.removeprefix("folder:")).expanduser(), splits, size, progress)
+    if spec not in SPECS:
+        raise DataError(f"There is no data set {spec!r}: choose one of {', '.join(SPECS)}.")
+    if size is not None:
+        raise ValueError(f"size={size} is only for folder:DIR; the images of {spec} have a size of their own.")
+    if spec == "fashion-sample":
+        return _dataset(INFO[spec], {split: _bundled(split) for split in splits})
+    root = root or Path(os.environ.get("CAMDROP_DATA") or "data")
+    arrays = torchvision_sets.read(spec, root, splits, progress)
+    return _dataset(INFO[spec], {split: Split(*arrays[split]) for split in splits})
+
+
+def gallery(name: str) -> tuple[Split, DataInfo]:
+    """Labelled images at hand without a download: of Fashion-MNIST the 1,000 test images of the bundled sample, of
+    `mnist`, `cifar10` and `imagenet` the 20 that come inside the foolbox package.
+
+    Raises:
+        DataError: no gallery of that name, or foolbox is not installed.
+    """
+    if name not in INFO:
+        raise DataError(f"There is no gallery {name!r}: choose one of {', '.join(INFO)}.")
+    info = INFO[name]
+    if info is _FASHION:
+        return _bundled("test"), info
+    foolbox = importlib.util.find_spec("foolbox")  # importing it takes seconds; only its folder matters
+    if foolbox is None or foolbox.origin is None:
+        raise DataError(f"The images of {name} come with the app's packages: run pip install '.[app]'.")
+    paths = sorted((Path(foolbox.origin).parent / "data").glob(f"{name}_*"))
+    images = [fit_image(open_image(path), info.channels, info.size) for path in paths]
+    labels = [int(path.stem.rpartition("_")[2]) for path in paths]  # cifar10_00_3.png shows class 3
+    return Split(torch.stack(images), torch.tensor(labels)), info
+
+
+def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Bring images (N, C, H, W), uint8 or floating in [0, 1], to mean 0 and standard deviation 1 per channel."""
+    if not len(mean) == len(std) == images.shape[1]:
+        raise ValueError(f"mean and std need {images.shape[1]} values, one a channel: got {len(mean)} and {len(std)}.")
+    scaled = images if images.is_floating_point() else images.float() / 255
+    shape = (-1, 1, 1)
+    return (scaled - scaled.new_tensor(mean).view(shape)) / scaled.new_tensor(std).view(shape)
+
+
+def _dataset(info: DataInfo, splits: dict[str, Split]) -> Dataset:
+    nothing = Split(
+        torch.empty((0, info.channels, info.size, info.size), dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
+    )
+    return Dataset(info, train=splits.get("train", nothing), test=splits.get("test", nothing))
+
+
+def _bundled(split: str) -> Split:
+    """A contact sheet of the sample, see scripts/make_sample.py: 28×28 cells, labels 0, 1, …, 9, 0, … row by row."""
+    file = importlib.resources.files("camdrop") / "sample" / f"fashion-mnist-{split}.png"
+    with file.open("rb") as stream:
+        sheet = np.asarray(Image.open(stream))
+    cells = sheet.reshape(sheet.shape[0] // 28, 28, sheet.shape[1] // 28, 28).swapaxes(1, 2).reshape(-1, 1, 28, 28)
+    return Split(torch.from_numpy(cells), torch.arange(len(cells)) % 10)
+
+
+def _from_folder(location: Path, splits: Sequence[str], size: int | None, progress: Progress | None) -> Dataset:
+    folder = folders.scan(location, splits)
+    files = {"train": folder.train, "test": folder.test}
+    reference = folder.train or folder.test
+    native = min(open_image(reference[0].source, reference[0].name).size)
+    size = size or min(native, _MAX_FOLDER_SIZE)
+    decoded = {split: folders.decode(files[split], size, progress) for split in splits}
+
+    step = -(-len(reference) // _STATISTICS_IMAGES)
+    sample = decoded["train"][::step] if "train" in decoded else folders.decode(reference[::step], size)
+    channels = max(image.shape[0] for images in (sample, *decoded.values()) for image in images)
+    known = (INFO["mnist"], INFO["cifar10"])
+    info = next((i for i in known if (i.classes, i.size, i.channels) == (folder.classes, native, channels)), None)
+    if info is None:
+        mean, std = _statistics(_stack(sample, channels))
+        info = DataInfo(folder.name, folder.classes, mean, std, channels, size)
+    return _dataset(
+        replace(info, size=size),
+        {
+            split: Split(_stack(images, channels), torch.tensor([file.label for file in files[split]]))
+            for split, images in decoded.items()
+        },
+    )
+
+
+def _stack(images: list[Tensor], channels: int) -> Tensor:
+    return torch.stack([image.expand(channels, -1, -1) for image in images])
+
+
+def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel on [0, 1], from a histogram of the 256 values: exact in little memory."""
+    values = torch.linspace(0, 1, 256, dtype=torch.float64)
+    mean, std = [], []
+    for channel in images.unbind(1):
+        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
+        mean.append(float((share * values).sum()))
+        std.append(
+            max(float((share * (values - mean[-1]) ** 2).sum().sqrt()), 1 / 255)
+        )  # flat images: no division by 0
+    return tuple(mean), tuple(std)

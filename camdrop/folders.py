@@ -1,0 +1,175 @@
+"""Folders of images, train/<class>/* and test/<class>/* (or val/), on the disk or in an archive, which stays packed."""
+
+import lzma
+import os
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from camdrop.images import DataError, fit_image, open_image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".zip")
+MAX_ARCHIVE_BYTES = 4 << 30  # the image files of an archive are held in memory
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image: what errors call it, its class as an index, and its file or the bytes of it."""
+
+    name: str
+    label: int
+    source: Path | bytes
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a folder of images holds: sorted class names, and the files of both splits in order of class and name."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: tuple[ImageFile, ...]
+    test: tuple[ImageFile, ...]
+
+
+class _Place(NamedTuple):
+    """Where an image stands in a data set; `top` is what an archive puts before train/ and test/."""
+
+    top: str
+    split: str
+    class_name: str
+    file: str
+
+
+def scan(location: Path, splits: Sequence[str] = ("train", "test")) -> Folder:
+    """List the images of a folder or an archive without decoding them; `splits` are those that must be there.
+
+    Nothing of an archive is written to the disk; the names in it only tell split, class and order.
+
+    Raises:
+        DataError: no such folder, a damaged archive, a split without images, or splits with different classes.
+    """
+    members: Iterable[tuple[_Place, Path | bytes]]
+    if location.is_dir():
+        name, members = location.resolve().name, _in_folder(location)
+    elif location.exists():
+        suffix = next((suffix for suffix in ARCHIVES if location.name.lower().endswith(suffix)), None)
+        if suffix is None:
+            raise DataError(f"{location} is neither a folder nor an archive ({', '.join(ARCHIVES)}).")
+        name, members = location.name[: -len(suffix)], _in_zip(location) if suffix == ".zip" else _in_tar(location)
+    else:
+        raise DataError(f"There is no folder or archive {location}: check the path.")
+
+    found: dict[_Place, Path | bytes] = dict(members)
+    tops = sorted({place.top for place in found})
+    if len(tops) > 1:
+        raise DataError(f"{location} holds more than one data set ({tops[0]!r}, {tops[1]!r}): keep one in it.")
+    held_out = "test" if any(place.split == "test" for place in found) else "val"
+    places = {split: sorted(place for place in found if place.split == split) for split in ("train", held_out)}
+    for split, wanted in (("train", "train/<class>/"), ("test", "test/<class>/ or val/<class>/")):
+        if split in splits and not places["train" if split == "train" else held_out]:
+            raise DataError(f"{location} has no images in {wanted}: put them there, one folder a class.")
+
+    classes = sorted({place.class_name for place in found if place.split in places})
+    label = {class_name: k for k, class_name in enumerate(classes)}
+    files: dict[str, tuple[ImageFile, ...]] = {}
+    for split, own in places.items():
+        missing = sorted(set(classes) - {place.class_name for place in own})
+        if own and missing:
+            raise DataError(f"{location} has no images in {split}/{missing[0]}/: every split needs the same classes.")
+        files[split] = tuple(
+            ImageFile(f"{location}/{split}/{place.class_name}/{place.file}", label[place.class_name], found[place])
+            for place in own
+        )
+    return Folder(name, tuple(classes), files["train"], files[held_out])
+
+
+def decode(files: Sequence[ImageFile], size: int, progress: Progress | None = None) -> list[Tensor]:
+    """Decode files to uint8 tensors (1 if grey else 3, size, size), in their order.
+
+    Raises:
+        DataError: a file that is no image or a damaged one, by name.
+    """
+
+    def read(file: ImageFile) -> Tensor:
+        image = open_image(file.source, file.name)
+        return fit_image(image, 1 if image.mode == "L" else 3, size)
+
+    images: list[Tensor] = []
+    small = not files or max(open_image(files[0].source, files[0].name).size) <= 256
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # Decoding leaves Python's lock, reading the header does not: threads only slow small images down.
+        for image in map(read, files) if small else pool.map(read, files):
+            images.append(image)
+            if progress and (len(images) % 500 == 0 or len(images) == len(files)):
+                progress(f"Reading {len(files):,} images", len(images) / len(files))
+    return images
+
+
+def _place(name: str) -> _Place | None:
+    """'cifar10/train/cat/1.png' → ('cifar10', 'train', 'cat', '1.png'); None for what is not an image of a split."""
+    parts = name.split("/")
+    *top, split, class_name, file = parts if len(parts) >= 3 else ("", "", "")
+    if split not in ("train", "test", "val") or not file.lower().endswith(SUFFIXES):
+        return None
+    if file.startswith(".") or class_name.startswith(".") or "__MACOSX" in top:  # macOS puts ._ files beside real ones
+        return None
+    return _Place("/".join(part for part in top if part != "."), split, class_name, file)
+
+
+def _in_folder(location: Path) -> Iterator[tuple[_Place, Path]]:
+    try:
+        for split in ("train", "test", "val"):
+            for class_folder in (location / split).glob("*/"):
+                for entry in os.scandir(class_folder):
+                    place = _place(f"{split}/{class_folder.name}/{entry.name}")
+                    if place and entry.is_file():
+                        yield place, Path(entry.path)
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from None
+
+
+def _in_zip(location: Path) -> Iterator[tuple[_Place, bytes]]:
+    total = 0
+    try:
+        with zipfile.ZipFile(location) as archive:
+            for entry in archive.infolist():
+                if place := _place(entry.filename):
+                    total = _add(total, entry.file_size, location)
+                    yield place, archive.read(entry)
+    except RuntimeError:
+        raise DataError(f"{location} asks for a password: unpack it, and give the folder.") from None
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError):
+        raise _damaged(location) from None
+
+
+def _in_tar(location: Path) -> Iterator[tuple[_Place, bytes]]:
+    total = 0
+    try:
+        with tarfile.open(location) as archive:
+            for member in archive:
+                if member.isfile() and (place := _place(member.name)) and (file := archive.extractfile(member)):
+                    total = _add(total, member.size, location)
+                    yield place, file.read()
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError):
+        raise _damaged(location) from None
+
+
+def _add(total: int, size: int, location: Path) -> int:
+    if total + size > MAX_ARCHIVE_BYTES:
+        limit = f"{MAX_ARCHIVE_BYTES >> 30} GiB"
+        raise DataError(f"{location} holds more than {limit} of images: unpack it, and give the folder.")
+    return total + size
+
+
+def _damaged(location: Path) -> DataError:
+    return DataError(f"{location} cannot be read as an archive: it is damaged or something else, make it again.")

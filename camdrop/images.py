@@ -1,0 +1,110 @@
+"""Image files as people have them: turned upright, flattened on white, brought to 8 bits, cut to a square."""
+
+import io
+import warnings
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+Source = str | Path | bytes | BinaryIO
+
+# A closed list: Pillow's other readers are seldom needed, and some of them hand the file to an outside program.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+MAX_PIXELS = 50_000_000
+
+
+class DataError(ValueError):
+    """Data that a person named cannot be used; the message is one sentence: what is wrong and what to do."""
+
+
+def read_image(source: Source) -> Image.Image:
+    """Read an image file into an upright 8-bit RGB image.
+
+    EXIF rotation is applied, transparency is laid on white, 16-bit and floating-point grey are scaled to 8 bits, CMYK
+    and palettes become RGB, and of an animation the first frame is taken.
+
+    Args:
+        source: a path, the bytes of a file, or a binary file object (read from its start).
+
+    Raises:
+        DataError: no such file, an empty or damaged file, not an image, or more than 50 million pixels.
+    """
+    return open_image(source).convert("RGB")
+
+
+def open_image(source: Source, name: str | None = None) -> Image.Image:
+    """As `read_image`, but a grey image stays grey (mode L); `name` is what errors call the file."""
+    if isinstance(source, str | Path):
+        try:
+            with open(source, "rb") as file:
+                return open_image(file, name or str(source))
+        except OSError as error:
+            raise DataError(f"{source} cannot be read: {error.strerror}.") from None
+    name = name or "The image"
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL")  # of size and odd tags: what matters is an error below
+            image = Image.open(stream, formats=FORMATS)
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(
+                    f"{name} is too large ({image.width:,} × {image.height:,} pixels): make it smaller,"
+                    f" the limit is {MAX_PIXELS // 1_000_000} million pixels."
+                )
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            return _to_8_bit(image)
+    except DataError:
+        raise
+    except Image.DecompressionBombError:
+        raise DataError(
+            f"{name} is too large: make it smaller, the limit is {MAX_PIXELS // 1_000_000} million pixels."
+        ) from None
+    except UnidentifiedImageError:
+        stream.seek(0)
+        what = "not an image that can be read" if stream.read(1) else "empty"
+        raise DataError(f"{name} is {what}: choose a PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file.") from None
+    except Exception:  # Pillow's readers raise whatever a damaged file makes them stumble over
+        raise DataError(f"{name} is damaged or cut short: choose another file.") from None
+
+
+def fit_image(image: Image.Image, channels: int, size: int) -> Tensor:
+    """Cut the centre square out of an image and resize it, antialiased, to a uint8 tensor (channels, size, size).
+
+    Args:
+        image: any PIL image of mode L or RGB, such as from `read_image`.
+        channels: 1 for grey, 3 for RGB.
+        size: side of the result, in pixels.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels={channels} is not possible: 1 (grey) or 3 (RGB).")
+    image = image.convert("L" if channels == 1 else "RGB")
+    if image.size != (size, size):
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(image)).reshape(size, size, channels).permute(2, 0, 1).contiguous()
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _scale_grey(image)
+    grey = image.mode in ("1", "L", "LA", "La")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if grey else "RGB")
+
+
+def _scale_grey(image: Image.Image) -> Image.Image:
+    """Grey of more than 8 bits by its format's full range: 16 bits, or [0, 1] if floating; else by its own range."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    full = 1.0 if image.mode == "F" else 65535.0
+    if low >= 0 and high <= full:
+        low, high = 0.0, full
+    return Image.fromarray(((values - low) * (255 / ((high - low) or 1.0)) + 0.5).astype(np.uint8))

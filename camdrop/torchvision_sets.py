@@ -1,0 +1,106 @@
+"""Fashion-MNIST, MNIST and CIFAR-10 by way of torchvision: its readers, addresses and checksums."""
+
+import hashlib
+import http.client
+import ssl
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from camdrop.folders import Progress
+from camdrop.images import DataError
+
+TIMEOUT = 10.0  # seconds without an answer
+
+
+def read(spec: str, root: Path, splits: Sequence[str], progress: Progress | None) -> dict[str, tuple[Tensor, Tensor]]:
+    """Images, uint8 (N, C, H, W), and labels, int64 (N,), of each split; downloaded to `root` unless they are there.
+
+    Raises:
+        DataError: no network, no place to store the files, or damaged files.
+    """
+    from torchvision import datasets  # here, because the import takes a second that other data sets need not pay
+
+    reader: Any = {"fashion-mnist": datasets.FashionMNIST, "mnist": datasets.MNIST, "cifar10": datasets.CIFAR10}[spec]
+
+    def load() -> dict[str, tuple[Tensor, Tensor]]:
+        loaded = {split: reader(root, train=split == "train") for split in splits}
+        if spec == "cifar10":
+            return {
+                split: (torch.from_numpy(d.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(d.targets))
+                for split, d in loaded.items()
+            }
+        return {split: (d.data.unsqueeze(1), d.targets) for split, d in loaded.items()}
+
+    try:
+        try:
+            return load()
+        except RuntimeError:  # torchvision's way to say that the files are not there
+            _download(spec, reader, root, progress)
+            return load()
+    except DataError:
+        raise
+    except Exception:  # torchvision's readers check little: a file cut short fails anywhere
+        raise DataError(f"The files of {spec} in {root} are damaged: delete them and try again.") from None
+
+
+def _download(spec: str, reader: Any, root: Path, progress: Progress | None) -> None:
+    """Fetch and unpack what a torchvision reader wants; its own download knows no time limit and no callback."""
+    from torchvision.datasets.utils import extract_archive
+
+    if spec == "cifar10":
+        target, files = root, [([reader.url], reader.filename, reader.tgz_md5)]
+    else:
+        target = root / reader.__name__ / "raw"
+        files = [([mirror + name for mirror in reader.mirrors], name, md5) for name, md5 in reader.resources]
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root) as scratch:
+            for i, (addresses, name, md5) in enumerate(files):
+
+                def report(share: float, done: int = i) -> None:
+                    if progress:
+                        progress(f"Downloading {spec}", (done + share) / len(files))
+
+                path = Path(scratch) / name
+                if reason := _fetch(addresses, path, md5, report):
+                    raise DataError(
+                        f"{spec} is not in {root} and cannot be downloaded ({reason}):"
+                        " use fashion-sample, which is bundled, or folder:DIR with images of your own."
+                    )
+                target.mkdir(parents=True, exist_ok=True)
+                extract_archive(path, target)
+    except OSError as error:
+        raise DataError(
+            f"{spec} cannot be stored in {root} ({error.strerror}): set CAMDROP_DATA to a folder."
+        ) from None
+
+
+def _fetch(addresses: Sequence[str], path: Path, md5: str, report: Callable[[float], None]) -> str:
+    """Store the first address that answers with the right file; return why none did, or nothing."""
+    reason = ""
+    for address in addresses:
+        digest = hashlib.md5(usedforsecurity=False)
+        try:
+            with urllib.request.urlopen(address, timeout=TIMEOUT) as response, path.open("wb") as file:
+                total = int(response.headers.get("Content-Length") or 0)
+                while chunk := response.read(1 << 18):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    if total:
+                        report(min(file.tell() / total, 1.0))
+        except urllib.error.HTTPError as error:
+            reason = f"the server says {error.code} {error.reason}"
+        except (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, TimeoutError, ConnectionError) as error:
+            reason = f"no network: {getattr(error, 'reason', error)}"
+        else:
+            if digest.hexdigest() == md5:
+                return ""
+            reason = "what the server sent is damaged"
+    return reason
