@@ -39,6 +39,7 @@ class Mask:
     cam: Tensor | None = field(default=None, repr=False)  # (N, H, W), J of Eq. 5, 7
     positions: Tensor | None = field(default=None, repr=False)  # (N, H, W) bool, the dominant positions (Eq. 6)
     valid: Tensor | None = field(default=None, repr=False)  # (H, W) bool, centres whose whole block lies inside
+    rate: float | Tensor = 0.0  # with which a candidate became a seed; (N, 1, 1) where it differs between samples
 
     def _dense(self, part: Tensor) -> Tensor:
         n, c, h, w = self.shape
@@ -192,7 +193,7 @@ class Dropout:
         shape = _features(x)
         seeds = _bernoulli(1 - self.keep_prob, self._seed_shape(*shape), x, generator)
         scale = torch.full((shape[0], 1, 1, 1), 1 / self.keep_prob if self.keep_prob else 1.0, device=x.device)
-        return Mask(shape, scale, seeds, seeds)
+        return Mask(shape, scale, seeds, seeds, rate=1 - self.keep_prob)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +212,8 @@ class DropPath(Dropout):
         return n, 1, 1, 1
 
 
-def _valid(h: int, w: int, r: int, device: torch.device) -> Tensor:
+def valid_centres(h: int, w: int, r: int, device: torch.device | None = None) -> Tensor:
+    """(H, W) bool: the centres whose whole r×r block lies inside the map; r at most H and W."""
     valid = torch.zeros(h, w, dtype=torch.bool, device=device)
     valid[r // 2 : h - (r - 1) // 2, r // 2 : w - (r - 1) // 2] = True
     return valid
@@ -243,10 +245,11 @@ class DropBlock:
         r = min(self.block_size, h, w)
         seeds = torch.zeros(shape, dtype=torch.bool, device=x.device)
         rows, cols = h - r + 1, w - r + 1
-        drawn = _bernoulli(_block_rate(self.keep_prob, h, w, r), (n, c, rows, cols), x, generator)
+        rate = _block_rate(self.keep_prob, h, w, r)
+        drawn = _bernoulli(rate, (n, c, rows, cols), x, generator)
         seeds[..., r // 2 : r // 2 + rows, r // 2 : r // 2 + cols] = drawn
         blocks = _expand(seeds, r)
-        return Mask(shape, _rescale(blocks, shape), blocks, seeds)
+        return Mask(shape, _rescale(blocks, shape), blocks, seeds, rate=rate)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,15 +318,16 @@ class CamDrop:
             cam = x.mean(1)
         top = cam.flatten(1).topk(self.position_count(h, w), dim=1, sorted=False).indices  # (N, P)
 
-        valid = _valid(h, w, r, x.device)
+        valid = valid_centres(h, w, r, x.device)
         allowed = valid.flatten()[top]  # (N, P)
         k = self.channel_count(c)
-        drawn = _bernoulli(self._seed_rate(shape, r, k, allowed), (n, k, top.shape[1]), x, generator) & allowed[:, None]
+        rate = self._seed_rate(shape, r, k, allowed)
+        drawn = _bernoulli(rate, (n, k, top.shape[1]), x, generator) & allowed[:, None]
         seeds = torch.zeros(n, k, h * w, dtype=torch.bool, device=x.device)
         seeds = seeds.scatter_(2, top[:, None].expand(-1, k, -1), drawn).view(n, k, h, w)
         blocks = _expand(seeds, r)
         positions = torch.zeros(n, h * w, dtype=torch.bool, device=x.device).scatter_(1, top, True).view(n, h, w)
-        return Mask(shape, _rescale(blocks, shape), blocks, seeds, chosen, cam, positions, valid)
+        return Mask(shape, _rescale(blocks, shape), blocks, seeds, chosen, cam, positions, valid, rate)
 
     def _seed_rate(self, shape: tuple[int, int, int, int], r: int, k: int, allowed: Tensor) -> float | Tensor:
         _, c, h, w = shape

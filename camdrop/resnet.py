@@ -144,7 +144,7 @@ class ResNet(nn.Module):
             self.add_module(stage, blocks)
         self.fc = nn.Linear(c, num_classes)
         for m in self.modules():
-            if isinstance(m, nn.Conv2d):
+            if isinstance(m, nn.Conv2d) and not m.weight.is_meta:
                 nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
 
     @property

@@ -10,7 +10,7 @@ from torch.func import grad, vmap
 from torchvision.ops import drop_block2d
 
 from camdrop.cam import compress_weights
-from camdrop.masks import METHODS, CamDrop, DropBlock, DropPath, Dropout, Mask, SpatialDropout, _expand
+from camdrop.masks import METHODS, CamDrop, DropBlock, Dropout, DropPath, Mask, SpatialDropout, _expand
 from camdrop.resnet import SampleMasks, build
 
 

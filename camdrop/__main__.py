@@ -1,0 +1,3 @@
+from camdrop.cli import main
+
+main()

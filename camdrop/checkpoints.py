@@ -1,0 +1,252 @@
+"""Checkpoints: our own `.safetensors` files with a JSON header, and other people's ResNets in whatever wrapping.
+
+What cannot be read or written is a `CheckpointError`, one sentence that says what to do. No file is ever executed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, NoReturn
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from camdrop.foreign import AGAIN, KNOWN, LEGACY, LIMIT, RESAVE, identify, unpickle
+from camdrop.masks import METHODS
+from camdrop.meta import CheckpointError, Meta
+from camdrop.resnet import ARCHITECTURES, ResNet, build
+
+__all__ = ["SUFFIXES", "Checkpoint", "CheckpointError", "Listing", "Meta", "list_checkpoints", "load", "save"]
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".ckpt", ".tar")
+
+_STRUCTURE = ("architecture", "num_classes", "in_channels", "shortcut")
+
+_STRANGERS = {
+    b"\x80": f"is a plain Python pickle, which can run code when opened, so it was refused; {RESAVE}",
+    b"version https://git-lfs": "is only a Git LFS pointer; fetch the file itself with git lfs pull",
+    b"<": "is a web page, not a checkpoint; download the file itself (on GitHub: the raw file)",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A network ready to look at: evaluation mode, float32, no gradients. `path` is None for an upload."""
+
+    model: ResNet
+    meta: Meta
+    path: Path | None = None
+
+
+class Listing(NamedTuple):
+    """The checkpoints of a folder: those that can be read, with their headers, and those that cannot, with why."""
+
+    found: list[tuple[Path, Meta]]
+    broken: list[tuple[Path, str]]
+
+
+def save(path: str | os.PathLike[str], model: ResNet, meta: Meta, half: bool = False) -> None:
+    """Write a `.safetensors` file with `meta` as its header; it appears whole or not at all.
+
+    With `half`, floating-point tensors are stored in half precision. CheckpointError where `meta` does not describe
+    `model`, the numbers do not fit half precision, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"a checkpoint's name must end in .safetensors, got {path.name}")
+    _compare("meta", meta, "the model has", model)
+    tensors = {}
+    for name, tensor in model.state_dict().items():
+        stored = tensor.detach().cpu().contiguous()
+        if half and stored.is_floating_point():
+            stored = stored.half()
+            if stored.isinf().any() and not tensor.isinf().any():
+                raise CheckpointError(f"{name} is too large for half precision; save with half=False")
+        tensors[name] = stored
+    data = safetensors.torch.save(tensors, {"camdrop": meta.to_json()})
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def load(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None = None) -> Checkpoint:
+    """Read a checkpoint, ours or another's, from a path, bytes or an open file (such as an upload).
+
+    Ours say what they are. Of other people's (safetensors or `torch.save`; bare or wrapped state dictionaries) the
+    architecture, class count, input channels and shortcuts follow from the tensors' names and shapes, the class names
+    and normalisation from conventions. The content decides what a file is, not its suffix; `name` is what messages
+    call it. CheckpointError, one sentence, for everything that is no such file, and for one that carries code.
+    """
+    data, name, path = _read(source, name)
+    header: Meta | None = None
+    if data[8:9] == b"{":
+        header = _header(io.BytesIO(data), len(data), name)[1]
+        try:
+            weights = safetensors.torch.load(data)
+        except Exception:  # its errors have no common ancestor
+            raise CheckpointError(f"{name} is a damaged safetensors file; {AGAIN}") from None
+    elif data[:2] == b"PK" or data.startswith(LEGACY):
+        weights = unpickle(data, name)
+    else:
+        _refuse(data, name)
+    names, meta = identify({key: tuple(tensor.shape) for key, tensor in weights.items()}, name)
+    if header is not None:
+        _compare(f"{name} contradicts itself: its header", header, "its weights say", meta)
+        meta = header
+    return Checkpoint(_assemble(weights, names, meta, name), meta, path)
+
+
+def list_checkpoints(folder: str | os.PathLike[str]) -> Listing:
+    """The checkpoints in a folder, by data set, architecture, method (baseline first) and name.
+
+    Of safetensors files only the headers are read. A folder that does not exist holds none.
+    """
+    found: list[tuple[Path, Meta]] = []
+    broken: list[tuple[Path, str]] = []
+    folder = Path(folder)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file():
+            try:
+                found.append((path, _peek(path)))
+            except CheckpointError as error:
+                broken.append((path, str(error)))
+    architectures, methods = list(ARCHITECTURES), ["baseline", *METHODS]
+
+    def place(item: tuple[Path, Meta]) -> tuple[str, int, int, str]:
+        path, meta = item
+        rank = methods.index(meta.method) if meta.method in methods else len(methods)
+        return meta.dataset, architectures.index(meta.architecture), rank, path.name
+
+    return Listing(sorted(found, key=place), broken)
+
+
+def _compare(left: str, mine: Meta, right: str, other: Meta | ResNet) -> None:
+    for part in _STRUCTURE:
+        a, b = getattr(mine, part), getattr(other, part)
+        if a != b:
+            raise CheckpointError(f"{left} says {part} {a}, but {right} {b}; save it again with the right one")
+
+
+def _read(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None) -> tuple[bytes, str, Path | None]:
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        name = name or str(path)
+        try:
+            with path.open("rb") as file:
+                return _contents(file, name), name, path
+        except OSError as error:
+            raise CheckpointError(f"{name} cannot be read ({error.strerror}); check the path") from None
+    upload = io.BytesIO(source) if isinstance(source, bytes) else source
+    name = name or str(getattr(upload, "name", "the file"))
+    return _contents(upload, name), name, None
+
+
+def _contents(file: BinaryIO, name: str) -> bytes:
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        raise CheckpointError(f"{name} is empty; {AGAIN}")
+    if size > LIMIT:
+        raise CheckpointError(f"{name} is larger than {LIMIT >> 20} MB; {RESAVE}")
+    file.seek(0)
+    return file.read()
+
+
+def _refuse(data: bytes, name: str) -> NoReturn:
+    for beginning, sentence in _STRANGERS.items():
+        if data[:256].lstrip().startswith(beginning):
+            raise CheckpointError(f"{name} {sentence}")
+    if data[257:262] == b"ustar":
+        raise CheckpointError(f"{name} is a tar archive; unpack it and choose the checkpoint inside")
+    raise CheckpointError(f"{name} is no checkpoint (neither safetensors nor by torch.save), or damaged; {AGAIN}")
+
+
+def _peek(path: Path) -> Meta:
+    try:
+        with path.open("rb") as file:
+            if file.read(9)[8:] == b"{":
+                file.seek(0)
+                shapes, meta = _header(file, path.stat().st_size, path.name)
+                return meta or identify(shapes, path.name)[1]
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read ({error.strerror}); check its permissions") from None
+    return load(path, name=path.name).meta
+
+
+def _header(file: BinaryIO, size: int, name: str) -> tuple[dict[str, tuple[int, ...]], Meta | None]:
+    """Names and shapes of a safetensors file, and our header if it has one, without reading the tensors."""
+    length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= size - 8:
+        raise CheckpointError(
+            f"{name} is cut short or damaged: {size} bytes, of which the header claims {length}; {AGAIN}"
+        )
+    try:
+        entries = json.loads(file.read(length))
+        text = entries.pop("__metadata__", {}).get("camdrop")
+        shapes = {key: tuple(int(n) for n in entry["shape"]) for key, entry in entries.items()}
+        end = 8 + length + max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        raise CheckpointError(f"{name} is a safetensors file with a broken header; {AGAIN}") from None
+    if end != size:
+        raise CheckpointError(f"{name} is cut short or damaged: it has {size} bytes instead of {end}; {AGAIN}")
+    try:
+        return shapes, None if text is None else Meta.from_json(str(text))
+    except CheckpointError as error:
+        raise CheckpointError(f"{name} has a header that cannot be used: {error}; save it again") from None
+
+
+def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, name: str) -> ResNet:
+    """The network with the file's numbers in it; `names` are ours → the file's."""
+    with torch.device("meta"):  # so that no first weights are drawn
+        model = build(meta.architecture, meta.num_classes, meta.in_channels, meta.shortcut)
+    state = model.state_dict()
+    like = f"{name} looks like {meta.architecture}, but"
+    variant = f"it is damaged, or a variant that is not known; {KNOWN}"
+    # Files from before PyTorch 0.4.1 have no batch counters, and evaluation needs none.
+    missing = [key for key in state if key not in names and not key.endswith("num_batches_tracked")]
+    extra = [key for key in names if key not in state]
+    if missing:
+        raise CheckpointError(f"{like} lacks {_first(missing)}; {variant}")
+    if extra:
+        raise CheckpointError(f"{like} also has {_first([names[key] for key in extra])}; {variant}")
+    for key, expected in state.items():
+        tensor = weights[names[key]] if key in names else torch.zeros((), dtype=expected.dtype)
+        if tensor.shape != expected.shape:
+            got, wanted = ("×".join(map(str, t.shape)) or "one number" for t in (tensor, expected))
+            raise CheckpointError(f"{like} {names[key]} is {got} instead of {wanted}; {variant}")
+        plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and not tensor.is_quantized
+        if not plain or (expected.is_floating_point() and not tensor.is_floating_point()):
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise CheckpointError(
+                f"{name} holds {names[key]} as {kind}; save the network as plain floating-point numbers"
+            )
+        if tensor.numel() * tensor.element_size() > LIMIT:  # a view can claim more than its file holds
+            raise CheckpointError(f"{name} claims {tensor.numel()} numbers for {names[key]}; {AGAIN}")
+        state[key] = tensor.detach().to(expected.dtype).contiguous()
+        if not state[key].isfinite().all():
+            raise CheckpointError(
+                f"{name} holds NaN or infinity in {names[key]}: its training diverged; train it again"
+            )
+    model.load_state_dict(state, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def _first(keys: list[str]) -> str:
+    return keys[0] if len(keys) == 1 else f"{keys[0]} and {len(keys) - 1} more tensors"

@@ -1,0 +1,119 @@
+"""The header of a checkpoint: what the network is, how it was trained, and how well it does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import reprlib
+import types
+from dataclasses import dataclass, field
+from typing import Any, get_args, get_origin, get_type_hints
+
+from camdrop.resnet import ARCHITECTURES
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read or written; the message is one line, whatever the file's own names hold."""
+
+    def __init__(self, message: str) -> None:
+        line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
+        super().__init__(line if len(line) <= 600 else line[:599] + "…")
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a checkpoint's header tells.
+
+    `shortcut` "" is the family's own; `mean` and `std` are of pixels in [0, 1], one a channel, by default 0 and 1;
+    `classes` are by default "0", "1" …; errors are in percent. `method` "" is unknown, `method_options` are the fields
+    of its dataclass. CheckpointError for a field of the wrong type, length or range.
+    """
+
+    architecture: str
+    num_classes: int
+    in_channels: int
+    shortcut: str = ""
+    dataset: str = ""
+    classes: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    image_size: int | None = None
+    method: str = ""
+    method_options: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    epochs: int | None = None
+    seed: int | None = None
+    train_error: float | None = None
+    validation_error: float | None = None
+    test_error: float | None = None
+    test_images: int | None = None
+    device: str = ""
+    versions: dict[str, Any] = field(default_factory=dict)
+    created: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(Meta).items():
+            if not _fits(getattr(self, name), hint):
+                kind = Meta.__annotations__[name]
+                raise CheckpointError(f"{name} must be of type {kind}, got {reprlib.repr(getattr(self, name))}")
+        if self.architecture not in ARCHITECTURES:
+            raise CheckpointError(f"architecture must be one of {', '.join(ARCHITECTURES)}, got {self.architecture!r}")
+        for name in ("num_classes", "in_channels"):
+            if not 1 <= getattr(self, name) <= 100_000:
+                raise CheckpointError(f"{name} must be at least 1 and at most 100,000, got {getattr(self, name)}")
+        family = ARCHITECTURES[self.architecture].family
+        defaults = {
+            "shortcut": "pad" if family == "cifar" else "conv",
+            "classes": tuple(str(k) for k in range(self.num_classes)),
+            "mean": (0.0,) * self.in_channels,
+            "std": (1.0,) * self.in_channels,
+        }
+        for name, default in defaults.items():
+            object.__setattr__(self, name, getattr(self, name) or default)
+            if name != "shortcut" and len(getattr(self, name)) != len(default):
+                raise CheckpointError(f"{name} must have {len(default)} entries, got {len(getattr(self, name))}")
+        if self.shortcut not in ("pad", "conv"):
+            raise CheckpointError(f"shortcut must be pad or conv, got {self.shortcut!r}")
+        if min(self.std) <= 0:
+            raise CheckpointError(f"std must be above 0, got {self.std}")
+        if self.image_size is not None and self.image_size < 1:
+            raise CheckpointError(f"image_size must be at least 1, got {self.image_size}")
+
+    def to_json(self) -> str:
+        """The header's text."""
+        try:
+            return json.dumps(dataclasses.asdict(self), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"the header must hold only what JSON can hold: {error}") from None
+
+    @classmethod
+    def from_json(cls, text: str) -> Meta:
+        """The header from its text; fields that only a newer version knows are ignored."""
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError):
+            raise CheckpointError("its JSON is broken") from None
+        if not isinstance(values, dict):
+            raise CheckpointError("its JSON is no object")
+        for name in ("architecture", "num_classes", "in_channels"):
+            if name not in values:
+                raise CheckpointError(f"{name} is missing")
+        known = [f.name for f in dataclasses.fields(cls) if f.name in values]
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v := values[k], list) else v for k in known}
+        return cls(**given)
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value has the type that `Meta` declares; True is no number, and a float is finite."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is types.UnionType:
+        return any(_fits(value, kind) for kind in inner)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(v, inner[0]) for v in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(isinstance(k, str) for k in value)
+    if hint is float:
+        return type(value) is int or (type(value) is float and math.isfinite(value))
+    return type(value) is hint

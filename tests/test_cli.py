@@ -1,0 +1,123 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from camdrop import cli
+from camdrop.cam import class_activation_map, upsample
+from camdrop.checkpoints import load
+from camdrop.data import load_dataset, normalise
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder data set: dark and bright images of 12×12 pixels."""
+    root = tmp_path_factory.mktemp("shades")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 40), ("test", 10)):
+        for name, low in (("bright", 150), ("dark", 0)):
+            (root / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(low, low + 100, (12, 12), dtype=np.uint8)
+                Image.fromarray(pixels).save(root / split / name / f"{i}.png")
+    return root
+
+
+def run(monkeypatch, *args):
+    """Exit status of `python -m camdrop ARGS`."""
+    monkeypatch.setattr(sys, "argv", ["camdrop", *map(str, args)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return end.value.code
+
+
+def train(monkeypatch, folder, out, *more):
+    options = ("--epochs", 2, "--batch-size", 20, "--lr", 0.05, "--crop", 1, "--validation", 0.2)
+    return run(monkeypatch, "train", "--data", f"folder:{folder}", "--run", out, *options, *more)
+
+
+def test_train_evaluate_and_cam_agree_with_the_library(monkeypatch, folder, tmp_path, capsys):
+    assert train(monkeypatch, folder, tmp_path / "run", "--method", "camdrop", "--block-size", 3) == 0
+    path = tmp_path / "run" / "last.safetensors"
+    meta = load(path).meta
+    assert meta.method == "camdrop" and meta.method_options["block_size"] == 3 and meta.epochs == 2
+    assert meta.classes == ("bright", "dark") and meta.test_images == 20 and meta.versions["torch"]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2] and lines[-1]["validation_error"] == meta.validation_error
+    capsys.readouterr()
+
+    assert run(monkeypatch, "evaluate", path, "--data", f"folder:{folder}", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["n"] == 20 and result["top1_error"] == pytest.approx(meta.test_error)
+
+    image = folder / "test" / "dark" / "3.png"
+    assert (
+        run(monkeypatch, "cam", path, image, "--class", "dark", "--stage", "layer2", "--out", tmp_path / "a.npy") == 0
+    )
+    assert run(monkeypatch, "cam", path, image, "--class", "1", "--stage", "layer2", "--out", tmp_path / "a.png") == 0
+    data = load_dataset(f"folder:{folder}", splits=("test",))
+    model, pixels = load(path).model, torch.from_numpy(np.array(Image.open(image)))[None, None]
+    with torch.no_grad():
+        features = model.stages(normalise(pixels, meta.mean, meta.std))["layer2"]
+    expected = upsample(class_activation_map(features, model.fc.weight, torch.tensor([1])), (12, 12))[0]
+    np.testing.assert_allclose(np.load(tmp_path / "a.npy"), expected.numpy(), atol=1e-5)
+    assert Image.open(tmp_path / "a.png").size == (504, 504) and data.info.classes == meta.classes
+
+
+def test_same_seed_same_network(monkeypatch, folder, tmp_path):
+    for name in "ab":
+        assert train(monkeypatch, folder, tmp_path / name, "--method", "dropblock", "--epochs", 1) == 0
+    a, b = (load(tmp_path / name / "last.safetensors").model.state_dict() for name in "ab")
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (("train", "--data", "fashion-sample"), "--run"),
+        (("train", "--data", "imagenette", "--run", "RUN"), "imagenette"),
+        (("train", "--data", "FOLDER", "--run", "RUN", "--model", "vgg"), "resnet8"),
+        (("train", "--data", "FOLDER", "--run", "RUN", "--method", "cutout"), "cutout"),
+        (("train", "--data", "FOLDER", "--run", "RUN", "--method", "camdrop", "--keep-prob", "1.5"), "keep_prob"),
+        (("train", "--data", "FOLDER", "--run", "RUN", "--device", "tpu"), "tpu"),
+        (("train", "--data", "FOLDER", "--run", "RUN", "--epochs", "many"), "--epochs"),
+        (("evaluate", "nowhere.safetensors", "--data", "FOLDER"), "nowhere.safetensors"),
+        (("evaluate", "README.md", "--data", "FOLDER"), "README.md"),
+        (("cam", "README.md", "README.md", "--out", "heat.jpg"), "heat.jpg"),
+        (("fly",), "fly"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(monkeypatch, folder, tmp_path, capsys, args, words):
+    real = {"FOLDER": f"folder:{folder}", "RUN": str(tmp_path / "run")}
+    assert run(monkeypatch, *(real.get(a, a) for a in args)) == 2
+    err = capsys.readouterr().err
+    assert words in err and err.count("\n") == 1 and "Traceback" not in err
+
+
+def test_checkpoint_and_data_that_do_not_fit(monkeypatch, folder, tmp_path, capsys):
+    assert train(monkeypatch, folder, tmp_path / "run", "--epochs", 1) == 0
+    capsys.readouterr()
+    assert run(monkeypatch, "evaluate", tmp_path / "run" / "last.safetensors", "--data", "fashion-sample") == 2
+    assert "2 classes" in capsys.readouterr().err
+    image = folder / "test" / "dark" / "3.png"
+    for option in (("--class", "grey"), ("--stage", "layer7")):
+        out = ("--out", tmp_path / "x.png")
+        assert run(monkeypatch, "cam", tmp_path / "run" / "last.safetensors", image, *option, *out) == 2
+        assert option[1] in capsys.readouterr().err
+
+
+def test_the_command_runs_as_a_module_without_streamlit_or_plotly():
+    code = (
+        "import sys, runpy; sys.modules.update(streamlit=None, plotly=None); sys.argv = ['camdrop', '--help'];"
+        "import camdrop.cli, camdrop.training, camdrop.checkpoints, camdrop.figures;"
+        "runpy.run_module('camdrop', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False
+    )
+    assert done.returncode == 0 and "evaluate" in done.stdout and done.stderr == ""
