@@ -249,4 +249,4 @@ def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, 
 
 
 def _first(keys: list[str]) -> str:
-    return keys[0] if len(keys) == 1 else f"{keys[0]} and {len(keys) - 1} more tensors"
+    return keys[0] if len(keys) == 1 else f"{keys[0]} and {len(keys) - 1} more"

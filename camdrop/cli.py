@@ -1,57 +1,58 @@
-"""`python -m camdrop …`: train, evaluate, cam. A user's mistake is one line on standard error and exit status 2."""
+"""`python -m camdrop …`: train, race, evaluate, cam. A user's mistake is one line on standard error and exit status 2."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import platform
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Structured dropout inside convolutional networks: train, evaluate, look.",
 )  # fmt: skip
 
-DataSpec = Annotated[
-    str,
-    typer.Option(help="fashion-sample, fashion-mnist, mnist, cifar10, or folder:DIR (train/<class>/*, test/<class>/*)"),
-]
+SPECS_HELP = "fashion-sample, fashion-mnist, mnist, cifar10, or folder:DIR (train/<class>/*, test/<class>/*)"
+DataSpec = Annotated[str, typer.Option(help=SPECS_HELP)]
 Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best one here")]
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
 def _load(spec: str, splits: tuple[str, ...]) -> Any:
     from camdrop.data import load_dataset
+    from camdrop.progress import data_progress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        tasks: dict[str, Any] = {}
-
-        def progress(what: str, share: float) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=1.0)
-            bar.update(tasks[what], completed=share)
-
+    with data_progress() as progress:
         return load_dataset(spec, splits=splits, progress=progress)
 
 
-@app.command()
-def train(
-    data: DataSpec,
-    run: Annotated[Path, typer.Option(help="folder for the checkpoint, the metrics and the configuration")],
-    model: Annotated[str, typer.Option(help="resnet8, 20, 32, 44, 56, 110, 18 or 50 (resnetN)")] = "resnet8",
-    method: Annotated[
-        str, typer.Option(help="baseline, dropout, spatialdropout, dropblock, droppath or camdrop")
-    ] = "baseline",
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
+@app.command("race")
+@app.command("train")
+def race(
+    context: typer.Context,
+    run: Annotated[Path, typer.Option(help="folder of the run: checkpoints, metrics, configuration, film")],
+    data: Annotated[str, typer.Option(help=SPECS_HELP)] = "fashion-sample",
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            "--methods",
+            "--method",
+            help="baseline, dropout, spatialdropout, dropblock, droppath, camdrop; "
+            "several by commas, each with options of its own: camdrop:reading=official:keep_prob=0.8",
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="mnist, fashion, cifar-resnet20, cifar-resnet56 or -resnet110")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="resnet8 (the default), 20, 32, 44, 56, 110, 18, 50")] = None,
+    epochs: Annotated[int | None, typer.Option()] = None,
+    minutes: Annotated[float | None, typer.Option(help="time budget instead of epochs")] = None,
     keep_prob: Annotated[float, typer.Option(help="γ, the retaining rate")] = 0.9,
     block_size: Annotated[int, typer.Option(help="r")] = 8,
     channel_fraction: Annotated[float, typer.Option(help="share of the channels that are dominant")] = 1 / 8,
@@ -60,54 +61,49 @@ def train(
     guide: Annotated[str, typer.Option(help="cam or mean")] = "cam",
     channels: Annotated[str, typer.Option(help="dominant or all")] = "dominant",
     schedule: Annotated[str, typer.Option(help="of γ: constant, linear (1 → γ) or inverse (γ → 1)")] = "constant",
-    learning_rate: Annotated[float, typer.Option("--lr")] = 0.1,
-    lr_schedule: Annotated[str, typer.Option(help="step (paper) or onecycle")] = "onecycle",
-    batch_size: Annotated[int, typer.Option()] = 128,
-    weight_decay: Annotated[float, typer.Option()] = 5e-4,
-    validation: Annotated[float, typer.Option(help="share of the training images held out")] = 0.05,
-    flip: Annotated[bool, typer.Option(help="mirror images at random")] = True,
-    crop: Annotated[int, typer.Option(help="padding of the random crop, in pixels")] = 4,
+    stages: Annotated[str | None, typer.Option(help="where masks act: layer1,layer2,layer3")] = None,
+    sites: Annotated[str | None, typer.Option(help="kinds of drop site: conv,branch,skip")] = None,
+    learning_rate: Annotated[float | None, typer.Option("--lr")] = None,
+    lr_schedule: Annotated[str | None, typer.Option(help="step (paper) or onecycle")] = None,
+    batch_size: Annotated[int | None, typer.Option()] = None,
+    weight_decay: Annotated[float | None, typer.Option()] = None,
+    label_smoothing: Annotated[float | None, typer.Option()] = None,
+    validation: Annotated[float | None, typer.Option(help="share of the training images held out")] = None,
+    flip: Annotated[bool | None, typer.Option(help="mirror images at random")] = None,
+    crop: Annotated[int | None, typer.Option(help="padding of the random crop, in pixels")] = None,
     seed: Annotated[int, typer.Option()] = 0,
     device: Device = None,
-    half: Annotated[bool, typer.Option(help="store the checkpoint in half precision")] = False,
+    threads: Annotated[int | None, typer.Option(help="threads of the CPU")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in this folder")] = False,
 ) -> None:
-    """Train one network and write its checkpoint, metrics and configuration into a run folder."""
-    from camdrop import checkpoints, training
+    """Train one network, or several side by side on the same batches, into a run folder."""
+    from camdrop import recipe, runs
+    from camdrop.drive import drive
+    from camdrop.progress import data_progress, race_table
+    from camdrop.training import pick_device
 
-    options = {
-        "keep_prob": keep_prob, "block_size": block_size, "channel_fraction": channel_fraction, "guide": guide,
-        "position_fraction": position_fraction, "reading": reading, "channels": channels,
-    }  # fmt: skip
-    chosen = training.make_method(method, options)
-    contender = training.Contender(method, chosen, schedule)
-    recipe = training.Recipe(
-        model=model, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, lr_schedule=lr_schedule,
-        weight_decay=weight_decay, crop=crop, flip=flip, validation=validation, seed=seed,
-    )  # fmt: skip
-    where = training.pick_device(device)
-    dataset = _load(data, ("train", "test"))
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / "metrics.jsonl").open("w") as metrics:
-        for record, network in training.race(dataset, recipe, [contender], where):
-            print(json.dumps(dataclasses.asdict(record)), file=metrics, flush=True)
-            held = "" if record.validation_error is None else f"  validation {record.validation_error:.2f} %"
-            typer.echo(
-                f"epoch {record.epoch}/{epochs}  loss {record.loss:.4f}  train {record.train_error:.2f} %{held}"
-                f"  dropped {100 * record.dropped:.2f} %  {record.seconds:.0f} s"
-            )
-    test = training.evaluate(network, dataset.test, dataset.info)
-    meta = checkpoints.Meta(
-        architecture=network.architecture, num_classes=network.num_classes, in_channels=network.in_channels,
-        shortcut=network.shortcut, dataset=dataset.info.name, classes=dataset.info.classes, mean=dataset.info.mean,
-        std=dataset.info.std, image_size=dataset.info.size, method=method,
-        method_options={} if chosen is None else dataclasses.asdict(chosen) | {"schedule": schedule},
-        recipe=dataclasses.asdict(recipe), epochs=epochs, seed=seed, train_error=record.train_error,
-        validation_error=record.validation_error, test_error=test["top1_error"], test_images=int(test["n"]),
-        device=_describe(where), versions=_versions(), created=date.today().isoformat(),
-    )  # fmt: skip
-    path = run / "last.safetensors"
-    checkpoints.save(path, network, meta, half=half)
-    typer.echo(f"test error {test['top1_error']:.2f} % on {test['n']} images · {path}")
+    if not resume:
+        options = {
+            "keep_prob": keep_prob, "block_size": block_size, "channel_fraction": channel_fraction, "guide": guide,
+            "position_fraction": position_fraction, "reading": reading, "channels": channels,
+        }  # fmt: skip
+        default = "baseline" if context.info_name == "train" else "baseline,dropblock,camdrop"
+        contenders = [
+            recipe.contender(text, options, schedule, _listed(stages), _listed(sites))
+            for text in (methods or default).split(",")
+        ]
+        given = {
+            "model": model, "epochs": epochs, "minutes": minutes, "batch_size": batch_size, "lr_schedule": lr_schedule,
+            "learning_rate": learning_rate, "weight_decay": weight_decay, "label_smoothing": label_smoothing,
+            "validation": validation, "flip": flip, "crop": crop, "seed": seed,
+        }  # fmt: skip
+        chosen = recipe.make_recipe(preset, {k: v for k, v in given.items() if v is not None})
+        pick_device(device)
+        runs.create(run, runs.RunConfig(data, chosen, tuple(contenders), device, threads))
+    with data_progress() as progress, race_table(run) as listen:
+        ended = drive(run, resume=resume, progress=progress, listen=listen)
+    if ended.state == "stopped":
+        typer.echo(f"stopped at step {ended.step} of {ended.total}; go on with: camdrop race --run {run} --resume")
 
 
 @app.command()
@@ -186,25 +182,6 @@ def _class_index(target: str, classes: tuple[str, ...], count: int) -> int:
         return int(target)
     names = f" or one of {', '.join(classes[:20])}" if classes else ""
     raise ValueError(f"--class must be a number from 0 to {count - 1}{names}, got {target}")
-
-
-def _describe(device: Any) -> str:
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = models[0] if models else cpu
-    return f"{cpu}, {os.cpu_count()} cores" if device.type == "cpu" else f"{device.type} ({cpu})"
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {"python": platform.python_version()} | {p: version(p) for p in ("torch", "torchvision")}
 
 
 def main() -> None:

@@ -1,11 +1,14 @@
-"""Training: contenders that see the same batches in the same order and differ only in their dropout."""
+"""Training: a race of contenders in lockstep, on the same initial weights, batches and augmentation.
+
+They differ only in their dropout. A single training is a race of one.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,99 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from camdrop.data import DataInfo, Dataset, Split, normalise
-from camdrop.masks import METHODS, DropPath, Mask, Method
-from camdrop.resnet import ARCHITECTURES, KINDS, ResNet, SampleMasks, build
-from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES, keep_prob_at, learning_rate_at
+from camdrop.masks import Mask, Method
+from camdrop.recipe import Contender, Recipe
+from camdrop.resnet import ResNet, SampleMasks, build
+from camdrop.schedules import keep_prob_at, learning_rate_at
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained: SGD with momentum and weight decay, pad-and-crop and flip, a learning-rate schedule.
-
-    `validation` is the share of the training set that is held out. `crop` is the padding in pixels.
-    """
-
-    model: str
-    epochs: int
-    batch_size: int = 128
-    learning_rate: float = 0.1
-    lr_schedule: str = "onecycle"
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.0
-    crop: int = 4
-    flip: bool = True
-    validation: float = 0.05
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.model not in ARCHITECTURES:
-            raise ValueError(f"model must be one of {', '.join(ARCHITECTURES)}, got {self.model!r}")
-        if self.lr_schedule not in LR_SCHEDULES:
-            raise ValueError(f"lr_schedule must be one of {', '.join(LR_SCHEDULES)}, got {self.lr_schedule!r}")
-        for name, low in (("epochs", 1), ("batch_size", 2), ("learning_rate", 0), ("crop", 0), ("weight_decay", 0)):
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
-        if not 0 <= self.validation < 1:
-            raise ValueError(f"validation must be in [0, 1), got {self.validation}")
-
-
-@dataclass(frozen=True)
-class Contender:
-    """One network of a race: a dropout method (None: baseline), its schedule, and the sites where it acts.
-
-    `stages` None means all three stages in the CIFAR family and the last two in the ImageNet family; `kinds` None means
-    every kind of site, and the end of the residual branch alone for DropPath.
-    """
-
-    name: str
-    method: Method | None = None
-    schedule: str = "constant"
-    stages: tuple[str, ...] | None = None
-    kinds: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.schedule not in KEEP_SCHEDULES:
-            raise ValueError(f"schedule must be one of {', '.join(KEEP_SCHEDULES)}, got {self.schedule!r}")
-        if unknown := set(self.kinds or ()) - set(KINDS):
-            raise ValueError(f"kinds must be of {', '.join(KINDS)}, got {', '.join(sorted(unknown))}")
-
-    def sites(self, model: ResNet) -> frozenset[str]:
-        """Names of the drop sites of `model` where this contender's masks act."""
-        stages = self.stages
-        if stages is None:
-            stages = (
-                model.stage_names if ARCHITECTURES[model.architecture].family == "cifar" else model.stage_names[-2:]
-            )
-        if unknown := set(stages) - set(model.stage_names):
-            raise ValueError(f"stages must be of {', '.join(model.stage_names)}, got {', '.join(sorted(unknown))}")
-        kinds = self.kinds or (("branch",) if isinstance(self.method, DropPath) else KINDS)
-        return frozenset(s.name for s in model.drop_sites if s.stage in stages and s.kind in kinds)
-
-
-def make_method(name: str, options: dict[str, Any]) -> Method | None:
-    """A method by name with those of `options` that it knows; `baseline` is None. ValueError for an unknown name."""
-    if name == "baseline":
-        return None
-    if name not in METHODS:
-        raise ValueError(f"method must be one of baseline, {', '.join(METHODS)}, got {name!r}")
-    known = {f.name for f in dataclasses.fields(METHODS[name])}
-    return METHODS[name](**{k: v for k, v in options.items() if k in known and v is not None})
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What one contender did in one epoch; errors in percent, `dropped` the mean share of units dropped at its sites."""
-
-    contender: str
-    epoch: int
-    loss: float
-    train_error: float
-    validation_error: float | None
-    learning_rate: float
-    keep_prob: float | None
-    dropped: float
-    seconds: float
+KNOBS = ("learning_rate", "keep_prob", "block_size")
+_MEASURED_STEPS = 12  # of which the first few warm up
 
 
 def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -115,75 +32,184 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
     rows = torch.arange(h, device=device).expand(n, h)
     cols = torch.arange(w, device=device).expand(n, w)
     if recipe.flip:
-        flipped = torch.rand(n, 1, generator=generator).to(device) < 0.5
+        flipped = torch.rand(n, 1, generator=generator).to(device, non_blocking=True) < 0.5
         cols = torch.where(flipped, w - 1 - cols, cols)
     if recipe.crop:
-        shift = torch.randint(0, 2 * recipe.crop + 1, (2, n, 1), generator=generator).to(device)
+        shift = torch.randint(0, 2 * recipe.crop + 1, (2, n, 1), generator=generator).to(device, non_blocking=True)
         images = F.pad(images, (recipe.crop,) * 4)
         rows, cols = rows + shift[0], cols + shift[1]
     first = torch.arange(n, device=device)[:, None, None]
     return images.permute(0, 2, 3, 1)[first, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
-@dataclass
-class _Entry:
-    """A contender's network and optimiser while it trains."""
+class Runner:
+    """A contender's network and optimiser while it trains, and what it has done since the last `take`."""
 
-    contender: Contender
-    model: ResNet
-    optimizer: torch.optim.Optimizer
-    sites: frozenset[str]
-    generator: torch.Generator
-    totals: Tensor  # loss, wrong answers, share dropped, each summed over the epoch's images
-    seconds: float = 0.0
+    def __init__(self, contender: Contender, info: DataInfo, recipe: Recipe, device: torch.device) -> None:
+        self.contender, self.recipe = contender, recipe
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self.model = build(recipe.model, len(info.classes), info.channels).to(device)
+        self.sites = contender.sites(self.model)
+        self.generator = torch.Generator(device).manual_seed(recipe.seed + 2)
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        self.knobs: dict[str, float] = {}
+        self.ended: str | None = None
+        self.totals = torch.zeros(3, device=device)  # loss, wrong answers, share dropped, summed over images
+        self.images, self.seconds = 0, 0.0
 
-    def step(self, x: Tensor, y: Tensor, progress: float, recipe: Recipe) -> None:
+    def method_at(self, progress: float) -> Method | None:
+        """The method with the keep probability that schedule and knobs give at `progress`."""
+        method = self.contender.method
+        if method is None:
+            return None
+        target = self.knobs.get("keep_prob", method.keep_prob)
+        changes: dict[str, Any] = {"keep_prob": keep_prob_at(progress, target, self.contender.schedule)}
+        if "block_size" in self.knobs and hasattr(method, "block_size"):
+            changes["block_size"] = int(self.knobs["block_size"])
+        return dataclasses.replace(method, **changes)
+
+    def learning_rate(self, progress: float) -> float:
+        peak = self.knobs.get("learning_rate", self.recipe.learning_rate)
+        return learning_rate_at(progress, peak, self.recipe.lr_schedule)
+
+    def step(self, x: Tensor, y: Tensor, progress: float) -> None:
+        """One step of SGD on normalised images x and targets y; nothing here waits for a GPU."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(progress, recipe.learning_rate, recipe.lr_schedule)
-        method, drop, record = self.contender.method, None, dict[str, Mask]()
+            group["lr"] = self.learning_rate(progress)
+        method, drop, record = self.method_at(progress), None, dict[str, Mask]()
         if method is not None:
-            rate = keep_prob_at(progress, method.keep_prob, self.contender.schedule)
-            now = dataclasses.replace(method, keep_prob=rate)
-            drop = SampleMasks(now, self.model.fc.weight, y, self.sites, self.generator, record)
-        logits = self.model(x, drop)
-        loss = F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
+            drop = SampleMasks(method, self.model.fc.weight, y, self.sites, self.generator, record)
+        with autocast(x.device):
+            logits = self.model(x, drop).float()
+        loss = F.cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         wrong = (logits.detach().argmax(1) != y).float().mean()
         shares = [mask.dropped.mean() for mask in record.values()] or [torch.zeros_like(wrong)]
         self.totals += torch.stack([loss.detach(), wrong, torch.stack(shares).mean()]) * len(y)
+        self.images += len(y)
+
+    def take(self, progress: float) -> dict[str, float | None]:
+        """What was done since the last call, errors in percent; ends the contender where its loss is not finite."""
+        loss, wrong, dropped = (self.totals / max(1, self.images)).tolist()
+        method = self.method_at(progress)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+        taken = {
+            "loss": loss,
+            "train_error": 100 * wrong,
+            "dropped": dropped,
+            "learning_rate": self.learning_rate(progress),
+            "keep_prob": None if method is None else method.keep_prob,
+            "gradient_norm": norm.item(),
+            "images_per_second": self.images / self.seconds if self.seconds else None,
+        }
+        if not math.isfinite(loss):
+            self.ended = (
+                f"diverged: the loss is {loss} at learning rate {taken['learning_rate']:.3g}; try a smaller one"
+            )
+        self.totals.zero_()
+        self.images, self.seconds = 0, 0.0
+        return {k: v if v is None or math.isfinite(v) else None for k, v in taken.items()}
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "knobs": dict(self.knobs),
+            "generator": self.generator.get_state(), "totals": self.totals, "images": self.images, "ended": self.ended,
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        self.totals.copy_(state["totals"])
+        self.knobs, self.images, self.ended = dict(state["knobs"]), state["images"], state["ended"]
 
 
-def race(
-    data: Dataset, recipe: Recipe, contenders: list[Contender], device: torch.device
-) -> Iterator[tuple[EpochRecord, ResNet]]:
-    """Train the contenders in lockstep: same initial weights, same batches, same augmentation.
+class Race:
+    """Contenders that see the same batches in the same order. `step` trains each by one batch.
 
-    Yields each contender's record and network after every epoch.
+    `total` is the number of steps: known at once for a recipe with epochs, after some measured steps for one with
+    minutes. On the CPU, a race that is restored from its `state` goes on bit for bit as if it had never stopped.
     """
-    train, validation = split_validation(data.train, recipe)
-    train, validation = _to(train, device), _to(validation, device)
-    entries = [_enter(c, data.info, recipe, device) for c in contenders]
-    order = torch.Generator().manual_seed(recipe.seed)
-    size = min(recipe.batch_size, len(train.labels))
-    steps = len(train.labels) // size
-    for epoch in range(recipe.epochs):
-        shuffled = torch.randperm(len(train.labels), generator=order).to(device)
-        for entry in entries:
-            entry.model.train()
-            entry.totals.zero_()
-            entry.seconds = 0.0
-        for step in range(steps):
-            pick = shuffled[step * size : (step + 1) * size]
-            x = normalise(augment(train.images[pick], recipe, order), data.info.mean, data.info.std)
-            y, progress = train.labels[pick], (epoch + step / steps) / recipe.epochs
-            for entry in entries:
-                start = time.perf_counter()
-                entry.step(x, y, progress, recipe)
-                entry.seconds += time.perf_counter() - start
-        for entry in entries:
-            yield _record(entry, epoch + 1, steps * size, validation, data.info, recipe), entry.model
+
+    def __init__(self, data: Dataset, recipe: Recipe, contenders: list[Contender], device: torch.device) -> None:
+        if len({c.name for c in contenders}) < len(contenders) or not contenders:
+            raise ValueError(f"contenders need different names, got {', '.join(c.name for c in contenders) or 'none'}")
+        self.recipe, self.info, self.device = recipe, data.info, device
+        train, held = split_validation(data.train, recipe)
+        if len(train) < 2:
+            raise ValueError(f"training needs at least 2 images, got {len(train)}")
+        self.train, self.held = _to(train, device), _to(held, device)
+        self.batch = min(recipe.batch_size, len(train))
+        self.epoch_steps = len(train) // self.batch
+        self.total = None if recipe.epochs is None else recipe.epochs * self.epoch_steps
+        self.done = 0
+        self.order = torch.Generator().manual_seed(recipe.seed)
+        self.shuffled = torch.empty(0, dtype=torch.long)
+        self.runners = [Runner(c, data.info, recipe, device) for c in contenders]
+        self._times: list[float] = []
+
+    @property
+    def epoch(self) -> float:
+        """Epochs done."""
+        return self.done / self.epoch_steps
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is done, in [0, 1]."""
+        return self.done / self.total if self.total else 0.0
+
+    @property
+    def active(self) -> list[Runner]:
+        return [r for r in self.runners if r.ended is None]
+
+    @property
+    def finished(self) -> bool:
+        return not self.active or (self.total is not None and self.done >= self.total)
+
+    def step(self) -> None:
+        """Train every contender that has not ended by one batch."""
+        begin = time.perf_counter()
+        inside = self.done % self.epoch_steps
+        if inside == 0:
+            self.shuffled = torch.randperm(len(self.train), generator=self.order)
+        pick = self.shuffled[inside * self.batch : (inside + 1) * self.batch].to(self.device, non_blocking=True)
+        x = normalise(augment(self.train.images[pick], self.recipe, self.order), self.info.mean, self.info.std)
+        y, progress = self.train.labels[pick], self.progress
+        for runner in self.active:
+            start = time.perf_counter()
+            runner.model.train()
+            runner.step(x, y, progress)
+            runner.seconds += time.perf_counter() - start
+        self.done += 1
+        if self.total is None:
+            self._measure(time.perf_counter() - begin)
+
+    def _measure(self, seconds: float) -> None:
+        """With a budget in minutes: after some steps, the number of them that will fit."""
+        self._times.append(seconds)
+        if len(self._times) == _MEASURED_STEPS and self.recipe.minutes is not None:
+            typical = sorted(self._times[3:])[len(self._times[3:]) // 2]
+            # a twentieth for what is no step: validation, film, checkpoints
+            self.total = max(self.done + 1, int(0.95 * 60 * self.recipe.minutes / typical))
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on."""
+        return {
+            "done": self.done, "total": self.total, "order": self.order.get_state(), "shuffled": self.shuffled,
+            "times": self._times, "runners": {r.contender.name: r.state() for r in self.runners},
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.done, self.total, self._times = state["done"], state["total"], list(state["times"])
+        self.order.set_state(state["order"])
+        self.shuffled = state["shuffled"]
+        for runner in self.runners:
+            runner.restore(state["runners"][runner.contender.name])
 
 
 def split_validation(split: Split, recipe: Recipe) -> tuple[Split, Split]:
@@ -199,32 +225,11 @@ def _to(split: Split, device: torch.device) -> Split:
     return Split(split.images.to(device), split.labels.to(device))
 
 
-def _enter(contender: Contender, info: DataInfo, recipe: Recipe, device: torch.device) -> _Entry:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        model = build(recipe.model, len(info.classes), info.channels).to(device)
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
-    generator = torch.Generator(device).manual_seed(recipe.seed + 2)
-    return _Entry(contender, model, optimizer, contender.sites(model), generator, torch.zeros(3, device=device))
-
-
-def _record(entry: _Entry, epoch: int, seen: int, held: Split, info: DataInfo, recipe: Recipe) -> EpochRecord:
-    method, progress = entry.contender.method, epoch / recipe.epochs
-    error = evaluate(entry.model, held, info)["top1_error"] if len(held.labels) else None
-    loss, wrong, dropped = (entry.totals / seen).tolist()
-    return EpochRecord(
-        contender=entry.contender.name,
-        epoch=epoch,
-        loss=loss,
-        train_error=100 * wrong,
-        validation_error=error,
-        learning_rate=entry.optimizer.param_groups[0]["lr"],
-        keep_prob=None if method is None else keep_prob_at(progress, method.keep_prob, entry.contender.schedule),
-        dropped=dropped,
-        seconds=entry.seconds,
-    )
+def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """bfloat16 where a GPU has it, else nothing."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.autocast("cuda", torch.bfloat16)
+    return contextlib.nullcontext()
 
 
 @torch.no_grad()
@@ -232,17 +237,19 @@ def evaluate(model: ResNet, split: Split, info: DataInfo, batch_size: int = 500)
     """Errors of a network on a split: {"top1_error": %, "top5_error": %, "n": images}; dropout is off."""
     model.eval()
     device = next(model.parameters()).device
-    k, right1, right5 = min(5, model.num_classes), 0, 0
+    k = min(5, model.num_classes)
+    right = torch.zeros(2, dtype=torch.long, device=device)
     for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
         scores = model(normalise(images.to(device), info.mean, info.std))
         hits = scores.topk(k, dim=1).indices == labels.to(device)[:, None]
-        right1, right5 = right1 + int(hits[:, 0].sum()), right5 + int(hits.sum())
+        right += torch.stack([hits[:, 0].sum(), hits.sum()])
     n = len(split.labels)
-    return {"top1_error": 100 * (1 - right1 / n), "top5_error": 100 * (1 - right5 / n), "n": n}
+    top1, top5 = right.tolist()
+    return {"top1_error": 100 * (1 - top1 / n), "top5_error": 100 * (1 - top5 / n), "n": n}
 
 
 def pick_device(name: str | None = None) -> torch.device:
-    """The device by name, by default the best one here: cuda, mps or cpu."""
+    """The device by name, by default the best one here: cuda, mps or cpu. ValueError for one that is not there."""
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -1,10 +1,13 @@
+import dataclasses
+
 import pytest
 import torch
 
 from camdrop.data import DataInfo, Dataset, Split, load_dataset, normalise
 from camdrop.masks import CamDrop, DropBlock, DropPath
 from camdrop.resnet import build
-from camdrop.training import Contender, Recipe, augment, evaluate, make_method, pick_device, race, split_validation
+from camdrop.recipe import Contender, Recipe, contender, make_method, make_recipe
+from camdrop.training import Race, augment, evaluate, pick_device, split_validation
 
 CPU = torch.device("cpu")
 
@@ -25,28 +28,46 @@ def stripes(n=240, seed=0):
 RECIPE = Recipe("resnet8", epochs=2, batch_size=30, learning_rate=0.05, crop=1, flip=False, validation=0.2)
 
 
+def run(recipe, *contenders):
+    race = Race(stripes(), recipe, list(contenders), CPU)
+    while not race.finished:
+        race.step()
+    return race
+
+
 def test_contenders_without_dropout_end_with_identical_weights_and_masks_make_the_difference():
-    contenders = [
-        Contender("a"),
-        Contender("b"),
-        Contender("γ = 1", CamDrop(keep_prob=1.0)),
-        Contender("c", DropBlock()),
-    ]
-    last = {record.contender: (record, model) for record, model in race(stripes(), RECIPE, contenders, CPU)}
-    a, b, one, c = (last[k.name][1].state_dict() for k in contenders)
+    race = run(
+        RECIPE, Contender("a"), Contender("b"), Contender("γ=1", CamDrop(keep_prob=1.0)), Contender("c", DropBlock())
+    )
+    a, b, one, c = (runner.model.state_dict() for runner in race.runners)
+    assert race.done == race.total == 2 * race.epoch_steps == 8
     assert all(torch.equal(a[k], b[k]) and torch.equal(a[k], one[k]) for k in a)
     assert not torch.equal(a["fc.weight"], c["fc.weight"])
-    assert last["a"][0].keep_prob is None and last["a"][0].dropped == last["γ = 1"][0].dropped == 0
-    assert 0.02 < last["c"][0].dropped < 0.2
+    taken = [runner.take(1.0) for runner in race.runners]
+    assert taken[0]["keep_prob"] is None and taken[0]["dropped"] == taken[2]["dropped"] == 0
+    assert 0.02 < taken[3]["dropped"] < 0.2
 
 
 def test_a_race_learns_and_repeats_exactly():
-    recipe = Recipe("resnet8", epochs=4, batch_size=30, learning_rate=0.1, crop=1, flip=False, validation=0.2)
-    first, again = (list(race(stripes(), recipe, [Contender("camdrop", CamDrop(block_size=3))], CPU)) for _ in range(2))
-    assert [r.epoch for r, _ in first] == [1, 2, 3, 4]
-    assert first[-1][0].validation_error < 10 and first[-1][0].loss < first[0][0].loss
-    assert [r.loss for r, _ in first] == [r.loss for r, _ in again]
-    assert evaluate(first[-1][1], stripes().test, stripes().info)["top1_error"] < 10
+    recipe = dataclasses.replace(RECIPE, epochs=5, learning_rate=0.1)
+    first, again = (run(recipe, Contender("camdrop", CamDrop(block_size=3))) for _ in range(2))
+    a, b = (race.runners[0].model for race in (first, again))
+    assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    assert evaluate(a, stripes().test, stripes().info)["top1_error"] < 10
+
+
+def test_share_dropped_in_the_metrics_is_that_of_the_masks(monkeypatch):
+    shares, sample = [], DropBlock.sample
+
+    def spy(self, x, **options):
+        mask = sample(self, x, **options)
+        shares.append((~mask.keep).float().mean().item())
+        return mask
+
+    monkeypatch.setattr(DropBlock, "sample", spy)
+    race = run(RECIPE, Contender("dropblock", DropBlock(block_size=3)))
+    assert len(shares) == 8 * 9
+    assert race.runners[0].take(1.0)["dropped"] == pytest.approx(sum(shares) / len(shares), rel=1e-4)
 
 
 def test_evaluate_counts_what_a_person_would_count():
@@ -101,6 +122,11 @@ def test_sites_of_a_contender():
     [
         (lambda: Recipe("resnet9", 1), "model.*resnet8.*resnet9"),
         (lambda: Recipe("resnet8", 0), "epochs.*at least 1.*0"),
+        (lambda: Recipe("resnet8"), "epochs or minutes"),
+        (lambda: Recipe("resnet8", minutes=0), "minutes.*0"),
+        (lambda: contender("camdrop:size=3", {}), "camdrop.*size.*block_size"),
+        (lambda: make_recipe("svhn", {}), "preset.*cifar-resnet110.*svhn"),
+        (lambda: Contender("../x"), "name.*x"),
         (lambda: Recipe("resnet8", 1, lr_schedule="cosine"), "lr_schedule.*onecycle.*cosine"),
         (lambda: Recipe("resnet8", 1, validation=1.0), "validation.*1.0"),
         (lambda: Contender("x", schedule="up"), "schedule.*inverse.*up"),
@@ -120,3 +146,13 @@ def test_make_method_takes_what_the_method_knows():
     assert make_method("camdrop", options) == CamDrop(keep_prob=0.8, block_size=5, reading="matched")
     assert make_method("dropblock", options) == DropBlock(keep_prob=0.8, block_size=5)
     assert make_method("baseline", options) is None
+
+
+def test_contenders_and_recipes_from_the_command_line():
+    common = {"keep_prob": 0.9, "block_size": 7, "reading": "paper"}
+    entry = contender("camdrop:reading=official:keep_prob=0.8:schedule=inverse", common)
+    assert entry.method == CamDrop(keep_prob=0.8, block_size=7, reading="official") and entry.schedule == "inverse"
+    assert contender("dropblock:block_size=3", common).method == DropBlock(keep_prob=0.9, block_size=3)
+    assert contender("baseline", common) == Contender("baseline")
+    assert make_recipe("cifar-resnet110", {"epochs": 100}).lr_schedule == "step"
+    assert make_recipe("fashion", {"minutes": 2.0}).epochs is None and make_recipe(None, {}).epochs == 10

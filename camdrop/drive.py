@@ -1,0 +1,252 @@
+"""Drive a race in its run folder: record it, checkpoint it, stop it when asked, take it up again, test it at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import io
+import json
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from camdrop import checkpoints
+from camdrop.cam import class_activation_map
+from camdrop.data import Dataset, Split, load_dataset, normalise
+from camdrop.folders import Progress
+from camdrop.recipe import method_name
+from camdrop.runs import Run, RunError, load_run, locked, write_whole
+from camdrop.training import Race, Runner, evaluate, pick_device
+
+PROBES = 8
+POINTS_PER_EPOCH = 10
+
+Listener = Callable[[dict[str, Any]], None]
+
+
+def drive(
+    folder: Path, *, resume: bool = False, progress: Progress | None = None, listen: Listener | None = None
+) -> Run:
+    """Run the race that `folder` is configured for until it ends or is stopped (SIGTERM, SIGINT); returns the run.
+
+    `resume` goes on from the last state, if there is one. `listen` gets every record as it is written. RunError where
+    the folder is in use, has run already, or cannot be written; ValueError for what the configuration gets wrong.
+    """
+    run = load_run(folder)
+    with locked(folder):
+        if not resume and (folder / "metrics.jsonl").exists():
+            raise RunError(f"{folder} has run already; continue it with --resume, or name another folder")
+        try:
+            _Drive(run, resume, progress, listen).run()
+        except OSError as error:
+            why = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
+            _try_status(folder, f"{why}; make room, then resume")
+            raise RunError(f"{folder} cannot be written: {why}; make room, then continue with --resume") from None
+        except Exception as error:
+            _try_status(folder, f"{type(error).__name__}: {error}")
+            raise
+    return load_run(folder)
+
+
+def _try_status(folder: Path, message: str) -> None:
+    try:
+        write_whole(folder / "status.json", json.dumps({"state": "failed", "message": message}))
+    except OSError:
+        pass  # nothing can be written; the exception that follows says so
+
+
+class _Drive:
+    def __init__(self, run: Run, resume: bool, progress: Progress | None, listen: Listener | None) -> None:
+        self.folder, self.config, self.listen = run.folder, run.config, listen
+        self.seconds, self.knobs_seen, self.asked_to_stop = 0.0, -1, False
+        self.best: dict[str, float] = {}
+        self.status("running", "reading the data")
+        if self.config.threads:
+            torch.set_num_threads(self.config.threads)
+        self.device = pick_device(self.config.device)
+        self.data: Dataset = load_dataset(self.config.data, progress=progress)
+        self.race = Race(self.data, self.config.recipe, list(self.config.contenders), self.device)
+        self.held = self.race.held
+        self.probes = self._probes()
+        path, kept = self.folder / "state.pt", 0
+        if resume and path.exists():
+            state = torch.load(path, weights_only=True, map_location=self.device)
+            self.race.restore(state["race"])
+            self.seconds, self.best, kept = state["seconds"], state["best"], state["metrics"]
+        self.metrics = (self.folder / "metrics.jsonl").open("ab")
+        self.metrics.truncate(kept)
+        self.began = time.monotonic() - self.seconds
+
+    def run(self) -> None:
+        race = self.race
+        previous = {}
+        if threading.current_thread() is threading.main_thread():
+            previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            every = max(1, race.epoch_steps // POINTS_PER_EPOCH)
+            while not race.finished and not self.asked_to_stop:
+                self._turn_knobs()
+                race.step()
+                ends = race.done % race.epoch_steps == 0 or race.finished
+                if ends or race.done % every == 0:
+                    self._point(ends)
+                if ends:
+                    self._keep()
+            if race.finished:
+                self._test()
+                self.status("finished")
+            else:
+                self._save_state()
+                self.status("stopped")
+        finally:
+            self.metrics.close()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self.asked_to_stop = True
+
+    def status(self, state: str, message: str = "") -> None:
+        race = getattr(self, "race", None)
+        self.seconds = time.monotonic() - self.began if race and hasattr(self, "began") else self.seconds
+        step, total = (race.done, race.total) if race else (0, None)
+        now = {
+            "state": state, "step": step, "total": total, "seconds": self.seconds, "message": message, "pid": os.getpid()
+        }  # fmt: skip
+        write_whole(self.folder / "status.json", json.dumps(now))
+
+    def write(self, kind: str, **entries: Any) -> None:
+        record = {"kind": kind, "step": self.race.done, "epoch": round(self.race.epoch, 4), **entries}
+        self.metrics.write(json.dumps(record).encode() + b"\n")
+        self.metrics.flush()
+        if self.listen:
+            self.listen(record)
+
+    def _point(self, ends: bool) -> None:
+        """A point of the curves for each contender; with the validation error at the end of an epoch."""
+        for runner in self.race.active:
+            taken: dict[str, Any] = runner.take(self.race.progress)
+            if ends and len(self.held) and runner.ended is None:
+                taken["validation_error"] = evaluate(runner.model, self.held, self.data.info)["top1_error"]
+            self.write("point", contender=runner.contender.name, seconds=time.monotonic() - self.began, **taken)
+            if runner.ended:
+                self.write("end", contender=runner.contender.name, reason=runner.ended)
+            elif ends:
+                error = taken.get("validation_error", taken["train_error"])
+                self._checkpoint(runner, "last", taken)
+                if error <= self.best.get(runner.contender.name, float("inf")):
+                    self.best[runner.contender.name] = error
+                    self._checkpoint(runner, "best", taken)
+        self.status("running")
+
+    def _keep(self) -> None:
+        """At the end of an epoch: a frame of the film, and the state from which the run can go on."""
+        frame, images = io.BytesIO(), normalise(self.probes.images, self.data.info.mean, self.data.info.std)
+        maps = {}
+        with torch.no_grad():
+            for runner in self.race.active:
+                runner.model.eval()
+                features = runner.model.stages(images)[runner.model.stage_names[-1]]
+                cam = class_activation_map(features, runner.model.fc.weight, self.probes.labels)
+                maps[runner.contender.name] = cam.half().cpu().numpy()
+        np.savez_compressed(frame, **maps)  # type: ignore[arg-type]
+        (self.folder / "film").mkdir(exist_ok=True)
+        write_whole(self.folder / "film" / f"{self.race.done:07d}.npz", frame.getvalue())
+        self._save_state()
+
+    def _save_state(self) -> None:
+        self.metrics.flush()
+        os.fsync(self.metrics.fileno())
+        self.seconds = time.monotonic() - self.began
+        state = {
+            "race": self.race.state(), "seconds": self.seconds, "best": self.best, "metrics": self.metrics.tell()
+        }  # fmt: skip
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_whole(self.folder / "state.pt", buffer.getvalue())
+
+    def _turn_knobs(self) -> None:
+        """Take up what knobs.json asks for since the last look."""
+        try:
+            changed = (self.folder / "knobs.json").stat().st_mtime_ns
+        except FileNotFoundError:
+            return
+        if changed == self.knobs_seen:
+            return
+        self.knobs_seen = changed
+        asked = json.loads((self.folder / "knobs.json").read_text())
+        for runner in self.race.active:
+            wanted = asked.get(runner.contender.name, {})
+            news = {k: v for k, v in wanted.items() if runner.knobs.get(k) != v}
+            if news:
+                runner.knobs.update(news)
+                self.write("knob", contender=runner.contender.name, **news)
+
+    def _probes(self) -> Split:
+        """The first held-out images (of the test set if none are held out), whose heatmaps make the film."""
+        source = self.held if len(self.held) else self.data.test
+        probes = Split(source.images[:PROBES].to(self.device), source.labels[:PROBES].to(self.device))
+        file = io.BytesIO()
+        np.savez_compressed(file, images=probes.images.cpu().numpy(), labels=probes.labels.cpu().numpy())
+        write_whole(self.folder / "probes.npz", file.getvalue())
+        return probes
+
+    def _checkpoint(self, runner: Runner, which: str, taken: dict[str, Any], **more: Any) -> None:
+        place = self.folder / runner.contender.name
+        place.mkdir(exist_ok=True)
+        checkpoints.save(place / f"{which}.safetensors", runner.model, self.meta(runner, taken, **more))
+
+    def meta(self, runner: Runner, taken: dict[str, Any], **more: Any) -> checkpoints.Meta:
+        """The header of a contender's checkpoint."""
+        info, contender, model = self.data.info, runner.contender, runner.model
+        options = {} if contender.method is None else dataclasses.asdict(contender.method)
+        return checkpoints.Meta(
+            architecture=model.architecture, num_classes=model.num_classes, in_channels=model.in_channels,
+            shortcut=model.shortcut, dataset=info.name, classes=info.classes, mean=info.mean, std=info.std,
+            image_size=info.size, method=method_name(contender.method),
+            method_options=options | ({"schedule": contender.schedule} if options else {}),
+            recipe=dataclasses.asdict(self.config.recipe) | {"data": self.config.data},
+            epochs=int(self.race.epoch), seed=self.config.recipe.seed, train_error=taken["train_error"],
+            validation_error=taken.get("validation_error"), device=describe(self.device), versions=versions(),
+            created=date.today().isoformat(), **more,
+        )  # fmt: skip
+
+    def _test(self) -> None:
+        """Touch the test set once: the error of each contender's best checkpoint, written into its header."""
+        for runner in self.race.active:
+            path = self.folder / runner.contender.name / "best.safetensors"
+            best = checkpoints.load(path)
+            result = evaluate(best.model.to(self.device), self.data.test, self.data.info)
+            meta = dataclasses.replace(best.meta, test_error=result["top1_error"], test_images=int(result["n"]))
+            checkpoints.save(path, best.model, meta)
+            self.write(
+                "result", contender=runner.contender.name, test_error=result["top1_error"],
+                top5_error=result["top5_error"], validation_error=meta.validation_error, train_error=meta.train_error,
+                best_epoch=meta.epochs,
+            )  # fmt: skip
+
+
+def describe(device: torch.device) -> str:
+    """What a device is called: the GPU's name, or the processor's with its cores."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpu, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text().splitlines()
+        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
+    return f"{cpu}, {os.cpu_count()} cores" if device.type == "cpu" else f"{device.type} ({cpu})"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of what computed the numbers."""
+    return {"python": platform.python_version()} | {p: version(p) for p in ("torch", "torchvision")}

@@ -1,0 +1,150 @@
+"""What is trained, and how: recipes, presets, contenders."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from camdrop.masks import METHODS, DropPath, Method
+from camdrop.resnet import ARCHITECTURES, KINDS, ResNet
+from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How networks are trained: SGD with momentum and weight decay, pad-and-crop and flip, a learning-rate schedule.
+
+    A run is bounded by `epochs`, or by `minutes`, which picks the number of steps from the speed measured at its start.
+    `validation` is the share of the training set that is held out, `crop` the padding in pixels. ValueError for values
+    out of range.
+    """
+
+    model: str
+    epochs: int | None = None
+    minutes: float | None = None
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    lr_schedule: str = "onecycle"
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    crop: int = 4
+    flip: bool = True
+    validation: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.model not in ARCHITECTURES:
+            raise ValueError(f"model must be one of {', '.join(ARCHITECTURES)}, got {self.model!r}")
+        if self.lr_schedule not in LR_SCHEDULES:
+            raise ValueError(f"lr_schedule must be one of {', '.join(LR_SCHEDULES)}, got {self.lr_schedule!r}")
+        if (self.epochs is None) == (self.minutes is None):
+            raise ValueError("give either epochs or minutes, not both and not neither")
+        if self.epochs is not None and self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+        if self.minutes is not None and not self.minutes > 0:
+            raise ValueError(f"minutes must be above 0, got {self.minutes}")
+        for name, low in (("batch_size", 2), ("learning_rate", 0), ("crop", 0), ("weight_decay", 0)):
+            if not getattr(self, name) >= low:
+                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        for name in ("validation", "label_smoothing", "momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "mnist": {"model": "resnet8", "epochs": 5, "flip": False, "crop": 2},
+    "fashion": {"model": "resnet8", "epochs": 20},
+    "cifar-resnet20": {"model": "resnet20", "epochs": 400, "lr_schedule": "step"},
+    "cifar-resnet56": {"model": "resnet56", "epochs": 400, "lr_schedule": "step"},
+    "cifar-resnet110": {"model": "resnet110", "epochs": 400, "lr_schedule": "step"},
+}
+
+
+def make_recipe(preset: str | None, given: dict[str, Any]) -> Recipe:
+    """A recipe from a preset (paper: section 4.1 for CIFAR) and what is `given` over it; without one, 10 epochs of
+    ResNet-8."""
+    if preset is not None and preset not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
+    base = {"model": "resnet8", "epochs": 10} if preset is None else PRESETS[preset]
+    if "minutes" in given:
+        base = {k: v for k, v in base.items() if k != "epochs"}
+    return Recipe(**(base | given))
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One network of a race: a dropout method (None: baseline), its schedule, and the sites where it acts.
+
+    `stages` None means all three stages in the CIFAR family and the last two in the ImageNet family; `kinds` None means
+    every kind of site, and the end of the residual branch alone for DropPath.
+    """
+
+    name: str
+    method: Method | None = None
+    schedule: str = "constant"
+    stages: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w .,=:+-]{0,79}", self.name):
+            raise ValueError(
+                f"a contender's name is made of letters, digits, spaces and . , = : + -, got {self.name!r}"
+            )
+        if self.schedule not in KEEP_SCHEDULES:
+            raise ValueError(f"schedule must be one of {', '.join(KEEP_SCHEDULES)}, got {self.schedule!r}")
+        if unknown := set(self.kinds or ()) - set(KINDS):
+            raise ValueError(f"kinds must be of {', '.join(KINDS)}, got {', '.join(sorted(unknown))}")
+
+    def sites(self, model: ResNet) -> frozenset[str]:
+        """Names of the drop sites of `model` where this contender's masks act."""
+        stages = self.stages
+        if stages is None:
+            stages = (
+                model.stage_names if ARCHITECTURES[model.architecture].family == "cifar" else model.stage_names[-2:]
+            )
+        if unknown := set(stages) - set(model.stage_names):
+            raise ValueError(f"stages must be of {', '.join(model.stage_names)}, got {', '.join(sorted(unknown))}")
+        kinds = self.kinds or (("branch",) if isinstance(self.method, DropPath) else KINDS)
+        return frozenset(s.name for s in model.drop_sites if s.stage in stages and s.kind in kinds)
+
+
+def make_method(name: str, options: dict[str, Any]) -> Method | None:
+    """A method by name with those of `options` that it knows; `baseline` is None. ValueError for an unknown name."""
+    if name == "baseline":
+        return None
+    if name not in METHODS:
+        raise ValueError(f"method must be one of baseline, {', '.join(METHODS)}, got {name!r}")
+    known = {f.name for f in dataclasses.fields(METHODS[name])}
+    return METHODS[name](**{k: v for k, v in options.items() if k in known and v is not None})
+
+
+def contender(
+    text: str,
+    options: dict[str, Any],
+    schedule: str = "constant",
+    stages: tuple[str, ...] | None = None,
+    kinds: tuple[str, ...] | None = None,
+) -> Contender:
+    """A contender from a line such as `camdrop:reading=official:keep_prob=0.8`, over the `options` common to all.
+
+    ValueError for an unknown method or option, or a value that is no number where one is needed.
+    """
+    name, *changes = text.strip().split(":")
+    own: dict[str, Any] = {}
+    for change in changes:
+        key, _, value = change.partition("=")
+        known = {f.name for f in dataclasses.fields(METHODS[name])} | {"schedule"} if name in METHODS else {"schedule"}
+        if key not in known:
+            raise ValueError(f"{name} has no option {key!r}; it has {', '.join(sorted(known))}")
+        number = re.fullmatch(r"[\d.]+", value)
+        own[key] = value if not number else int(value) if value.isdigit() and key == "block_size" else float(value)
+    schedule = own.pop("schedule", schedule)
+    return Contender(" ".join([name, *changes]), make_method(name, options | own), schedule, stages, kinds)
+
+
+def method_name(method: Method | None) -> str:
+    """The name that `make_method` knows a method by."""
+    return "baseline" if method is None else next(name for name, cls in METHODS.items() if type(method) is cls)

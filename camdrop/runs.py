@@ -1,0 +1,233 @@
+"""Run folders: a race is a process that writes into its folder; whoever wants to know how it goes reads the folder.
+
+    config.json     what is run: data set, recipe, contenders, device
+    status.json     where it is: running, stopped, finished or failed; step, total, seconds, message
+    metrics.jsonl   one line a record: points of the curves, changes of knobs, results
+    knobs.json      changes asked for while it runs: {contender: {"learning_rate": …, "keep_prob": …, "block_size": …}}
+    state.pt        everything that resuming needs, as of the last epoch or stop
+    film/*.npz      heatmaps of the probe images, one file an epoch; probes.npz holds the images
+    <contender>/    last.safetensors, best.safetensors
+
+Every file but metrics.jsonl appears whole or not at all; a torn last line of that one is cut off on resuming.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camdrop.recipe import Contender, Recipe, make_method, method_name
+from camdrop.training import KNOBS
+
+
+class RunError(ValueError):
+    """A run that cannot be started, followed or changed; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run does, as `config.json` holds it."""
+
+    data: str
+    recipe: Recipe
+    contenders: tuple[Contender, ...]
+    device: str | None = None
+    threads: int | None = None
+
+    def to_json(self) -> str:
+        plain = dataclasses.asdict(self)
+        for entry, contender in zip(plain["contenders"], self.contenders, strict=True):
+            entry["options"] = entry.pop("method") or {}
+            entry["method"] = method_name(contender.method)
+        return json.dumps(plain, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> RunConfig:
+        plain = json.loads(text)
+        contenders = tuple(
+            Contender(
+                entry["name"],
+                make_method(entry["method"], entry["options"]),
+                entry["schedule"],
+                *(None if entry[k] is None else tuple(entry[k]) for k in ("stages", "kinds")),
+            )
+            for entry in plain["contenders"]
+        )
+        return cls(plain["data"], Recipe(**plain["recipe"]), contenders, plain["device"], plain["threads"])
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder as it is now. `state` is queued, running, stopped, finished or failed."""
+
+    folder: Path
+    config: RunConfig
+    state: str
+    step: int = 0
+    total: int | None = None
+    seconds: float = 0.0
+    message: str = ""
+    pid: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the mean speed so far; None while the length is not known."""
+        if not self.total or not self.step:
+            return None
+        return self.seconds / self.step * (self.total - self.step)
+
+
+def write_whole(path: Path, data: str | bytes) -> None:
+    """Write a file so that a reader, or a crash, finds the old one or the new one, never a part."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def create(folder: Path, config: RunConfig) -> None:
+    """Make a run folder with its configuration. RunError where it holds a run already."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "config.json").exists():
+            raise RunError(f"{folder} holds a run already; continue it with --resume, or name another folder")
+        write_whole(folder / "config.json", config.to_json())
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written ({error.strerror}); choose another folder") from None
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run folder. RunError where there is no run in it or its files cannot be read."""
+    try:
+        config = RunConfig.from_json((folder / "config.json").read_text())
+        status = json.loads((folder / "status.json").read_text()) if (folder / "status.json").exists() else {}
+        run = Run(folder, config, **({"state": "queued"} | status))
+    except FileNotFoundError:
+        raise RunError(f"{folder} holds no run; start one with --run {folder}") from None
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise RunError(
+            f"{folder} cannot be read as a run ({type(error).__name__}); delete it or restore its files"
+        ) from None
+    if run.state == "running" and not in_use(folder):
+        return dataclasses.replace(run, state="stopped", message="its process is gone; resume it to go on")
+    return run
+
+
+def list_runs(root: Path) -> list[Run]:
+    """The runs below `root`, the newest first; folders that cannot be read are left out."""
+    found = []
+    for folder in root.iterdir() if root.is_dir() else ():
+        if (folder / "config.json").exists():
+            try:
+                found.append(load_run(folder))
+            except RunError:
+                continue
+    return sorted(found, key=lambda run: (run.folder / "config.json").stat().st_mtime, reverse=True)
+
+
+def read_metrics(folder: Path, start: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The records of a run from a byte offset on, and the offset to go on from; a line half written is left for later."""
+    path = folder / "metrics.jsonl"
+    if not path.exists():
+        return [], start
+    with path.open("rb") as file:
+        file.seek(start)
+        whole = file.read().rpartition(b"\n")
+    lines = whole[0].splitlines() if whole[1] else []
+    return [json.loads(line) for line in lines if line.strip()], start + len(whole[0]) + len(whole[1])
+
+
+def read_film(folder: Path) -> dict[int, dict[str, np.ndarray]]:
+    """Heatmaps by epoch and contender, each (probes, H, W)."""
+    frames = {}
+    for path in sorted((folder / "film").glob("*.npz")):
+        with np.load(path) as frame:
+            frames[int(path.stem)] = {name: frame[name] for name in frame.files}
+    return frames
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run folder; the kernel lets go of it when the process ends, however it ends."""
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{folder} is in use by another process; stop that one first") from None
+        yield
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process holds the run folder."""
+    try:
+        with locked(folder):
+            return False
+    except RunError:
+        return True
+
+
+def stop(folder: Path) -> None:
+    """Ask the run's process to end after its step; it writes its state first."""
+    run = load_run(folder)
+    if run.state == "running" and run.pid:
+        os.kill(run.pid, signal.SIGTERM)
+    elif run.state == "queued":
+        write_whole(folder / "status.json", json.dumps({"state": "stopped", "message": "stopped before it began"}))
+
+
+def delete(folder: Path) -> None:
+    """Delete a run folder. RunError while it is running or where it holds no run."""
+    load_run(folder)
+    with locked(folder):
+        shutil.rmtree(folder)
+
+
+def rename(folder: Path, name: str) -> Path:
+    """Give a run another name. RunError for a name that is no plain folder name or is taken."""
+    if not re.fullmatch(r"[\w][\w .+-]{0,79}", name):
+        raise RunError(f"a run's name is made of letters, digits, spaces and . + - _, got {name!r}")
+    new = folder.with_name(name)
+    if new.exists():
+        raise RunError(f"there is a run named {name} already; choose another name")
+    with locked(folder):
+        folder.rename(new)
+    return new
+
+
+def turn_knobs(folder: Path, contender: str, changes: dict[str, float]) -> None:
+    """Ask a running race to change learning rate, γ or r of a contender at its next step. RunError for other names."""
+    run = load_run(folder)
+    found = {c.name: c for c in run.config.contenders}
+    if contender not in found or (unknown := set(changes) - set(KNOBS)):
+        what = f"contender {contender!r}" if contender not in found else f"knob {sorted(unknown)[0]!r}"
+        raise RunError(f"{run.name} has no {what}; knobs are {', '.join(KNOBS)} of {', '.join(found)}")
+    if not changes.get("learning_rate", 0.0) >= 0:
+        raise RunError(f"learning_rate must be at least 0, got {changes['learning_rate']}")
+    if method := found[contender].method:
+        known: dict[str, Any] = {k: v for k, v in changes.items() if hasattr(method, k)}
+        dataclasses.replace(method, **known)  # raises for values out of range
+    path = folder / "knobs.json"
+    asked = json.loads(path.read_text()) if path.exists() else {}
+    asked.setdefault(contender, {}).update(changes)
+    write_whole(path, json.dumps(asked))
