@@ -1,4 +1,4 @@
-"""CamDrop's and DropBlock's masks against torchvision's and timm's DropBlock, forward pass, one run: python -m bench.masks"""
+"""CamDrop's and DropBlock's masks against torchvision's and timm's DropBlock, forward pass: python -m bench.masks"""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""`python -m camdrop …`: train, race, evaluate, cam. A user's mistake is one line on standard error and exit status 2."""
+"""`python -m camdrop …`: train, race, evaluate, cam. A mistake is one line on standard error and exit status 2."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def _load(spec: str, splits: tuple[str, ...]) -> Any:
 @app.command("train")
 def race(
     context: typer.Context,
-    run: Annotated[Path, typer.Option(help="folder of the run: checkpoints, metrics, configuration, film")],
+    run: Annotated[
+        Path, typer.Option("--run", "--run-dir", help="folder of the run: checkpoints, metrics, configuration, film")
+    ],
     data: Annotated[str, typer.Option(help=SPECS_HELP)] = "fashion-sample",
     methods: Annotated[
         str | None,
@@ -77,11 +79,12 @@ def race(
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in this folder")] = False,
 ) -> None:
     """Train one network, or several side by side on the same batches, into a run folder."""
-    from camdrop import recipe, runs
+    from camdrop import recipe
     from camdrop.drive import drive
     from camdrop.progress import data_progress, race_table
-    from camdrop.training import pick_device
+    from camdrop.runs import RunConfig
 
+    config = None
     if not resume:
         options = {
             "keep_prob": keep_prob, "block_size": block_size, "channel_fraction": channel_fraction, "guide": guide,
@@ -98,10 +101,9 @@ def race(
             "validation": validation, "flip": flip, "crop": crop, "seed": seed,
         }  # fmt: skip
         chosen = recipe.make_recipe(preset, {k: v for k, v in given.items() if v is not None})
-        pick_device(device)
-        runs.create(run, runs.RunConfig(data, chosen, tuple(contenders), device, threads))
+        config = RunConfig(data, chosen, tuple(contenders), device, threads)
     with data_progress() as progress, race_table(run) as listen:
-        ended = drive(run, resume=resume, progress=progress, listen=listen)
+        ended = drive(run, config, resume=resume, progress=progress, listen=listen)
     if ended.state == "stopped":
         typer.echo(f"stopped at step {ended.step} of {ended.total}; go on with: camdrop race --run {run} --resume")
 

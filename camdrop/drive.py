@@ -1,4 +1,4 @@
-"""Drive a race in its run folder: record it, checkpoint it, stop it when asked, take it up again, test it at the end."""
+"""Drive a race in its run folder: record it, checkpoint it, stop it when asked, take it up again, test it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -23,9 +24,10 @@ import torch
 from camdrop import checkpoints
 from camdrop.cam import class_activation_map
 from camdrop.data import Dataset, Split, load_dataset, normalise
+from camdrop.distributed import Team, team
 from camdrop.folders import Progress
 from camdrop.recipe import method_name
-from camdrop.runs import Run, RunError, load_run, locked, write_whole
+from camdrop.runs import Run, RunConfig, RunError, create, load_run, locked, write_whole
 from camdrop.training import Race, Runner, evaluate, pick_device
 
 PROBES = 8
@@ -35,19 +37,38 @@ Listener = Callable[[dict[str, Any]], None]
 
 
 def drive(
-    folder: Path, *, resume: bool = False, progress: Progress | None = None, listen: Listener | None = None
+    folder: Path,
+    config: RunConfig | None = None,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+    listen: Listener | None = None,
 ) -> Run:
     """Run the race that `folder` is configured for until it ends or is stopped (SIGTERM, SIGINT); returns the run.
+
+    With `config`, the run folder is made first.
 
     `resume` goes on from the last state, if there is one. `listen` gets every record as it is written. RunError where
     the folder is in use, has run already, or cannot be written; ValueError for what the configuration gets wrong.
     """
+    wanted = config or load_run(folder).config
+    with team(pick_device(wanted.device)) as (ours, device):
+        if config and ours.leads:
+            create(folder, config)
+        ours.told(None)  # the folder is there
+        _drive(folder, ours, device, resume, progress, listen)
+    return load_run(folder)
+
+
+def _drive(
+    folder: Path, ours: Team, device: torch.device, resume: bool, progress: Progress | None, listen: Listener | None
+) -> None:
     run = load_run(folder)
-    with locked(folder):
-        if not resume and (folder / "metrics.jsonl").exists():
+    with locked(folder) if ours.leads else nullcontext():
+        if ours.leads and not resume and (folder / "metrics.jsonl").exists():
             raise RunError(f"{folder} has run already; continue it with --resume, or name another folder")
         try:
-            _Drive(run, resume, progress, listen).run()
+            _Drive(run, ours, device, resume, progress, listen).run()
         except OSError as error:
             why = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
             _try_status(folder, f"{why}; make room, then resume")
@@ -55,27 +76,31 @@ def drive(
         except Exception as error:
             _try_status(folder, f"{type(error).__name__}: {error}")
             raise
-    return load_run(folder)
 
 
 def _try_status(folder: Path, message: str) -> None:
-    try:
+    with suppress(OSError):  # where nothing can be written, the exception that follows says so
         write_whole(folder / "status.json", json.dumps({"state": "failed", "message": message}))
-    except OSError:
-        pass  # nothing can be written; the exception that follows says so
 
 
 class _Drive:
-    def __init__(self, run: Run, resume: bool, progress: Progress | None, listen: Listener | None) -> None:
-        self.folder, self.config, self.listen = run.folder, run.config, listen
+    def __init__(
+        self,
+        run: Run,
+        team: Team,
+        device: torch.device,
+        resume: bool,
+        progress: Progress | None,
+        listen: Listener | None,
+    ) -> None:
+        self.folder, self.config, self.team, self.device, self.listen = run.folder, run.config, team, device, listen
         self.seconds, self.knobs_seen, self.asked_to_stop = 0.0, -1, False
         self.best: dict[str, float] = {}
         self.status("running", "reading the data")
         if self.config.threads:
             torch.set_num_threads(self.config.threads)
-        self.device = pick_device(self.config.device)
         self.data: Dataset = load_dataset(self.config.data, progress=progress)
-        self.race = Race(self.data, self.config.recipe, list(self.config.contenders), self.device)
+        self.race = Race(self.data, self.config.recipe, list(self.config.contenders), device, team)
         self.held = self.race.held
         self.probes = self._probes()
         path, kept = self.folder / "state.pt", 0
@@ -83,8 +108,9 @@ class _Drive:
             state = torch.load(path, weights_only=True, map_location=self.device)
             self.race.restore(state["race"])
             self.seconds, self.best, kept = state["seconds"], state["best"], state["metrics"]
-        self.metrics = (self.folder / "metrics.jsonl").open("ab")
-        self.metrics.truncate(kept)
+        self.metrics = (self.folder / "metrics.jsonl" if team.leads else Path(os.devnull)).open("ab")
+        if team.leads:
+            self.metrics.truncate(kept)
         self.began = time.monotonic() - self.seconds
 
     def run(self) -> None:
@@ -94,8 +120,13 @@ class _Drive:
             previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
             every = max(1, race.epoch_steps // POINTS_PER_EPOCH)
-            while not race.finished and not self.asked_to_stop:
-                self._turn_knobs()
+            stop = False
+            while not race.finished and not stop:
+                if self.team.size == 1 or race.done % every == 0:  # a team agrees now and then: it costs a message
+                    stop, asked = self.team.told((self.asked_to_stop, self._knobs_asked()))
+                    if stop:
+                        break
+                    self._turn_knobs(asked)
                 race.step()
                 ends = race.done % race.epoch_steps == 0 or race.finished
                 if ends or race.done % every == 0:
@@ -120,12 +151,16 @@ class _Drive:
         race = getattr(self, "race", None)
         self.seconds = time.monotonic() - self.began if race and hasattr(self, "began") else self.seconds
         step, total = (race.done, race.total) if race else (0, None)
+        if not self.team.leads:
+            return
         now = {
             "state": state, "step": step, "total": total, "seconds": self.seconds, "message": message, "pid": os.getpid()
         }  # fmt: skip
         write_whole(self.folder / "status.json", json.dumps(now))
 
     def write(self, kind: str, **entries: Any) -> None:
+        if not self.team.leads:
+            return
         record = {"kind": kind, "step": self.race.done, "epoch": round(self.race.epoch, 4), **entries}
         self.metrics.write(json.dumps(record).encode() + b"\n")
         self.metrics.flush()
@@ -136,12 +171,12 @@ class _Drive:
         """A point of the curves for each contender; with the validation error at the end of an epoch."""
         for runner in self.race.active:
             taken: dict[str, Any] = runner.take(self.race.progress)
-            if ends and len(self.held) and runner.ended is None:
+            if ends and self.team.leads and len(self.held) and runner.ended is None:
                 taken["validation_error"] = evaluate(runner.model, self.held, self.data.info)["top1_error"]
             self.write("point", contender=runner.contender.name, seconds=time.monotonic() - self.began, **taken)
             if runner.ended:
                 self.write("end", contender=runner.contender.name, reason=runner.ended)
-            elif ends:
+            elif ends and self.team.leads:
                 error = taken.get("validation_error", taken["train_error"])
                 self._checkpoint(runner, "last", taken)
                 if error <= self.best.get(runner.contender.name, float("inf")):
@@ -151,6 +186,8 @@ class _Drive:
 
     def _keep(self) -> None:
         """At the end of an epoch: a frame of the film, and the state from which the run can go on."""
+        if not self.team.leads:
+            return
         frame, images = io.BytesIO(), normalise(self.probes.images, self.data.info.mean, self.data.info.std)
         maps = {}
         with torch.no_grad():
@@ -165,6 +202,8 @@ class _Drive:
         self._save_state()
 
     def _save_state(self) -> None:
+        if not self.team.leads:
+            return
         self.metrics.flush()
         os.fsync(self.metrics.fileno())
         self.seconds = time.monotonic() - self.began
@@ -175,16 +214,18 @@ class _Drive:
         torch.save(state, buffer)
         write_whole(self.folder / "state.pt", buffer.getvalue())
 
-    def _turn_knobs(self) -> None:
-        """Take up what knobs.json asks for since the last look."""
+    def _knobs_asked(self) -> dict[str, dict[str, float]]:
+        """What knobs.json asks for, if it changed since the last look."""
         try:
             changed = (self.folder / "knobs.json").stat().st_mtime_ns
+            if changed == self.knobs_seen or not self.team.leads:
+                return {}
+            self.knobs_seen = changed
+            return json.loads((self.folder / "knobs.json").read_text())
         except FileNotFoundError:
-            return
-        if changed == self.knobs_seen:
-            return
-        self.knobs_seen = changed
-        asked = json.loads((self.folder / "knobs.json").read_text())
+            return {}
+
+    def _turn_knobs(self, asked: dict[str, dict[str, float]]) -> None:
         for runner in self.race.active:
             wanted = asked.get(runner.contender.name, {})
             news = {k: v for k, v in wanted.items() if runner.knobs.get(k) != v}
@@ -198,7 +239,8 @@ class _Drive:
         probes = Split(source.images[:PROBES].to(self.device), source.labels[:PROBES].to(self.device))
         file = io.BytesIO()
         np.savez_compressed(file, images=probes.images.cpu().numpy(), labels=probes.labels.cpu().numpy())
-        write_whole(self.folder / "probes.npz", file.getvalue())
+        if self.team.leads:
+            write_whole(self.folder / "probes.npz", file.getvalue())
         return probes
 
     def _checkpoint(self, runner: Runner, which: str, taken: dict[str, Any], **more: Any) -> None:
@@ -223,7 +265,7 @@ class _Drive:
 
     def _test(self) -> None:
         """Touch the test set once: the error of each contender's best checkpoint, written into its header."""
-        for runner in self.race.active:
+        for runner in self.race.active if self.team.leads else ():
             path = self.folder / runner.contender.name / "best.safetensors"
             best = checkpoints.load(path)
             result = evaluate(best.model.to(self.device), self.data.test, self.data.info)

@@ -42,7 +42,7 @@ class Mask:
     rate: float | Tensor = 0.0  # with which a candidate became a seed; (N, 1, 1) where it differs between samples
 
     def _dense(self, part: Tensor) -> Tensor:
-        n, c, h, w = self.shape
+        h, w = self.shape[2:]
         if self.chosen is None:
             return part.expand(self.shape).clone()
         out = part.new_zeros(self.shape)
@@ -312,10 +312,7 @@ class CamDrop:
         chosen = None
         if alpha is not None and self.channels == "dominant":
             chosen = alpha.topk(self.channel_count(c), dim=1, sorted=False).indices
-        if alpha is not None and self.guide == "cam":
-            cam = weighted_map(x, alpha)
-        else:
-            cam = x.mean(1)
+        cam = weighted_map(x, alpha) if alpha is not None and self.guide == "cam" else x.mean(1)
         top = cam.flatten(1).topk(self.position_count(h, w), dim=1, sorted=False).indices  # (N, P)
 
         valid = valid_centres(h, w, r, x.device)

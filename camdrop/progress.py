@@ -1,4 +1,4 @@
-"""What the command line shows while it works: a bar for data, a live table for a race. Plain lines where no one looks."""
+"""What the command line shows while it works: a bar for data, a live table for a race, plain lines in a pipe."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Two families, parameter names as in the common public ones (`conv1, bn1, layer1.0.conv1, …, fc`):
 
-- CIFAR (He et al. 2016, section 4.2): resnet8/20/32/44/56/110, three stages of 16/32/64 channels, identity shortcuts that
-  are strided and zero-padded in depth;
+- CIFAR (He et al. 2016, section 4.2): resnet8/20/32/44/56/110, three stages of 16/32/64 channels, identity shortcuts
+  that are strided and zero-padded in depth;
 - ImageNet, in torchvision's layout: resnet18, resnet50, four stages, projection shortcuts.
 """
 

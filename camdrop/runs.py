@@ -147,7 +147,7 @@ def list_runs(root: Path) -> list[Run]:
 
 
 def read_metrics(folder: Path, start: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The records of a run from a byte offset on, and the offset to go on from; a line half written is left for later."""
+    """The records of a run from a byte offset on, and the offset to go on from; half a line is left for later."""
     path = folder / "metrics.jsonl"
     if not path.exists():
         return [], start

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from camdrop.data import DataInfo, Dataset, Split, normalise
+from camdrop.distributed import ALONE, Team
 from camdrop.masks import Mask, Method
 from camdrop.recipe import Contender, Recipe
 from camdrop.resnet import ResNet, SampleMasks, build
@@ -25,8 +26,11 @@ KNOBS = ("learning_rate", "keep_prob", "block_size")
 _MEASURED_STEPS = 12  # of which the first few warm up
 
 
-def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Random crop after zero padding and random horizontal flip of uint8 images (N, C, H, W), in one batch."""
+def augment(images: Tensor, recipe: Recipe, generator: torch.Generator, part: slice = slice(None)) -> Tensor:
+    """Random crop after zero padding and random horizontal flip of uint8 images (N, C, H, W), in one batch.
+
+    With `part`, only those images of the batch, with the random numbers that the whole batch would give them.
+    """
     n, _, h, w = images.shape
     device = images.device
     rows = torch.arange(h, device=device).expand(n, h)
@@ -34,24 +38,27 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator) -> Tenso
     if recipe.flip:
         flipped = torch.rand(n, 1, generator=generator).to(device, non_blocking=True) < 0.5
         cols = torch.where(flipped, w - 1 - cols, cols)
-    if recipe.crop:
+    pad = recipe.crop
+    if pad:
         shift = torch.randint(0, 2 * recipe.crop + 1, (2, n, 1), generator=generator).to(device, non_blocking=True)
-        images = F.pad(images, (recipe.crop,) * 4)
         rows, cols = rows + shift[0], cols + shift[1]
-    first = torch.arange(n, device=device)[:, None, None]
+    images, rows, cols = F.pad(images[part], (pad,) * 4), rows[part], cols[part]
+    first = torch.arange(len(images), device=device)[:, None, None]
     return images.permute(0, 2, 3, 1)[first, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
 class Runner:
     """A contender's network and optimiser while it trains, and what it has done since the last `take`."""
 
-    def __init__(self, contender: Contender, info: DataInfo, recipe: Recipe, device: torch.device) -> None:
-        self.contender, self.recipe = contender, recipe
+    def __init__(self, contender: Contender, info: DataInfo, recipe: Recipe, device: torch.device, team: Team) -> None:
+        self.contender, self.recipe, self.team = contender, recipe, team
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.model = build(recipe.model, len(info.classes), info.channels).to(device)
+        self.trained = team.join(self.model, device)
         self.sites = contender.sites(self.model)
-        self.generator = torch.Generator(device).manual_seed(recipe.seed + 2)
+        self.generator = torch.Generator(device)
+        self.reseed(0)
         self.optimizer = torch.optim.SGD(
             self.model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
         )
@@ -59,6 +66,10 @@ class Runner:
         self.ended: str | None = None
         self.totals = torch.zeros(3, device=device)  # loss, wrong answers, share dropped, summed over images
         self.images, self.seconds = 0, 0.0
+
+    def reseed(self, step: int) -> None:
+        """Masks of this process from `step` on; each member of a team draws its own."""
+        self.generator.manual_seed(self.recipe.seed + 2 + 1_000_003 * self.team.rank + 7919 * step)
 
     def method_at(self, progress: float) -> Method | None:
         """The method with the keep probability that schedule and knobs give at `progress`."""
@@ -83,7 +94,7 @@ class Runner:
         if method is not None:
             drop = SampleMasks(method, self.model.fc.weight, y, self.sites, self.generator, record)
         with autocast(x.device):
-            logits = self.model(x, drop).float()
+            logits = self.trained(x, drop).float()
         loss = F.cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
         self.optimizer.zero_grad()
         loss.backward()
@@ -95,7 +106,7 @@ class Runner:
 
     def take(self, progress: float) -> dict[str, float | None]:
         """What was done since the last call, errors in percent; ends the contender where its loss is not finite."""
-        loss, wrong, dropped = (self.totals / max(1, self.images)).tolist()
+        loss, wrong, dropped = self.team.mean(self.totals / max(1, self.images)).tolist()
         method = self.method_at(progress)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
         taken = {
@@ -105,7 +116,7 @@ class Runner:
             "learning_rate": self.learning_rate(progress),
             "keep_prob": None if method is None else method.keep_prob,
             "gradient_norm": norm.item(),
-            "images_per_second": self.images / self.seconds if self.seconds else None,
+            "images_per_second": self.team.size * self.images / self.seconds if self.seconds else None,
         }
         if not math.isfinite(loss):
             self.ended = (
@@ -136,21 +147,23 @@ class Race:
     minutes. On the CPU, a race that is restored from its `state` goes on bit for bit as if it had never stopped.
     """
 
-    def __init__(self, data: Dataset, recipe: Recipe, contenders: list[Contender], device: torch.device) -> None:
+    def __init__(
+        self, data: Dataset, recipe: Recipe, contenders: list[Contender], device: torch.device, team: Team = ALONE
+    ) -> None:
         if len({c.name for c in contenders}) < len(contenders) or not contenders:
             raise ValueError(f"contenders need different names, got {', '.join(c.name for c in contenders) or 'none'}")
-        self.recipe, self.info, self.device = recipe, data.info, device
+        self.recipe, self.info, self.device, self.team = recipe, data.info, device, team
         train, held = split_validation(data.train, recipe)
         if len(train) < 2:
             raise ValueError(f"training needs at least 2 images, got {len(train)}")
         self.train, self.held = _to(train, device), _to(held, device)
-        self.batch = min(recipe.batch_size, len(train))
+        self.batch = min(recipe.batch_size * team.size, len(train))  # of the whole team
         self.epoch_steps = len(train) // self.batch
         self.total = None if recipe.epochs is None else recipe.epochs * self.epoch_steps
         self.done = 0
         self.order = torch.Generator().manual_seed(recipe.seed)
         self.shuffled = torch.empty(0, dtype=torch.long)
-        self.runners = [Runner(c, data.info, recipe, device) for c in contenders]
+        self.runners = [Runner(c, data.info, recipe, device, team) for c in contenders]
         self._times: list[float] = []
 
     @property
@@ -178,8 +191,10 @@ class Race:
         if inside == 0:
             self.shuffled = torch.randperm(len(self.train), generator=self.order)
         pick = self.shuffled[inside * self.batch : (inside + 1) * self.batch].to(self.device, non_blocking=True)
-        x = normalise(augment(self.train.images[pick], self.recipe, self.order), self.info.mean, self.info.std)
-        y, progress = self.train.labels[pick], self.progress
+        part = self.team.part(len(pick))
+        images = augment(self.train.images[pick], self.recipe, self.order, part)
+        x, y = normalise(images, self.info.mean, self.info.std), self.train.labels[pick[part]]
+        progress = self.progress
         for runner in self.active:
             start = time.perf_counter()
             runner.model.train()
@@ -195,7 +210,7 @@ class Race:
         if len(self._times) == _MEASURED_STEPS and self.recipe.minutes is not None:
             typical = sorted(self._times[3:])[len(self._times[3:]) // 2]
             # a twentieth for what is no step: validation, film, checkpoints
-            self.total = max(self.done + 1, int(0.95 * 60 * self.recipe.minutes / typical))
+            self.total = self.team.told(max(self.done + 1, int(0.95 * 60 * self.recipe.minutes / typical)))
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""
@@ -210,6 +225,8 @@ class Race:
         self.shuffled = state["shuffled"]
         for runner in self.runners:
             runner.restore(state["runners"][runner.contender.name])
+            if not self.team.leads:  # the state is the leader's
+                runner.reseed(self.done)
 
 
 def split_validation(split: Split, recipe: Recipe) -> tuple[Split, Split]:

@@ -313,7 +313,7 @@ def test_classifier_width_that_is_no_multiple_of_the_channels():
         (lambda: CamDrop().sample(torch.rand(2, 3, 4, 4), alpha=torch.rand(2, 4)), ("alpha", "(2, 3)", "(2, 4)")),
         (lambda: Dropout().sample(torch.rand(2, 3, 4)), ("x", "(2, 3, 4)")),
         (lambda: Dropout().sample(torch.ones(1, 1, 2, 2, dtype=torch.long)), ("x", "floating-point")),
-        (lambda: Dropout().sample(torch.rand(1, 1, 2, 2)).apply(torch.rand(1, 1, 2, 3)), ("(1, 1, 2, 3)", "(1, 1, 2, 2)")),
+        (lambda: Dropout().sample(torch.rand(1, 1, 2, 2)).apply(torch.rand(1, 1, 2, 3)), ("(1, 1, 2, 3)", "2, 2)")),
     ],
 )  # fmt: skip
 def test_errors_name_the_argument_the_value_and_what_is_allowed(make, words):

@@ -5,8 +5,8 @@ import torch
 
 from camdrop.data import DataInfo, Dataset, Split, load_dataset, normalise
 from camdrop.masks import CamDrop, DropBlock, DropPath
-from camdrop.resnet import build
 from camdrop.recipe import Contender, Recipe, contender, make_method, make_recipe
+from camdrop.resnet import build
 from camdrop.training import Race, augment, evaluate, pick_device, split_validation
 
 CPU = torch.device("cpu")
