@@ -153,9 +153,8 @@ class _Drive:
         step, total = (race.done, race.total) if race else (0, None)
         if not self.team.leads:
             return
-        now = {
-            "state": state, "step": step, "total": total, "seconds": self.seconds, "message": message, "pid": os.getpid()
-        }  # fmt: skip
+        now = {"state": state, "step": step, "total": total, "seconds": self.seconds, "message": message}
+        now["pid"] = os.getpid()
         write_whole(self.folder / "status.json", json.dumps(now))
 
     def write(self, kind: str, **entries: Any) -> None:

@@ -1,0 +1,47 @@
+"""What the README and the rules of the house promise."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_requirements_are_the_packages_of_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    listed = {line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"}
+    assert listed == {*project["dependencies"], *project["optional-dependencies"]["app"]}
+    assert all(">=" in line for line in listed)
+
+
+def test_the_readmes_example_runs(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.count("tensor(") == 3
+
+
+def test_the_readme_shows_the_two_commands_and_pictures_that_are_there():
+    text = (ROOT / "README.md").read_text()
+    assert "make app" in text and "make test" in text
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
+    assert len(pictures) >= 3 and all((ROOT / picture).is_file() for picture in pictures)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "camdrop").glob("*.py")), ids=lambda p: p.name)
+def test_the_library_knows_no_streamlit_and_only_figures_knows_plotly(path):
+    imports = re.findall(r"^\s*(?:import|from)\s+(streamlit|plotly|ui)\b", path.read_text(), re.MULTILINE)
+    assert not imports or (path.name == "figures.py" and set(imports) == {"plotly"})
+
+
+def test_arrows_point_one_way():
+    """masks, cam ← resnet ← training ← runs ← cli; figures knows none of them."""
+    order = ["cam", "masks", "resnet", "schedules", "recipe", "training", "runs", "drive", "progress", "cli"]
+    for place, name in enumerate(order):
+        text = (ROOT / "camdrop" / f"{name}.py").read_text()
+        found = set(re.findall(r"camdrop\.(\w+)|from camdrop import (\w+)", text))
+        later = {a or b for a, b in found} & set(order[place + 1 :])
+        assert not later, f"{name} imports {later}"
+    assert not re.findall(r"^(?:from|import) camdrop", (ROOT / "camdrop" / "figures.py").read_text(), re.MULTILINE)
