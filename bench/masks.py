@@ -24,7 +24,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--block-size", type=int, default=7, help="odd, since torchvision knows no even block")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     r, rows = args.block_size, []
     print(environment("torchvision", "timm"), f"r = {r}, γ = 0.9, {args.rounds} interleaved rounds\n", sep="\n")
     for name, shape in SIZES.items():

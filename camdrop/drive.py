@@ -74,7 +74,7 @@ def _drive(
             _try_status(folder, f"{why}; make room, then resume")
             raise RunError(f"{folder} cannot be written: {why}; make room, then continue with --resume") from None
         except Exception as error:
-            _try_status(folder, f"{type(error).__name__}: {error}")
+            _try_status(folder, str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
             raise
 
 

@@ -13,6 +13,7 @@ Every file but metrics.jsonl appears whole or not at all; a torn last line of th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import json
@@ -30,6 +31,8 @@ import numpy as np
 
 from camdrop.recipe import Contender, Recipe, make_method, method_name
 from camdrop.training import KNOBS
+
+LAUNCHED = ".launched"  # held from the launch of a run's process to its end; `.lock` is held from its first work on
 
 
 class RunError(ValueError):
@@ -134,16 +137,23 @@ def load_run(folder: Path) -> Run:
     return run
 
 
+def survey(root: Path) -> tuple[list[Run], dict[Path, str]]:
+    """The runs below `root`, the newest first; and the folders that cannot be read as one, with the reason."""
+    found, broken = [], {}
+    for folder in root.iterdir() if root.is_dir() else ():
+        try:
+            created = (folder / "config.json").stat().st_mtime
+            found.append((created, load_run(folder)))
+        except RunError as error:
+            broken[folder] = str(error)
+        except OSError:
+            continue  # no run, or one that goes this very moment
+    return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)], broken
+
+
 def list_runs(root: Path) -> list[Run]:
     """The runs below `root`, the newest first; folders that cannot be read are left out."""
-    found = []
-    for folder in root.iterdir() if root.is_dir() else ():
-        if (folder / "config.json").exists():
-            try:
-                found.append(load_run(folder))
-            except RunError:
-                continue
-    return sorted(found, key=lambda run: (run.folder / "config.json").stat().st_mtime, reverse=True)
+    return survey(root)[0]
 
 
 def read_metrics(folder: Path, start: int = 0) -> tuple[list[dict[str, Any]], int]:
@@ -168,38 +178,46 @@ def read_film(folder: Path) -> dict[int, dict[str, np.ndarray]]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a run folder; the kernel lets go of it when the process ends, however it ends."""
-    with (folder / ".lock").open("w") as file:
+def locked(folder: Path, name: str = ".lock") -> Iterator[int]:
+    """Hold a run folder; the kernel lets go of it when the process ends, however it ends. Gives the file descriptor."""
+    with (folder / name).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunError(f"{folder} is in use by another process; stop that one first") from None
-        yield
+        yield file.fileno()
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a process holds the run folder."""
+    """Whether a process holds the run folder, or has been started to do so (see camdrop/queue.py)."""
     try:
-        with locked(folder):
+        with locked(folder, LAUNCHED), locked(folder):
             return False
     except RunError:
         return True
+
+
+def set_state(run: Run, state: str, message: str = "", pid: int | None = None) -> None:
+    """Write where a run is, when no process of its own does."""
+    now = {"step": run.step, "total": run.total, "seconds": run.seconds, "message": message, "pid": pid}
+    write_whole(run.folder / "status.json", json.dumps({"state": state, **now}))
 
 
 def stop(folder: Path) -> None:
     """Ask the run's process to end after its step; it writes its state first."""
     run = load_run(folder)
     if run.state == "running" and run.pid:
-        os.kill(run.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(run.pid, signal.SIGTERM)
     elif run.state == "queued":
-        write_whole(folder / "status.json", json.dumps({"state": "stopped", "message": "stopped before it began"}))
+        set_state(run, "stopped", "stopped while it waited")
 
 
 def delete(folder: Path) -> None:
-    """Delete a run folder. RunError while it is running or where it holds no run."""
-    load_run(folder)
-    with locked(folder):
+    """Delete a run folder, a broken one too. RunError while it is running or where it holds no run."""
+    if not (folder / "config.json").exists():
+        raise RunError(f"{folder} holds no run")
+    with locked(folder, LAUNCHED), locked(folder):
         shutil.rmtree(folder)
 
 
@@ -210,7 +228,7 @@ def rename(folder: Path, name: str) -> Path:
     new = folder.with_name(name)
     if new.exists():
         raise RunError(f"there is a run named {name} already; choose another name")
-    with locked(folder):
+    with locked(folder, LAUNCHED), locked(folder):
         folder.rename(new)
     return new
 
@@ -227,7 +245,15 @@ def turn_knobs(folder: Path, contender: str, changes: dict[str, float]) -> None:
     if method := found[contender].method:
         known: dict[str, Any] = {k: v for k, v in changes.items() if hasattr(method, k)}
         dataclasses.replace(method, **known)  # raises for values out of range
-    path = folder / "knobs.json"
-    asked = json.loads(path.read_text()) if path.exists() else {}
+    asked = asked_knobs(folder)
     asked.setdefault(contender, {}).update(changes)
-    write_whole(path, json.dumps(asked))
+    write_whole(folder / "knobs.json", json.dumps(asked))
+
+
+def asked_knobs(folder: Path) -> dict[str, dict[str, float]]:
+    """What `turn_knobs` has asked for so far, by contender. RunError where the file is damaged."""
+    path = folder / "knobs.json"
+    try:
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+    except ValueError:
+        raise RunError(f"{path} is damaged; delete it, and turn the knobs again") from None

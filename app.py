@@ -1,0 +1,15 @@
+"""CamDrop Lab: page config and navigation."""
+
+import streamlit as st
+
+st.set_page_config(page_title="CamDrop Lab", page_icon="🎯", layout="wide")
+st.navigation(
+    [
+        st.Page("pages/explore.py", title="Explore", icon=":material/image_search:", default=True),
+        st.Page("pages/mask_lab.py", title="Mask lab", icon=":material/layers:"),
+        st.Page("pages/five_methods.py", title="Five methods", icon=":material/view_in_ar:"),
+        st.Page("pages/race.py", title="Race", icon=":material/flag:"),
+        st.Page("pages/runs.py", title="Runs", icon=":material/folder_open:"),
+    ],
+    position="top",
+).run()

@@ -1,0 +1,152 @@
+"""From an input event to the painted picture, in real Chromium, against an empty fragment rerun R in the same run.
+
+    python -m bench.app [--rounds 30]
+
+Every round measures R and then each interaction once, so that all meet the same load. Times are the browser's own:
+from the event's timestamp to `camdrop:painted`, which comes after the frame with the new picture.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from bench.browser import launch, serve
+from bench.report import environment, median, table
+
+LISTEN = """
+window.bench = { event: 0, painted: [] };
+for (const type of ["keydown", "pointerdown", "input", "click"])
+  window.addEventListener(type, (event) => { bench.event = event.timeStamp; }, true);
+window.addEventListener("camdrop:painted", ({ detail }) => bench.painted.push(detail));
+"""
+PAINTED = "key => bench.painted.find((paint) => paint.key === key && paint.time > bench.event)?.time - bench.event"
+WATCH_TEXT = """
+new MutationObserver(() => requestAnimationFrame(() => setTimeout(() =>
+  bench.painted.push({ key: "text", time: performance.now() }),
+))).observe(document.querySelector("[data-testid=stText]"), { subtree: true, characterData: true, childList: true });
+"""
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """What a person does (`act(page, round)`), the key of the `pictures` that answer, and the budget at the median."""
+
+    name: str
+    path: str
+    act: Callable[[Page, int], None]
+    painted: str
+    budget: float
+    prepare: Callable[[Page], None] = lambda page: None
+
+
+def nudge(label: str) -> Callable[[Page, int], None]:
+    """A tenth of a slider by the page key, and from two thirds back to its start: each time far enough that a mask
+    changes, and to a picture that neither the server nor the browser still has."""
+
+    def act(page: Page, turn: int) -> None:
+        slider = page.get_by_role("slider", name=label, exact=True)
+        far = float(slider.input_value()) > 0.65 * float(slider.get_attribute("max") or 1)
+        slider.press("Home" if far else "PageUp")
+
+    return act
+
+
+INTERACTIONS = (
+    Interaction("Explore: opacity, blended by the browser", "/", nudge("Opacity"), "board", 1),
+    Interaction("Mask lab: γ, the strip", "/mask_lab", nudge("Keep rate γ"), "strip", 2),
+    Interaction("Mask lab: γ, the channel grid", "/mask_lab", nudge("Keep rate γ"), "grid", 2.5),
+    Interaction("Five methods: γ, the blocks", "/five_methods", nudge("Keep rate γ"), "blocks", 1.5),
+)
+
+
+def open_page(context: BrowserContext, url: str, ready: str) -> Page:
+    page = context.new_page()
+    page.add_init_script(LISTEN)
+    page.goto(url)
+    page.wait_for_function(ready)
+    page.wait_for_timeout(1500)
+    return page
+
+
+def measure(page: Page, act: Callable[[Page, int], None], turn: int, painted: str) -> float:
+    """Milliseconds from the event to the picture."""
+    page.evaluate("bench.painted = []")
+    act(page, turn)
+    milliseconds = page.wait_for_function(PAINTED, arg=painted).json_value()
+    page.wait_for_timeout(100)
+    return milliseconds
+
+
+def start_up(context: BrowserContext) -> tuple[float, float]:
+    """Seconds from the start of the server's process to the title, and to the first picture."""
+    started = time.monotonic()
+    with serve("app.py") as url:
+        page = context.new_page()
+        page.add_init_script(LISTEN)
+        page.goto(url)
+        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=60_000)
+        title = time.monotonic() - started
+        page.wait_for_function("bench.painted.length > 0")
+        picture = time.monotonic() - started
+        page.close()
+    return title, picture
+
+
+def report(name: str, times: list[float], unit: list[float], budget: float | None = None) -> dict[str, object]:
+    ratios = [a / b for a, b in zip(times, unit, strict=True)]
+    tail = sorted(times)[int(0.95 * len(times))]
+    return {
+        "interaction": name,
+        "median ms": f"{median(times):.0f}",
+        "p95 ms": f"{tail:.0f}",
+        "median / R": f"{median(times) / median(unit):.2f}",
+        "paired / R": f"{median(ratios):.2f}",
+        "p95 / R": f"{tail / median(unit):.2f}",
+        "budget": budget or "",
+        "n": len(times),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30)
+    rounds = parser.parse_args().rounds
+    print(environment("streamlit", "playwright"), "\n")
+    with sync_playwright() as playwright, serve("app.py") as app, serve("bench/rerun.py") as rerun:
+        chromium = launch(playwright)
+        context = chromium.new_context(viewport={"width": 1440, "height": 900})
+        context.set_default_timeout(120_000)
+        print("Chromium", chromium.version, "\n")
+        empty = open_page(context, rerun, "document.querySelector('[data-testid=stText]')")
+        empty.evaluate(WATCH_TEXT)
+        pages = [open_page(context, app + item.path, "bench.painted.length > 0") for item in INTERACTIONS]
+        for page, item in zip(pages, INTERACTIONS, strict=True):
+            item.prepare(page)
+        unit: list[float] = []
+        times: list[list[float]] = [[] for _ in INTERACTIONS]
+        for turn in range(-3, rounds):
+            empty.bring_to_front()
+            r = measure(empty, nudge("Value"), turn, "text")
+            row = []
+            for page, item in zip(pages, INTERACTIONS, strict=True):
+                page.bring_to_front()
+                row.append(measure(page, item.act, turn, item.painted))
+            if turn >= 0:
+                unit.append(r)
+                for column, value in zip(times, row, strict=True):
+                    column.append(value)
+        rows = [report("R: empty fragment rerun", unit, unit)]
+        rows += [report(i.name, t, unit, i.budget) for i, t in zip(INTERACTIONS, times, strict=True)]
+        print(table(rows), "\n")
+        if INTERACTIONS:
+            starts = [start_up(context) for _ in range(3)]
+            print(f"Warm start: title {median([t for t, _ in starts]):.1f} s,", end=" ")
+            print(f"first picture {median([p for _, p in starts]):.1f} s (n = 3)")
+        chromium.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""One mask taken apart: what a method does to one image at one drop site, step by step, by the calls training makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from camdrop.cam import compress_weights, weighted_map
+from camdrop.masks import CamDrop, DropBlock, DropPath, Mask, Method, valid_centres
+from camdrop.resnet import DropSite, ResNet, SampleMasks
+
+
+@dataclass(frozen=True, eq=False)
+class Stop:
+    """An image on its way through a network in evaluation mode, stopped at a drop site. No mask has a part in it."""
+
+    model: ResNet
+    site: DropSite
+    features: Tensor  # (1, C, H, W), X
+    before: Tensor  # (K,) class probabilities without a mask
+    point: str  # where the network takes up again, just before the site's block
+    entry: Tensor  # (1, c, h, w), the features there
+
+
+@torch.no_grad()
+def stop_at(model: ResNet, image: Tensor, site: str) -> Stop:
+    """Send a normalised image (1, in_channels, H, W) to a drop site by its name. ValueError for an unknown name."""
+    found = next((s for s in model.drop_sites if s.name == site), None)
+    if found is None:
+        raise ValueError(f"site must be one of the network's drop sites, as layer2.0.conv1, got {site!r}")
+    if image.ndim != 4 or len(image) != 1:
+        raise ValueError(f"image must have shape (1, channels, H, W), got {tuple(image.shape)}")
+    blocks = ["stem", *model.blocks]
+    point = blocks[blocks.index(found.block) - 1]
+    entry = model.forward_to(point, image)
+    seen: list[Tensor] = []
+
+    def remember(here: DropSite, features: Tensor) -> Tensor:
+        if here == found:
+            seen.append(features)
+        return features
+
+    before = model.forward_from(point, entry, remember).softmax(1)[0]
+    return Stop(model, found, seen[0], before, point, entry)
+
+
+@dataclass(frozen=True, eq=False)
+class Dissection:
+    """One draw of a method at a stop, with every step of it; sizes as in `features` (1, C, H, W)."""
+
+    stop: Stop
+    method: Method
+    label: int
+    alpha: Tensor  # (C,) the label's classifier weights, compressed to C channels (Eq. 7)
+    cam: Tensor  # (H, W) J: what guided the mask, or would have guided it
+    mask: Mask
+
+    @cached_property
+    def order(self) -> Tensor:
+        """(C,) the channels, the one with the largest α first."""
+        return self.alpha.argsort(descending=True, stable=True)
+
+    @cached_property
+    def masked(self) -> Tensor:
+        """(C, H, W) X̃ = M ⊙ X · scale (Eq. 3)."""
+        return self.mask.apply(self.stop.features)[0]
+
+    @cached_property
+    def dropped(self) -> Tensor:
+        """(C, H, W) bool: the units that the mask drops."""
+        return ~self.mask.keep[0]
+
+    @cached_property
+    def seeds(self) -> Tensor:
+        """(C, H, W) bool: where a block grows from (Eq. 9)."""
+        return self.mask.seeds[0]
+
+    @property
+    def block_size(self) -> int:
+        """r, cut to the map; 1 for methods without blocks."""
+        return min(getattr(self.method, "block_size", 1), *self.mask.shape[2:])
+
+    @cached_property
+    def valid(self) -> Tensor:
+        """(H, W) bool: centres whose whole block lies inside the map."""
+        return valid_centres(*self.mask.shape[2:], self.block_size) if self.mask.valid is None else self.mask.valid
+
+    @cached_property
+    def candidates(self) -> Tensor:
+        """(C, H, W) bool: where a seed may fall. Without guidance that is every valid centre."""
+        guided = self.mask.candidates
+        return self.valid.expand(self.mask.shape[1:]) if guided is None else guided[0]
+
+    @cached_property
+    def chances(self) -> int:
+        """How many independent draws decide the mask: units, channels, centres, candidates, or one whole branch."""
+        if isinstance(self.method, DropBlock | CamDrop):
+            return int(self.candidates.sum())
+        return self.mask.starts.numel()
+
+    @cached_property
+    def hits(self) -> int:
+        """How many of those draws came out as drop."""
+        return int(self.mask.starts.sum())
+
+    @property
+    def rate(self) -> float:
+        """The probability of each of them."""
+        return float(self.mask.rate)
+
+    @property
+    def share(self) -> float:
+        """The realised share of units dropped, in [0, 1]."""
+        return float(self.mask.dropped)
+
+    @property
+    def scale(self) -> float:
+        """The rescaling factor of Eq. 10, or 1/γ for methods of Eq. 2."""
+        return float(self.mask.scale)
+
+    @torch.no_grad()
+    def after(self) -> Tensor:
+        """(K,) class probabilities when the network runs on with this one mask in it."""
+
+        def drop(here: DropSite, features: Tensor) -> Tensor:
+            return self.mask.apply(features) if here == self.stop.site else features
+
+        return self.stop.model.forward_from(self.stop.point, self.stop.entry, drop).softmax(1)[0]
+
+
+@torch.no_grad()
+def dissect(stop: Stop, method: Method, label: int, seed: int) -> Dissection:
+    """Draw the mask that training would draw at `stop` for this label, with a generator of that seed.
+
+    ValueError for a label that is no class of the network.
+    """
+    features, weight = stop.features, stop.model.fc.weight
+    if not 0 <= label < len(weight):
+        raise ValueError(f"label must lie in 0–{len(weight) - 1}, got {label}")
+    alpha = compress_weights(weight[label][None], features.shape[1])
+    mask = method.sample(features, alpha=alpha, generator=torch.Generator(features.device).manual_seed(seed))
+    cam = weighted_map(features, alpha) if mask.cam is None else mask.cam
+    return Dissection(stop, method, label, alpha[0], cam[0], mask)
+
+
+@torch.no_grad()
+def shares(model: ResNet, image: Tensor, method: Method, label: int, seed: int, draws: int = 1) -> dict[str, float]:
+    """The share of units dropped at every drop site, by its name, when all of them are masked in one forward pass.
+
+    It is the mean over `draws` passes of the same normalised image (1, in_channels, H, W), done as one batch.
+    """
+    record: dict[str, Mask] = {}
+    sites = [site.name for site in model.drop_sites]
+    generator = torch.Generator(image.device).manual_seed(seed)
+    targets = torch.full((draws,), label, device=image.device)
+    model(image.expand(draws, -1, -1, -1), SampleMasks(method, model.fc.weight, targets, sites, generator, record))
+    return {name: float(mask.dropped.mean()) for name, mask in record.items()}
+
+
+def remarks(d: Dissection) -> list[str]:
+    """What a person should know of these settings: those that cancel each other, or leave nothing to drop."""
+    method, (_, _, h, w) = d.method, d.mask.shape
+    name, size, found = type(method).__name__, getattr(method, "block_size", 1), []
+    if size > min(h, w):
+        found.append(f"r = {size} is larger than this {h}×{w} map: blocks are cut to {d.block_size}×{d.block_size}.")
+    if method.keep_prob == 1:
+        found.append("γ = 1 keeps everything.")
+    elif d.chances == 0:
+        centres = int(d.valid.sum())
+        found.append(
+            f"No candidate, so nothing can be dropped here: no dominant position is a valid centre "
+            f"(of which there {'is 1' if centres == 1 else f'are {centres}'}). Choose a smaller r, or more positions."
+        )
+    elif d.rate * d.chances < 0.2:
+        found.append(f"About one draw in {round(1 / (d.rate * d.chances)):,} drops anything here.")
+    elif d.rate == 1 and method.keep_prob > 0 and (most := d.share) < 1 - method.keep_prob:
+        found.append(f"Every candidate is a seed already, and they reach only {most:.1%}, not 1 − γ.")
+    if d.share == 1:
+        found.append("This draw drops everything: zeros are all that goes on from here.")
+    if isinstance(method, CamDrop):
+        if method.channels == "all":
+            found.append("All channels take part: the channel fraction is not used.")
+            if method.guide == "mean":
+                found.append("Neither is α, and so the label changes nothing.")
+    else:
+        blocks = "" if isinstance(method, DropBlock) else ", and r"
+        found.append(f"{name} draws blindly: the label{blocks} and all options of CamDrop play no part.")
+    if isinstance(method, DropPath) and d.stop.site.kind != "branch":
+        found.append("In training it masks only the end of a residual branch, not this site.")
+    return found

@@ -1,0 +1,90 @@
+"""Runs that wait their turn: each becomes a process of its own as soon as there is room for it.
+
+Anybody may call `launch` at any time: every tab of the app, every process. A run that ends calls it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from camdrop.runs import LAUNCHED, Run, RunError, list_runs, load_run, locked, set_state
+
+NICENESS = 10  # so that the page, and whatever else the machine does, goes before
+
+
+def enqueue(folder: Path) -> None:
+    """Put a run in the queue: a new one, or one that was stopped or failed. RunError for one that is at it or done."""
+    run = load_run(folder)
+    if run.state in ("running", "finished"):
+        raise RunError(f"{run.name} is {run.state}; only a run that was stopped or failed can go on")
+    set_state(run, "queued")
+
+
+def most_at_once() -> int:
+    """How many runs may run at once: $CAMDROP_MAX_RUNS, by default 1. RunError where that is no number above 0."""
+    text = os.environ.get("CAMDROP_MAX_RUNS") or "1"
+    if not text.isdecimal() or int(text) < 1:
+        raise RunError(f"CAMDROP_MAX_RUNS must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def launch(root: Path) -> list[Path]:
+    """Start the runs of the queue of `root`, those first that have waited longest, while there is room for them.
+
+    Returns the folders of those started. Two calls at once never start one run twice.
+    """
+    if not root.is_dir():
+        return []
+    with (root / ".queue").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        runs = list_runs(root)
+        room = most_at_once() - sum(run.state == "running" for run in runs)
+        # Without a status it is not in the queue, but made this moment by a process that will run it itself.
+        waiting = [run for run in runs if run.state == "queued" and (run.folder / "status.json").exists()]
+        started = []
+        for run in sorted(waiting, key=_since)[: max(0, room)]:
+            # One whose last process has not quite ended stays in the queue: that end launches it.
+            with contextlib.suppress(RunError):
+                _start(run)
+                started.append(run.folder)
+    return started
+
+
+def _since(run: Run) -> float:
+    """When a run was put in the queue."""
+    return (run.folder / "status.json").stat().st_mtime
+
+
+def command(folder: Path) -> list[str]:
+    """The command line that begins a run, or goes on with it."""
+    return [sys.executable, "-m", "camdrop", "race", "--run", str(folder), "--resume"]
+
+
+def _start(run: Run) -> None:
+    """Start the process of a run: at a low priority, in a session of its own, so that it outlives whoever starts it."""
+    folder = run.folder.resolve()
+    here = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    # The process inherits the lock, and so is seen to be there before it has done anything.
+    with locked(folder, LAUNCHED) as lock, (folder / "log.txt").open("ab") as log:
+        set_state(run, "running", "starting")
+        process = subprocess.Popen(
+            command(folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": path},
+            start_new_session=True, pass_fds=(lock,),
+        )  # fmt: skip
+        set_state(run, "running", "starting", process.pid)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+    threading.Thread(target=_then_next, args=(process, run.folder.parent), daemon=True).start()
+
+
+def _then_next(process: subprocess.Popen[bytes], root: Path) -> None:
+    process.wait()
+    with contextlib.suppress(OSError, RunError):
+        launch(root)

@@ -1,0 +1,194 @@
+"""What a run has recorded, as curves and as a table: follow it, compare it, repeat it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from camdrop.masks import METHODS
+from camdrop.recipe import Contender, Recipe, method_name
+from camdrop.runs import Run, RunConfig, RunError, read_metrics
+
+Record = dict[str, Any]
+
+_SIGNS = {"keep_prob": "γ", "block_size": "r"}
+_DETAILS = {"reading": "paper", "guide": "cam", "channels": "dominant", "channel_fraction": 1 / 8}
+
+
+class Follower:
+    """The records of a run folder, read as they come. `update` also notices where a resumed run starts a piece anew."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.records = folder, list[Record]()
+        self._offset, self._tail = 0, b""
+
+    def update(self) -> list[Record]:
+        """All records so far. RunError where the file is damaged."""
+        path = self.folder / "metrics.jsonl"
+        if not path.exists() or self._read_tail(path) != self._tail:
+            self.records, self._offset, self._tail = [], 0, b""
+        try:
+            news, self._offset = read_metrics(self.folder, self._offset)
+        except ValueError:
+            raise RunError(f"{path} is damaged: a line in it is no record; delete the run, or that line") from None
+        if news:
+            self.records = [*self.records, *news]
+            self._tail = self._read_tail(path)
+        return self.records
+
+    def _read_tail(self, path: Path) -> bytes:
+        with path.open("rb") as file:
+            file.seek(max(0, self._offset - 200))
+            return file.read(min(200, self._offset))
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a contender stands, or ended. Errors in percent; `seconds` is the time of its own steps."""
+
+    contender: Contender
+    train_error: float | None = None
+    validation_error: float | None = None
+    test_error: float | None = None
+    dropped: float | None = None
+    images_per_second: float | None = None
+    seconds: float = 0.0
+    epoch: float = 0.0
+    ended: str | None = None
+
+    @property
+    def gap(self) -> float | None:
+        """Validation minus training error, in points."""
+        if self.train_error is None or self.validation_error is None:
+            return None
+        return self.validation_error - self.train_error
+
+
+def results(run: Run, records: Sequence[Record]) -> list[Result]:
+    """A row for each contender: what was recorded last, and at the end what its best checkpoint reached."""
+    rows = []
+    for contender in run.config.contenders:
+        own = [record for record in records if record["contender"] == contender.name]
+        points = [record for record in own if record["kind"] == "point"]
+        known: Record = {}
+        seconds, before = 0.0, 0
+        for point in points:
+            known |= {k: v for k, v in point.items() if v is not None}
+            if point.get("images_per_second"):
+                seconds += (point["step"] - before) * run.config.recipe.batch_size / point["images_per_second"]
+            before = point["step"]
+        for record in own:
+            if record["kind"] == "result":
+                known |= record | {"epoch": record["best_epoch"]}
+        fields = ("train_error", "validation_error", "test_error", "dropped", "images_per_second", "epoch")
+        reason = next((record["reason"] for record in own if record["kind"] == "end"), None)
+        rows.append(Result(contender, seconds=seconds, ended=reason, **{k: known[k] for k in fields if k in known}))
+    return rows
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Errors (percent) of runs that differ only in their seed."""
+
+    errors: tuple[float, ...] = field(default=())
+
+    def __str__(self) -> str:
+        if len(self.errors) < 2:
+            return ""
+        return f"{mean(self.errors):.2f} ± {stdev(self.errors):.2f} ({len(self.errors)} seeds)"
+
+
+def over_seeds(run: Run, others: Sequence[tuple[Run, Sequence[Record]]]) -> dict[str, Spread]:
+    """Test errors by contender over `run` and those of `others` that differ from it only in the seed.
+
+    `others` are runs with their records and may hold `run` itself; a seed counts once.
+    """
+    errors: dict[str, dict[int, float]] = {}
+    for other, records in others:
+        if same_but_seed(run.config, other.config):
+            for row in results(other, records):
+                if row.test_error is not None:
+                    errors.setdefault(row.contender.name, {})[other.config.recipe.seed] = row.test_error
+    return {name: Spread(tuple(by_seed.values())) for name, by_seed in errors.items()}
+
+
+def same_but_seed(a: RunConfig, b: RunConfig) -> bool:
+    """Whether two configurations differ at most in the seed."""
+    return dataclasses.replace(a, recipe=dataclasses.replace(a.recipe, seed=b.recipe.seed)) == b
+
+
+def label(contender: Contender) -> str:
+    """A contender for people, such as `CamDrop γ 0.9 r 7 official`."""
+    method = contender.method
+    if method is None:
+        return "Baseline"
+    parts = [type(method).__name__]
+    parts += [f"{sign} {getattr(method, name):g}" for name, sign in _SIGNS.items() if hasattr(method, name)]
+    for name, usual in _DETAILS.items():
+        value = getattr(method, name, usual)
+        if value != usual:
+            parts.append(f"{value:g} of channels" if isinstance(value, float) else f"{name} {value}")
+    return " ".join(parts if contender.schedule == "constant" else [*parts, contender.schedule])
+
+
+def command(config: RunConfig, folder: str) -> str:
+    """The command line that trains the same again into `folder`."""
+    parts = ["python -m camdrop race", "--run", shlex.quote(folder), "--data", shlex.quote(config.data)]
+    texts = []
+    for contender in config.contenders:
+        options = {} if contender.method is None else dataclasses.asdict(contender.method)
+        usual_options = dataclasses.asdict(type(contender.method)()) if contender.method else {}
+        options = {k: v for k, v in options.items() if v != usual_options[k]}
+        if contender.schedule != "constant":
+            options["schedule"] = contender.schedule
+        texts.append(":".join([method_name(contender.method), *(f"{k}={v}" for k, v in options.items())]))
+    parts += ["--methods", shlex.quote(",".join(texts))]
+    first = config.contenders[0]
+    for flag, names in (("--stages", first.stages), ("--sites", first.kinds)):
+        parts += [] if names is None else [flag, ",".join(names)]
+    usual = Recipe(config.recipe.model, epochs=1)
+    for name, flag in _FLAGS.items():
+        value = getattr(config.recipe, name)
+        if value is not None and (value != getattr(usual, name) or name in ("model", "epochs")):
+            parts += [f"--{'' if value else 'no-'}flip"] if name == "flip" else [flag, str(value)]
+    for flag, value in (("--device", config.device), ("--threads", config.threads)):
+        parts += [] if value is None else [flag, str(value)]
+    return " ".join(parts)
+
+
+_FLAGS = {
+    "model": "--model", "epochs": "--epochs", "minutes": "--minutes", "batch_size": "--batch-size",
+    "learning_rate": "--lr", "lr_schedule": "--lr-schedule", "weight_decay": "--weight-decay",
+    "label_smoothing": "--label-smoothing", "crop": "--crop", "flip": "--flip", "validation": "--validation",
+    "seed": "--seed",
+}  # fmt: skip
+
+
+def metrics_csv(records: Sequence[Record]) -> str:
+    """All records as a table, a column for each thing that was recorded."""
+    columns = list(dict.fromkeys(name for record in records for name in record))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: v if not isinstance(v, dict | list) else json.dumps(v) for k, v in r.items()} for r in records)
+    return out.getvalue()
+
+
+def unique_names(contenders: Sequence[Contender]) -> list[Contender]:
+    """The same contenders named by their methods; those with the same method by what sets them apart, too."""
+    names = [method_name(c.method) for c in contenders]
+    for name in {n for n in names if names.count(n) > 1 and n in METHODS}:
+        alike = [i for i, n in enumerate(names) if n == name]
+        options = [dataclasses.asdict(contenders[i].method) | {"schedule": contenders[i].schedule} for i in alike]  # type: ignore[arg-type]
+        differ = [k for k in options[0] if len({str(o[k]) for o in options}) > 1]
+        for i, own in zip(alike, options, strict=True):
+            names[i] = " ".join([name, *(f"{k}={own[k]}" for k in differ)])
+    return [dataclasses.replace(c, name=n) for c, n in zip(contenders, names, strict=True)]

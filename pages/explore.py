@@ -1,0 +1,133 @@
+"""Explore: where do several networks look at one image?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ui import choose, gallery
+from ui.live import live_slider
+from ui.pictures import pictures
+
+if TYPE_CHECKING:
+    from camdrop.checkpoints import Checkpoint
+    from ui.compare import Seen, Style
+
+LINK = (
+    *("checkpoints", "image", "image_from", "image_class", "image_show", "class", "stage"),
+    *("colormap", "shared", "difference", "opacity", "from", "to"),
+)
+QUESTION = "The same image, the same kind of network, different dropout in training: which parts does each answer by?"
+
+HOW = r"""
+**The heatmap.** The network ends in the mean of each feature map and one linear layer. So the score of a class $y$ is,
+up to its bias, the mean over all positions of
+
+$$J_{h,w} = \sum_c \alpha_c\, X_{c,h,w}, \qquad \alpha = A_y \qquad \text{(Eq. 5)}$$
+
+with $X$ the features of the last stage and $A$ the weights of the linear layer: $J$ says how much evidence for the
+class each position gives. An earlier stage has fewer channels $C$ than there are weights, $C'$, so contiguous groups
+of weights are summed:
+
+$$\alpha_c = \sum_{k=0}^{\lfloor C'/C \rfloor - 1} A_{y,\; c \lfloor C'/C \rfloor + k} \qquad \text{(Eq. 7)}$$
+
+There it no longer adds up to the score; it is the guide that CamDrop follows in training. The map is resized
+bilinearly to the image. **The statistics** are of its positive part: the share of the image above half of the maximum,
+the separate regions there, and the entropy of the map over that of an even one (0: a single pixel, 1: even).
+
+**The difference** shows what a network has more or less than the first. With one range for all it is in units of the
+score; otherwise each map is divided by its largest value first, so that only their shapes are compared.
+
+**Deletion** takes pixels away, the most important first, and **insertion** brings them back into a blurred image; the
+score is the area under the probability of the class. A heatmap that points at what the network uses has a low deletion
+and a high insertion score.
+"""
+
+
+@st.fragment
+def page() -> None:
+    """What changes rarely; the rest is in `look_at`."""
+    with st.spinner("Loading PyTorch …"):
+        from camdrop.data import DataError
+        from ui.compare import filters, scores
+        from ui.explore_panels import choose_style, legend
+        from ui.export import bundle, table
+
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    chosen = choose.choose_checkpoints("Checkpoints", key="checkpoints", row=row)
+    if not chosen:
+        return
+    images = row.popover("Images", icon=":material/photo_library:", help="Other images, or only some of them")
+    problem, shelf = "Press Images above, and choose an image.", None
+    bar = st.empty()
+    with images:
+        told = filters(chosen, lambda name, share: bar.progress(share, f"{name} looks at the gallery …"))
+        try:
+            shelf = gallery.choose_shelf(chosen[0][1].meta, key="image", filters=told)
+        except DataError as error:
+            problem = str(error)
+    bar.empty()
+    if shelf is None:
+        st.info(problem, icon=":material/image:")
+        return
+
+    board, tools = st.container(), st.container(horizontal=True, vertical_alignment="center")
+    with tools:
+        opacity = live_slider("Opacity", key="opacity", min=0.0, max=1.0, step=0.01, default=0.6, local=True)
+        with st.popover("Colours", icon=":material/palette:", help="Colour map and range; differences"):
+            style = choose_style(opacity)
+        st.html(legend(style))
+        state: dict[str, Seen] = st.session_state.setdefault("explore", {})
+        if st.button("Deletion and insertion", icon=":material/query_stats:", help="Scores of these heatmaps"):
+            with st.spinner("Deleting and inserting pixels …"):
+                for view in state["seen"].views:
+                    scores(view, compute=True)
+        files: dict[str, tuple[Callable[[], bytes], str]] = {
+            "Table": (lambda: table(state["seen"]), "explore.csv"),
+            "Everything": (lambda: bundle(state["seen"], style), "explore.zip"),
+        }
+        for label, (make, name) in files.items():
+            st.download_button(label, make, name, icon=":material/download:", on_click="ignore")
+    with board:
+        look_at(chosen, shelf, style)
+
+
+@st.fragment
+def look_at(chosen: list[tuple[str, Checkpoint]], shelf: gallery.Shelf | gallery.Picture, style: Style) -> None:
+    """What follows the hand. A move here runs nothing else, and each element of it costs time."""
+    from ui.compare import PREDICTED, TRUE, Seen, draw, look
+    from ui.explore_panels import image_panel, network_panels
+
+    classes = chosen[0][1].meta.classes
+    stages = max((checkpoint.model.stage_names for _, checkpoint in chosen), key=len)
+    numbers = [name.removeprefix("layer") for name in stages]
+    extra, pick = [], None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wanted = st.selectbox("Heatmap of", [TRUE, PREDICTED, *classes], key="class", bind="query-params", width=180)
+        stage = st.segmented_control(
+            "Stage", numbers, default=numbers[-1], required=True, key="stage", bind="query-params"
+        )
+        if isinstance(shelf, gallery.Shelf):
+            picture, panel, pick = gallery.leaf_through(shelf, key="image")
+            extra = [panel]
+        else:
+            picture = shelf
+    truth = None if picture.label is None else classes[picture.label]
+    views = [
+        look(name, checkpoint, choose.fit(picture.original, checkpoint.meta), truth, wanted, f"layer{stage}")
+        for name, checkpoint in chosen
+    ]
+    store = st.session_state
+    settings = {key: value for key in LINK if (value := store.get(f"live.{key}", store.get(key))) is not None}
+    store["explore"]["seen"] = Seen(views, picture.name, truth, settings)
+    panels = [image_panel(picture, views[0], truth), *network_panels(draw(views, style), style, truth), *extra]
+    pictures(panels, key="board", columns=6, min_width=150, max_width=320, on_pick=pick)
+
+
+st.title("Where do networks look?")
+st.caption(QUESTION)
+page()
+with st.expander("How it is computed", icon=":material/function:"):
+    st.markdown(HOW)

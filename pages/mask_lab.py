@@ -1,0 +1,122 @@
+"""Mask lab: one mask taken apart, step by step."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.live import live_slider
+from ui.pictures import Picked, pictures
+from ui.stop import SEED, Scene, carry_over, choose_rates, choose_scene, draw_again
+
+HOW = """
+A **mask** is drawn for the features X at one drop site, by the very function that training calls; the network then runs
+on from there. CamDrop drops blocks where the class evidence is: J = Σ α X says *where* the network sees the label
+(1, 2), the weights α say *which channels* it sees it by (3). Where both are large and a whole block fits, a coin with
+probability 1 − γ decides (4). Press ƒ on a picture for its equation with the numbers of this moment.
+
+**One seed, one draw.** The same seed gives the same coins. Moving γ only moves the threshold that they are compared
+with, so blocks come and go but never jump.
+
+**The label leaks.** In training the label is the true one, so where CamDrop cuts tells the layers behind it something
+about the answer. Choose another class as *Label y* and see the holes move: whatever moves with the label could be read
+off the mask. When the network is tested nothing is masked, and that hint is gone.
+
+**γ is not the share that survives.** Only candidates can become seeds, and there are few of them: compare *Share
+dropped* with 1 − γ. The reading *matched* (under More) spends DropBlock's budget on the candidates instead.
+"""
+
+
+def enlarge(picked: Picked) -> None:
+    st.session_state["rank"] = picked.index + 1
+
+
+def choose_options(guided: bool, channels: int) -> tuple[dict[str, object], int, int]:
+    """The rare controls, behind a button: options of the method, the seed, and the α rank of the enlarged channel."""
+    from camdrop.masks import CHANNELS, GUIDES, READINGS
+
+    options: dict[str, object] = {}
+    with st.popover("More", icon=":material/tune:", help="The seed, options of CamDrop, the channel to enlarge"):
+        seed = st.number_input("Seed of the draw", 0, 2**31, SEED, key="seed", bind="query-params")
+        for label, key, choices, why in (
+            ("Reading of the paper", "reading", READINGS, "How likely a candidate becomes a seed: ƒ of step 4 tells."),
+            ("Guide", "guide", GUIDES, "J: the class activation map, or the mean of all channels (Table 2)."),
+            ("Channels", "channels", CHANNELS, "Those with the largest α, or all of them (Table 3)."),
+        ):
+            options[key] = st.segmented_control(
+                label,
+                choices,
+                default=choices[0],
+                required=True,
+                key=key,
+                bind="query-params",
+                disabled=not guided,
+                help=why,
+            )
+        unused = not guided or options["channels"] == "all"
+        options["channel_fraction"] = live_slider(
+            "Channel fraction", key="channel_fraction", min=0.005, max=1.0, step=0.005, default=0.125, disabled=unused
+        )
+        auto = st.toggle("Position fraction 1/r²", True, key="auto", bind="query-params", disabled=not guided)
+        unused = not guided or bool(auto)
+        fraction = live_slider(
+            "Position fraction", key="position_fraction", min=0.005, max=1.0, step=0.005, default=0.1, disabled=unused
+        )
+        options["position_fraction"] = None if auto else fraction
+        rank = st.number_input("Enlarged channel, by its α rank", 1, channels, key="rank", bind="query-params")
+    return options, seed, rank - 1
+
+
+@st.fragment
+def lab(scene: Scene, name: str, options: dict[str, object], seed: int, rank: int) -> None:
+    """What follows the hand: γ, r and all pictures."""
+    from camdrop.lab import dissect, remarks, shares
+    from camdrop.recipe import make_method
+    from ui import mask_panels
+
+    def visit(picked: Picked) -> None:
+        st.session_state["site"] = sites[picked.index].name
+
+    model, sites = scene.stop.model, scene.stop.model.drop_sites
+    gamma, r = choose_rates(blocks=name in ("camdrop", "dropblock"))
+    method = make_method(name, options | {"keep_prob": gamma, "block_size": r})
+    assert method is not None  # as it is for the baseline, which is no choice here
+    d = dissect(scene.stop, method, scene.label, seed)
+    st.caption(" ".join([scene.remark, *remarks(d)]).strip() or "&nbsp;")
+    picked = pictures(mask_panels.strip(scene, d, rank), key="strip", columns=6, on_pick=enlarge)
+    left, right = st.columns(2)
+    with left:
+        grid = [mask_panels.channels(d, rank)]
+        picked = pictures(grid, key="grid", columns=1, max_width=760, on_pick=enlarge) or picked
+    with right:
+        numbers = [mask_panels.enlarged(d, rank), mask_panels.numbers(scene, d, d.after())]
+        pictures(numbers, key="numbers", columns=2)
+        draws = max(1, 36 // len(sites))
+        found = shares(model, scene.image, method, scene.label, seed, draws)
+        panels = mask_panels.sites(scene, found, 1 - gamma, draws)
+        picked = pictures(panels, key="sites", columns=2, on_pick=visit) or picked
+    if picked:
+        st.rerun()  # what was picked is chosen outside of this fragment
+
+
+@st.fragment
+def page() -> None:
+    from camdrop.masks import METHODS
+
+    names = {kind.__name__: name for name, kind in reversed(METHODS.items())}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        scene = choose_scene()
+        if scene is None:
+            return
+        name = names[st.selectbox("Method", list(names), key="method", bind="query-params", width=150)]
+        st.button("Draw again", icon=":material/casino:", on_click=draw_again, help="The next seed")
+        options, seed, rank = choose_options(name == "camdrop", scene.stop.site.channels)
+    lab(scene, name, options, seed, rank)
+    st.page_link("pages/five_methods.py", label="These features under all five methods", icon=":material/view_in_ar:")
+    with st.expander("How it is computed"):
+        st.markdown(HOW)
+
+
+st.title("Mask lab")
+st.caption("Which units does a mask drop, and why just those?")
+carry_over("mask_lab")
+page()

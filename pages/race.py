@@ -1,0 +1,119 @@
+"""Race: networks that differ only in their dropout, trained side by side on the same batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from ui.entry import through_app
+
+through_app()
+
+NEW = "New race"
+HOW = """
+**Lockstep.** All contenders begin with the same weights and see the same batches in the same order, with the same
+crops and mirrorings; they differ in their dropout alone. So a difference between two curves at one step is no luck of
+the draw, but for the coins of the masks themselves.
+
+**Errors.** The training error is that of the batches as they are trained on, masks included: dropout raises it. The
+validation error is of images held out, with no masks. The test images are touched once, at the end, by the checkpoint
+with the least validation error.
+
+**Share dropped** is what the masks really dropped, beside 1 − γ: a guided method has few places where a block may
+begin, so with the same γ it drops much less than DropBlock.
+
+**Where they look.** Heatmaps (Eq. 5) of the true class in the last stage, each from zero to its own maximum, of images
+that are held out, after each epoch.
+
+**Knobs** take effect at the next step, are recorded, and are marked ▼ on the curves.
+
+**The process** that trains is its own: it goes on when this tab is closed or the server restarts, and this page only
+reads its folder. One race runs at a time, later ones wait (`CAMDROP_MAX_RUNS`).
+"""
+
+
+@st.fragment
+def page() -> None:
+    """Which race; then its setup, or how it goes."""
+    with st.spinner("Loading PyTorch …"):
+        from camdrop import queue, runs
+        from ui import race_setup, races
+        from ui.run_checkpoints import root
+
+    races.attempt(queue.launch, root())
+    names = [run.name for run in runs.list_runs(root())]
+    wanted = st.query_params.get("run")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Race", [NEW, *names], key="run", bind="query-params", width=520)
+        if name != NEW:
+            races.manage(runs.load_run(root() / name), key="run")
+    if problem := st.session_state.pop("race.problem", None):
+        st.error(problem, icon=":material/error:")
+    if wanted and wanted not in (NEW, *names):
+        st.warning(f"The link names the race {wanted}, which is not here.", icon=":material/link_off:")
+    if name != NEW:
+        run = runs.load_run(root() / name)
+        st.fragment(watch, run_every=1.0 if run.state in ("running", "queued") else None)(run)
+        return
+    config = race_setup.setup()
+    if config is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Start", type="primary", icon=":material/play_arrow:", on_click=race_setup.start, args=(config, "run")
+        )
+        with st.empty():
+            try:
+                with st.spinner("Measuring some real steps …"):
+                    words = race_setup.forecast(config)
+                st.markdown(words)
+            except ValueError as error:
+                st.error(str(error), icon=":material/broken_image:")
+
+
+def watch(before: Any) -> None:
+    """The live part: reads the run folder, every second while something happens there."""
+    from camdrop import queue, results, runs
+    from ui import film, race_setup, races
+    from ui.curves import MEASURES, curves
+
+    try:
+        run = runs.load_run(before.folder)
+        records = races.records(run)
+    except runs.RunError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    if run.state != before.state:
+        st.rerun()  # other buttons, and another pace
+    if run.state == "queued":
+        races.attempt(queue.launch, run.folder.parent)
+    others = races.alike(run) if run.state == "finished" else []
+    rows = results.results(run, records)
+    st.html(races.progress(run) + races.table(rows, results.over_seeds(run, others)))
+    if run.message and run.state in ("failed", "stopped"):
+        st.error(run.message, icon=":material/error:")
+    if run.state == "finished":
+        with st.container(horizontal=True, vertical_alignment="center"):
+            races.links(run)
+            st.button("Again, next seed", icon=":material/replay:", on_click=race_setup.again, args=(run, "run"))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        shown = st.pills(
+            "Curves", list(MEASURES), selection_mode="multi", default=list(MEASURES)[:2], key="curves",
+            bind="query-params", label_visibility="collapsed",
+        )  # fmt: skip
+        log = st.toggle("Logarithmic", key="log", bind="query-params")
+        if run.state == "running":
+            with st.popover("Knobs", icon=":material/tune:"):
+                film.knobs(run)
+    if shown:
+        curves(races.curves_of(run), shown, key="race.curves", log=log, keep=run.name)
+    st.subheader("Where they look")
+    film.film(run, records)
+
+
+st.title("Race")
+st.caption("The same network, the same batches, different dropout: which one learns to answer new images best?")
+page()
+with st.expander("How it is computed", icon=":material/function:"):
+    st.markdown(HOW)

@@ -1,0 +1,1 @@
+"""Streamlit-side pieces that every page shares."""

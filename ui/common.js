@@ -1,0 +1,54 @@
+// Shared by the components of ui/live.py; each is served as common.js + its own file, one module.
+
+// The values that sliders show right now, by key. On window, because every component is a module of its own.
+const live = (window.camdropLive ??= {});
+
+// A number that may follow a slider: 0.5 or {key: "opacity", value: 0.5}.
+const current = (number) => (typeof number === "object" ? (live[number.key] ?? number.value) : number);
+
+// Unpacks what ui/live.py packs: uint32 header length, JSON header, zero padding to 4 bytes, blobs.
+// Returns the header and blob(reference), which copies, since typed arrays need aligned offsets.
+function unpack(bytes) {
+  const size = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + size)));
+  const start = 4 + size + ((4 - (size % 4)) % 4);
+  return { header, blob: ([offset, length]) => bytes.slice(start + offset, start + offset + length) };
+}
+
+// Tells tests and the bench that a picture is on the screen: after the next frame was painted.
+function painted(key) {
+  requestAnimationFrame(() =>
+    setTimeout(() =>
+      window.dispatchEvent(new CustomEvent("camdrop:painted", { detail: { key, time: performance.now() } })),
+    ),
+  );
+}
+
+// The function that Streamlit calls at the first and at each further message for the same element. What it returns is
+// called when the element goes, but also when a message is overtaken by the next one: hence `isConnected`.
+function component(mount) {
+  const mounted = new WeakMap();
+  return (message) => {
+    const root = message.parentElement;
+    if (!mounted.has(root)) mounted.set(root, mount(root));
+    const part = mounted.get(root);
+    part.update(message);
+    return () => setTimeout(() => root.isConnected || part.unmount());
+  };
+}
+
+function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+// Only what has changed is written: what is not touched needs no new style and layout.
+const setText = (node, text) => {
+  if (node.textContent !== text) node.textContent = text;
+};
+const setAttribute = (node, name, value) => {
+  if (value === null) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+};

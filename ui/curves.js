@@ -1,0 +1,174 @@
+// curves: one Plotly figure that lives as long as its place on the page. See ui/curves.py.
+
+const ROW = 330; // px of height for a row of plots
+const NARROW = 700; // px of width below which plots stand in one column
+const LOG_TICKS = [-4, -3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((n) => Number(`${n}e${power}`)));
+
+// plotly.js is large: fetched once, when the first figure asks for it.
+function plotly(address) {
+  window.camdropPlotly ??= new Promise((resolve, reject) => {
+    const script = element("script", { src: new URL(address, document.baseURI).href });
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => {
+      window.camdropPlotly = undefined;
+      reject(new Error("plotly.js could not be loaded: is the server still there? Reload the page."));
+    };
+    document.head.append(script);
+  });
+  return window.camdropPlotly;
+}
+
+function figure(data, width, style) {
+  const color = (name) => style.getPropertyValue(`--st-${name}`).trim();
+  const faint = plain(`color-mix(in srgb, ${color("text-color")} 15%, ${color("background-color")})`);
+  const columns = width < NARROW ? 1 : Math.min(2, data.panels.length);
+  const rows = Math.ceil(data.panels.length / columns);
+  const top = 34 + 31 * legendRows(data, width, style);
+  const height = ROW * rows + top - 24;
+  const [gapX, gapY] = [70 / width, 70 / (height - top - 44)];
+  const layout = {
+    width,
+    height,
+    margin: { l: 56, r: 12, t: top, b: 44 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: style.fontFamily, color: color("text-color"), size: 13 },
+    hovermode: "x unified",
+    hoverlabel: { bgcolor: color("background-color"), bordercolor: faint, font: { color: color("text-color") } },
+    dragmode: width < NARROW ? false : "zoom",
+    legend: { orientation: "h", x: 0, xanchor: "left", yref: "container", y: 1, yanchor: "top", font: { size: 14 } },
+    uirevision: data.keep,
+    annotations: [],
+  };
+  const traces = [];
+  data.panels.forEach((panel, i) => {
+    const suffix = i ? String(i + 1) : "";
+    const w = (1 - gapX * (columns - 1)) / columns;
+    const h = (1 - gapY * (rows - 1)) / rows;
+    const left = (i % columns) * (w + gapX);
+    const upper = 1 - Math.floor(i / columns) * (h + gapY);
+    const lines = { gridcolor: faint, zeroline: false, linecolor: faint, automargin: false };
+    layout[`xaxis${suffix}`] = {
+      ...lines,
+      domain: [left, left + w],
+      anchor: `y${suffix}`,
+      matches: i ? "x" : undefined,
+      rangemode: "tozero",
+      hoverformat: ".2f",
+      unifiedhovertitle: { text: "epoch %{x:.2f}" },
+      title: i >= data.panels.length - columns ? { text: "Epoch", standoff: 6 } : undefined,
+    };
+    layout[`yaxis${suffix}`] = {
+      ...lines,
+      domain: [upper - h, upper],
+      anchor: `x${suffix}`,
+      type: data.log ? "log" : "linear",
+      tickvals: data.log ? LOG_TICKS : undefined,
+      ticksuffix: panel.unit ? ` ${panel.unit}` : "",
+      hoverformat: ".4~g",
+    };
+    layout.annotations.push({
+      text: `<b>${panel.title}</b>${data.log && panel.unit ? `, ${panel.unit}` : ""}`,
+      xref: "paper",
+      yref: "paper",
+      x: left,
+      y: upper,
+      xanchor: "left",
+      yanchor: "bottom",
+      showarrow: false,
+      font: { size: 14 },
+    });
+    if (!panel.traces.some((trace) => trace.x.length)) {
+      Object.assign(layout[`yaxis${suffix}`], { showticklabels: false, range: [0, 1], autorange: false, type: "linear" });
+      layout.annotations.push({
+        text: "nothing recorded yet",
+        xref: "paper",
+        yref: "paper",
+        x: left + w / 2,
+        y: upper - h / 2,
+        showarrow: false,
+        opacity: 0.7,
+      });
+    }
+    for (const trace of panel.traces) traces.push({ ...trace, xaxis: `x${suffix}`, yaxis: `y${suffix}` });
+  });
+  return { traces, layout };
+}
+
+// How many rows the legend takes: Plotly does not make room for it above a figure.
+function legendRows(data, width, style) {
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  context.font = `14px ${style.fontFamily}`;
+  let [rows, x] = [1, 0];
+  for (const trace of data.panels.flatMap((panel) => panel.traces).filter((trace) => trace.showlegend)) {
+    const entry = context.measureText(trace.name).width + 50;
+    if (x && x + entry > width - 68) [rows, x] = [rows + 1, 0];
+    x += entry;
+  }
+  return rows;
+}
+
+// Plotly reads rgb() and #hex, not color-mix().
+function plain(value) {
+  const probe = element("span", { style: `color: ${value}` });
+  document.body.append(probe);
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+  canvas.fillStyle = getComputedStyle(probe).color;
+  canvas.fillRect(0, 0, 1, 1);
+  probe.remove();
+  const [r, g, b] = canvas.getImageData(0, 0, 1, 1).data;
+  return `rgb(${r},${g},${b})`;
+}
+
+const CONFIG = {
+  displaylogo: false,
+  doubleClick: "reset",
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  toImageButtonOptions: { format: "svg", filename: "camdrop" },
+};
+
+export default component((root) => {
+  const plot = element("div", { class: "camdrop-curves", role: "figure" });
+  const problem = element("p", { role: "alert" });
+  root.append(plot, problem);
+  let latest = null;
+  let drawn = "";
+  let busy = false;
+
+  async function draw() {
+    if (busy || !latest || !plot.clientWidth) return;
+    busy = true;
+    try {
+      const Plotly = await plotly(latest.plotly);
+      // What came while drawing is drawn next, the latest alone.
+      for (let wanted = state(); wanted !== drawn; wanted = state()) {
+        const { traces, layout } = figure(latest, plot.clientWidth, getComputedStyle(plot));
+        await Plotly.react(plot, traces, layout, CONFIG);
+        drawn = wanted;
+        painted(latest.key);
+      }
+      setText(problem, "");
+    } catch (error) {
+      setText(problem, error.message);
+    }
+    busy = false;
+  }
+  const state = () => `${plot.clientWidth} ${getComputedStyle(plot).color} ${JSON.stringify(latest)}`;
+
+  const watcher = new ResizeObserver(draw);
+  watcher.observe(plot);
+  return {
+    update({ data }) {
+      latest = data;
+      const titles = data.panels.map((panel) => panel.title).join(", ");
+      plot.setAttribute("aria-label", `Curves over epochs: ${titles}`);
+      if (!drawn) plot.style.minHeight = `${figure(data, plot.clientWidth || 1000, getComputedStyle(plot)).layout.height}px`;
+      else plot.style.minHeight = "";
+      draw();
+    },
+    unmount() {
+      watcher.disconnect();
+      if (window.Plotly) window.Plotly.purge(plot);
+    },
+  };
+});

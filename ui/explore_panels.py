@@ -1,0 +1,99 @@
+"""What Explore shows: the image, and for each network a panel with its heatmap, answers and statistics."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from camdrop.figures import COLORMAPS, DIFFERENCE, css, lut
+from ui.choose import Picture, describe, method_label
+from ui.compare import Drawing, Style, View, scores
+from ui.live import Live, live_slider
+from ui.pictures import Heat, Panel, Raster, Row
+
+
+def choose_style(opacity: float) -> Style:
+    """The options of how heatmaps are drawn."""
+    colormap = st.selectbox("Colour map", list(COLORMAPS), key="colormap", bind="query-params")
+    st.caption(COLORMAPS[colormap].capitalize() + ".")
+    shared = st.toggle("One range for all", key="shared", bind="query-params")
+    difference = st.toggle("Difference to the first", key="difference", bind="query-params")
+    start = live_slider("Range from", key="from", min=0.0, max=1.0, step=0.01, default=0.0, local=True)
+    end = live_slider("Range to", key="to", min=0.0, max=1.0, step=0.01, default=1.0, local=True)
+    return Style(colormap, shared, difference, opacity, start, end)
+
+
+def image_panel(picture: Picture, view: View, truth: str | None) -> Panel:
+    """The image as the first network takes it."""
+    height, width = view.pixels.shape[1:]
+    return Panel(
+        "Image",
+        f"The image: {picture.name}",
+        [Raster(view.picture)],
+        id="image",
+        subtitle=picture.name,
+        lines=[f"True class: {truth or 'unknown'}", f"{width} × {height} pixels"],
+        download="image.png",
+    )
+
+
+def network_panels(drawings: Sequence[Drawing], style: Style, truth: str | None) -> list[Panel]:
+    """A panel for each network, by its method, or by its name where two have the same."""
+    metas = [drawing.view.checkpoint.meta for drawing in drawings]
+    titles = [method_label(meta) if meta.method else drawings[i].view.name for i, meta in enumerate(metas)]
+    if len(set(titles)) < len(titles):
+        titles = [drawing.view.name for drawing in drawings]
+    return [
+        _network_panel(drawing, f"{title} − {titles[0]}" if drawing.signed else title, style, truth)
+        for drawing, title in zip(drawings, titles, strict=True)
+    ]
+
+
+def _network_panel(drawing: Drawing, title: str, style: Style, truth: str | None) -> Panel:
+    """The heatmap of one network over the image, its five most probable classes, and the heatmap's statistics."""
+    view, numbers = drawing.view, drawing.view.statistics
+    meta = view.checkpoint.meta
+    start, end = (0.0, 1.0) if drawing.signed else (Live("from", style.start), Live("to", style.end))
+    heat = Heat(drawing.share, lut(drawing.colormap), start, end, Live("opacity", style.opacity))
+    regions = "1 region" if numbers.regions == 1 else f"{numbers.regions} regions"
+    lines = [
+        f"{view.target_name}: {_number(view.heat.min())} to {_number(view.heat.max())}",
+        f"{100 * numbers.coverage:.0f} % above half of maximum",
+        f"{regions} · entropy {numbers.entropy:.2f}",
+    ]
+    if known := scores(view):
+        lines.append(f"Deletion {known.deletion_auc:.2f} · insertion {known.insertion_auc:.2f}")
+    rows = [
+        Row(meta.classes[k] + (" ✓" if meta.classes[k] == truth else ""), f"{100 * p:.1f} %", p, marked=k == view.target)
+        for k, p in view.top()
+    ]
+    return Panel(
+        title,
+        f"Where {view.name} looks for {view.target_name}",
+        [Raster(view.picture), heat],
+        id=f"network {view.name}",
+        subtitle=describe(meta).partition(" · ")[2],
+        lines=lines,
+        rows=rows,
+        download=f"{view.name}.png",
+    )
+
+
+def legend(style: Style) -> str:
+    """What the colours mean, as HTML."""
+    bars = [(style.colormap, "least", "most evidence for the class")]
+    if style.difference:
+        bars.append((DIFFERENCE, "less", "more than the first"))
+    return "".join(_bar(*bar) for bar in bars)
+
+
+def _bar(colormap: str, low: str, high: str) -> str:
+    stops = ", ".join(css((int(r), int(g), int(b))) for r, g, b in lut(colormap)[::15])
+    bar = f"width:6rem;height:.7rem;border-radius:3px;background:linear-gradient(to right,{stops})"
+    return (
+        '<div style="display:flex;align-items:center;gap:.4rem;font-size:.8rem;line-height:1.5;white-space:nowrap">'
+        f'{low}<span style="{bar}"></span>{high}</div>'
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}".replace("-", "−")

@@ -1,0 +1,91 @@
+"""What Explore hands out: the numbers as CSV, and everything with its settings as ZIP."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import re
+import zipfile
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+
+from camdrop.figures import overlay, png
+from ui.compare import Drawing, Seen, Style, draw, scores
+
+_SIDE = 1024  # pixels, about, of a picture
+
+
+def picture(drawing: Drawing, style: Style) -> bytes:
+    """A drawing over its image as a PNG file, about 1,024 pixels a side: the image in squares, the heatmap smooth."""
+    image = drawing.view.picture
+    scale = max(1, round(_SIDE / max(image.shape[:2])))
+    large = image.repeat(scale, 0).repeat(scale, 1)
+    low, high = (0.0, 1.0) if drawing.signed else (style.start, style.end)
+    return png(overlay(large, drawing.share, colormap=drawing.colormap, low=low, high=high, opacity=style.opacity))
+
+
+def table(seen: Seen) -> bytes:
+    """A line a network: its answer, the class and the statistics of its heatmap, and the scores as far as known."""
+    rows = []
+    for view in seen.views:
+        meta, found = view.checkpoint.meta, scores(view)
+        row: dict[str, Any] = {
+            "checkpoint": view.name,
+            "method": meta.method,
+            "architecture": meta.architecture,
+            "data set": meta.dataset,
+            "test error %": meta.test_error,
+            "image": seen.image,
+            "true class": seen.truth,
+            "class of the heatmap": view.target_name,
+            "probability of it": f"{view.probabilities[view.target]:.6f}",
+            "stage": view.stage,
+            "least evidence": f"{view.heat.min():.6g}",
+            "most evidence": f"{view.heat.max():.6g}",
+            "share above half of the maximum": f"{view.statistics.coverage:.6f}",
+            "regions": view.statistics.regions,
+            "entropy": f"{view.statistics.entropy:.6f}",
+            "deletion score": f"{found.deletion_auc:.6f}" if found else None,
+            "insertion score": f"{found.insertion_auc:.6f}" if found else None,
+        }
+        top = view.top()
+        for place in range(5):
+            known = place < len(top)
+            row[f"class {place + 1}"] = meta.classes[top[place][0]] if known else None
+            row[f"probability {place + 1}"] = f"{top[place][1]:.6f}" if known else None
+        rows.append(row)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8-sig")  # so that spreadsheets read γ and é
+
+
+def bundle(seen: Seen, style: Style) -> bytes:
+    """Everything: the image, each picture and its heatmap's numbers, the table, and the settings that made them."""
+    complete = {
+        "settings": seen.settings,
+        "link": "?" + urlencode(seen.settings, doseq=True),
+        "image": seen.image,
+        "true class": seen.truth,
+        "checkpoints": {view.name: dataclasses.asdict(view.checkpoint.meta) for view in seen.views},
+        "versions": {name: version(name) for name in ("camdrop", "torch", "numpy", "opencv-python-headless")},
+    }
+    first = seen.views[0].picture
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
+        files.writestr("image.png", png(first, max(1, round(_SIDE / max(first.shape[:2])))))
+        for place, drawing in enumerate(draw(seen.views, style), 1):
+            stem = f"{place}-{re.sub(r'[^A-Za-z0-9._-]+', '_', drawing.view.name)}"
+            files.writestr(f"{stem}.png", picture(drawing, style))
+            heat = io.BytesIO()
+            np.save(heat, drawing.view.heat)
+            files.writestr(f"{stem}.npy", heat.getvalue())
+        files.writestr("table.csv", table(seen))
+        files.writestr("settings.json", json.dumps(complete, indent=2, ensure_ascii=False))
+    return archive.getvalue()

@@ -1,0 +1,145 @@
+"""The film of a race: where its networks look at a few images, epoch by epoch; and its knobs."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import cv2
+import numpy as np
+import streamlit as st
+
+from camdrop import runs
+from camdrop.figures import NEUTRAL, lut
+from camdrop.masks import CamDrop, DropBlock
+from camdrop.recipe import Contender
+from camdrop.results import Record, label
+from camdrop.runs import Run, RunError
+from ui.live import live_slider
+from ui.pictures import Heat, Panel, Raster, Tiles, pictures
+
+_BEAT = 0.4  # seconds a frame stays while the film plays
+_COLUMNS = 2  # of images
+
+
+@functools.lru_cache(maxsize=256)
+def _frame(path: Path, changed: int) -> dict[str, np.ndarray]:
+    with np.load(path) as frame:
+        return {name: frame[name].astype(np.float32) for name in frame.files}
+
+
+def film(run: Run, records: list[Record]) -> None:
+    """The frames so far, with a slider over the epochs and play. Beyond the newest frame it follows the race."""
+    playing = bool(st.session_state.get("film.play"))
+    st.fragment(_film, run_every=_BEAT if playing else None)(run, records, playing)
+
+
+def _film(run: Run, records: list[Record], playing: bool) -> None:
+    paths = sorted((run.folder / "film").glob("*.npz"))
+    store, count = st.session_state, len(paths)
+    newest = store.get(f"film.newest.{run.name}", 0)
+    shown = store.get("live.frame", 1)
+    if playing and shown >= count:
+        store["film.play"] = False
+    if bool(store.get("film.play")) != playing:
+        st.rerun()  # this fragment's pace is set outside of it
+    if playing:
+        store["live.frame"] = shown + 1
+    elif shown >= newest and "frame" not in st.query_params:
+        store["live.frame"] = max(1, count)
+    store[f"film.newest.{run.name}"] = count
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.button(
+            "Stop" if playing else "Play",
+            icon=":material/pause:" if playing else ":material/play_arrow:",
+            key="film.button",
+            on_click=_play,
+            args=(not playing, count),
+            disabled=count < 2,
+        )
+        with st.container(width=420):
+            last = max(1, count)
+            at = live_slider("Epoch", key="frame", min=1, max=max(2, last), step=1, default=last, disabled=count < 2)
+    if not paths:
+        st.caption("The film begins with the first epoch: heatmaps of images that none of the networks trains on.")
+        return
+    path = paths[min(int(at), count) - 1]
+    epochs = {r["step"]: r["epoch"] for r in records if r["kind"] == "point"}
+    epoch = f"after epoch {epochs.get(int(path.stem), 0):.1f}".removesuffix(".0")
+    maps, probes = _frame(path, path.stat().st_mtime_ns), run.folder / "probes.npz"
+    pixels = _probes(probes, probes.stat().st_mtime_ns)
+    height, width = pixels.shape[1:3]
+    tiles = Tiles(len(pixels), _COLUMNS, width, height, 1)
+    picture, lines = Raster(_mosaic(pixels)), Raster(_between(pixels))
+    alt = "The images that the film shows"
+    panels = [Panel("Images", alt, [picture, lines], id="images", subtitle="held out", tiles=tiles)]
+    for contender in run.config.contenders:
+        name, layers = label(contender), list[Raster | Heat]([picture])
+        if contender.name in maps:
+            own = np.stack([cv2.resize(m / max(float(m.max()), 1e-6), (width, height)) for m in maps[contender.name]])
+            layers.append(Heat(_mosaic(own), lut("viridis"), 0.0, 1.0, 0.6))
+        words = f"Where {name} looks in these images, {epoch}"
+        panels.append(Panel(name, words, [*layers, lines], id=contender.name, subtitle=epoch, tiles=tiles))
+    pictures(panels, key="film", columns=min(4, len(panels)), min_width=150, max_width=330)
+
+
+@functools.lru_cache(maxsize=16)
+def _probes(path: Path, changed: int) -> np.ndarray:
+    """The images of the film (n, H, W, 1 or 3)."""
+    with np.load(path) as probes:
+        return np.ascontiguousarray(probes["images"].transpose(0, 2, 3, 1))
+
+
+def _mosaic(tiles: np.ndarray) -> np.ndarray:
+    """Tiles (n, H, W, …) side by side in rows, with a cell between them."""
+    rows = -(-len(tiles) // _COLUMNS)
+    n, height, width = tiles.shape[:3]
+    out = np.zeros((rows * _COLUMNS, height + 1, width + 1, *tiles.shape[3:]), tiles.dtype)
+    out[:n, :height, :width] = tiles
+    grid = out.reshape(rows, _COLUMNS, height + 1, width + 1, *tiles.shape[3:]).swapaxes(1, 2)
+    mosaic = grid.reshape(rows * (height + 1), _COLUMNS * (width + 1), *tiles.shape[3:])[:-1, :-1]
+    return mosaic[..., 0] if tiles.shape[3:] == (1,) else mosaic
+
+
+def _between(tiles: np.ndarray) -> np.ndarray:
+    """What is between the tiles of a mosaic, in grey, as an image to lay over it."""
+    gaps = _mosaic(np.ones(tiles.shape[:3], np.uint8)) == 0
+    return (gaps[..., None] * np.array([*NEUTRAL, 255])).astype(np.uint8)
+
+
+def _play(on: bool, count: int) -> None:
+    st.session_state["film.play"] = on
+    if on and st.session_state.get("live.frame", count) >= count:
+        st.session_state["live.frame"] = 0
+
+
+def knobs(run: Run) -> None:
+    """Learning rate, γ and r of each contender, to be turned while it runs."""
+    asked = runs.asked_knobs(run.folder)
+    for contender in run.config.contenders:
+        st.markdown(f"**{label(contender)}**")
+        with st.container(horizontal=True):
+            _knobs_of(run, contender, asked.get(contender.name, {}))
+
+
+def _knobs_of(run: Run, contender: Contender, asked: dict[str, float]) -> None:
+    def turn(name: str, key: str) -> None:
+        try:
+            runs.turn_knobs(run.folder, contender.name, {name: st.session_state[key]})
+        except (RunError, ValueError) as error:
+            st.session_state["race.problem"] = str(error)
+
+    key = f"knob.{run.name}.{contender.name}."
+    rate = float(asked.get("learning_rate", run.config.recipe.learning_rate))
+    st.number_input(
+        "Learning rate (peak)", 0.0, value=rate, step=0.01, format="%.4g", key=key + "rate", width=150,
+        on_change=turn, args=("learning_rate", key + "rate"),
+    )  # fmt: skip
+    if contender.method is not None:
+        gamma = float(asked.get("keep_prob", contender.method.keep_prob))
+        st.slider(
+            "γ", 0.0, 1.0, gamma, 0.01, key=key + "gamma", width=220, on_change=turn, args=("keep_prob", key + "gamma")
+        )
+    if isinstance(contender.method, DropBlock | CamDrop):
+        r = int(asked.get("block_size", contender.method.block_size))
+        st.slider("r", 1, 16, r, key=key + "r", width=220, on_change=turn, args=("block_size", key + "r"))

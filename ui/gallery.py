@@ -1,0 +1,219 @@
+"""Choosing a picture: from a gallery of a data set, an upload, or the camera. See ui/choose.py for the checkpoints."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ui.live import live_slider
+from ui.pictures import Panel, Picked, Raster, Tiles, pictures
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from camdrop.data import DataInfo, Split
+    from camdrop.meta import Meta
+
+TITLES = {"fashion-mnist": "Fashion-MNIST", "mnist": "MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
+
+_OWN, _UPLOAD, _CAMERA, _ALL = "Own data set", "Upload", "Camera", "All"
+_UPLOAD_SIDE = 448  # pixels of an uploaded image that are kept
+_COLUMNS, _ROWS, _GAP = 6, 6, 2
+_THUMBNAIL = 56  # pixels, at most
+_FILES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"]
+
+Filter = Callable[["Split", "DataInfo"], "Tensor"]  # which images of a gallery are so: bool (N,)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image as the checkpoint it was chosen for takes it: `pixels` uint8 (C, H, W) with its channels and size.
+
+    `label` is an index into the checkpoint's classes, None where the image has none of them; `number` is its place in
+    the gallery, from 1, None for an upload. `original` uint8 (C, H, W) is the image as it came, for `fit` to others.
+    """
+
+    pixels: Tensor
+    label: int | None
+    name: str
+    original: Tensor
+    number: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Shelf:
+    """Images to pick one from: those in the places `ids` of a gallery. `title` says which they are."""
+
+    meta: Meta
+    title: str
+    split: Split
+    info: DataInfo
+    thumbnails: np.ndarray
+    ids: np.ndarray
+
+    def picture(self, number: int) -> Picture:
+        """The image of this number, from 1, on or off the shelf."""
+        original, label = self.split.images[number - 1], int(self.split.labels[number - 1])
+        name = f"{TITLES[self.info.name]} {number} · {self.info.classes[label]}"
+        return Picture(
+            fit(original, self.meta), label if self.info.name == self.meta.dataset else None, name, original, number
+        )
+
+
+def fit(original: Tensor, meta: Meta) -> Tensor:
+    """Images as a network of 1 or 3 channels takes them: uint8 (…, C, H, W) brought to its channels and its size."""
+    import torch
+    from torch.nn import functional as F
+
+    images = original if original.ndim == 4 else original[None]
+    if meta.in_channels == 3:
+        images = images.expand(-1, 3, -1, -1)
+    elif images.shape[1] == 3:
+        images = (images * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
+    size = meta.image_size or images.shape[-1]
+    if images.shape[-2:] != (size, size):
+        images = F.interpolate(images.float(), (size, size), mode="bilinear", antialias=True)
+    if images.is_floating_point():
+        images = images.round().clamp(0, 255).to(torch.uint8)
+    return images if original.ndim == 4 else images[0]
+
+
+def choose_picture(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None = None) -> Picture | None:
+    """An image for a network, from a gallery (by default of its data set), an upload or the camera; None if none yet.
+
+    `filters` are conditions, by name, with which a person can find images in the gallery. The choice is in the link:
+    `key` is the number of the image, from 1; `<key>_from`, `<key>_class` and `<key>_show` are the rest.
+    """
+    from camdrop.data import DataError
+
+    try:
+        shelf = choose_shelf(meta, key=key, filters=filters)
+    except DataError as error:
+        st.error(str(error), icon=":material/broken_image:")
+        return None
+    if not isinstance(shelf, Shelf):
+        return shelf
+    picture, panel, pick = leaf_through(shelf, key=key)
+    pictures([panel], key=f"{key}.gallery", columns=1, max_width=420, on_pick=pick)
+    return picture
+
+
+def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None = None) -> Shelf | Picture | None:
+    """The first half of `choose_picture`, for pages that show the gallery themselves: where images come from.
+
+    An upload leaves nothing to pick, and is the picture; None where none was made yet. DataError where the network
+    cannot take the image, or a file cannot be read.
+    """
+    own = meta.dataset if meta.dataset in TITLES else ("fashion-mnist" if meta.in_channels == 1 else "cifar10")
+    # Its own data set is an option of its own, so that the choice follows when the network changes.
+    sources = {_OWN: own} | {title: name for name, title in TITLES.items()} | {_UPLOAD: "", _CAMERA: ""}
+    source = st.selectbox("Images from", list(sources), key=f"{key}_from", bind="query-params")
+    if source in (_UPLOAD, _CAMERA):
+        return _choose_file(meta, source, key)
+    split, info, thumbnails = _gallery(sources[source])
+    present = [info.classes[k] for k in sorted(set(split.labels.tolist()))]
+    name = st.selectbox("Class", [_ALL, *present], key=f"{key}_class", bind="query-params")
+    show = _ALL
+    if filters:
+        show = st.selectbox("Only those on which", [_ALL, *filters], key=f"{key}_show", bind="query-params")
+    keep = split.labels >= 0 if name == _ALL else split.labels == info.classes.index(name)
+    if filters and show != _ALL:
+        keep = keep & filters[show](split, info)
+    ids = keep.nonzero().flatten().numpy()
+    count = f"{len(ids)} of {len(split):,}" if len(ids) < len(split) else f"{len(split):,}"
+    return Shelf(meta, f"{TITLES[info.name]} · {count} images", split, info, thumbnails, ids)
+
+
+def leaf_through(shelf: Shelf, *, key: str) -> tuple[Picture, Panel, Callable[[Picked], None]]:
+    """The second half of `choose_picture`: the slider of image numbers, the pages of the gallery; the picture chosen.
+
+    The panel shows a page of the gallery; draw it by `pictures(…, on_pick=…)` with the function given along with it.
+    """
+    import numpy as np
+
+    store, per_page = st.session_state, _COLUMNS * _ROWS
+    number = int(live_slider("Image", key=key, min=1, max=len(shelf.split), step=1, default=1))
+    pages = max(1, -(-len(shelf.ids) // per_page))
+    home = min(int(np.searchsorted(shelf.ids, number - 1)) // per_page + 1, pages)
+    # The pages follow the slider and the shelf, but not a click in the gallery. A pager cannot be told to turn to a
+    # page; another one can start there.
+    at = (shelf.title, number)
+    turn, first, shown, before = store.get(f"{key}.pager", (0, home, home, at))
+    if at != before and home != shown:
+        turn, first = turn + 1, home
+    page = st.pagination(pages, default=min(first, pages), key=f"{key}.page.{turn}", max_visible_pages=5)
+    store[f"{key}.pager"] = (turn, first, page, at)
+    visible = shelf.ids[(page - 1) * per_page : page * per_page]
+
+    def pick(picked: Picked) -> None:
+        if picked.panel == "gallery":
+            chosen = int(visible[picked.index]) + 1
+            store[f"live.{key}"] = chosen
+            store[f"{key}.pager"] = (turn, first, page, (shelf.title, chosen))
+
+    return shelf.picture(number), _panel(shelf, visible, number - 1), pick
+
+
+@functools.lru_cache(maxsize=4)
+def _gallery(name: str) -> tuple[Split, DataInfo, np.ndarray]:
+    """A gallery and its thumbnails, uint8 (N, h, w, 1 or 3)."""
+    from torch.nn import functional as F
+
+    from camdrop.data import gallery
+
+    split, info = gallery(name)
+    small = split.images
+    if small.shape[-1] > _THUMBNAIL:
+        side = (_THUMBNAIL, _THUMBNAIL)
+        small = F.interpolate(small.float(), side, mode="bilinear", antialias=True).round().byte()
+    return split, info, small.permute(0, 2, 3, 1).numpy()
+
+
+def _panel(shelf: Shelf, visible: np.ndarray, chosen: int) -> Panel:
+    import numpy as np
+
+    _, side, _, channels = shelf.thumbnails.shape
+    pitch = side + _GAP
+    cells = np.zeros((_ROWS * _COLUMNS, pitch, pitch, channels + 1), np.uint8)  # the gaps are transparent
+    cells[: len(visible), :side, :side, :channels] = shelf.thumbnails[visible]
+    cells[: len(visible), :side, :side, channels] = 255
+    sheet = cells.reshape(_ROWS, _COLUMNS, pitch, pitch, -1).swapaxes(1, 2).reshape(_ROWS * pitch, _COLUMNS * pitch, -1)
+    place = np.flatnonzero(visible == chosen)
+    labels = [f"{i + 1} · {shelf.info.classes[shelf.split.labels[i]]}" for i in visible]
+    return Panel(
+        "Gallery",
+        "The gallery: arrow keys to move, Enter to choose",
+        [Raster(sheet[..., [0, 0, 0, 1]] if channels == 1 else sheet)],
+        id="gallery",
+        subtitle=shelf.title,
+        tiles=Tiles(len(visible), _COLUMNS, side, side, _GAP),
+        labels=labels,
+        lines=["Click an image to choose it" if len(visible) else "No image is like that: choose other conditions"],
+        pickable=True,
+        selected=int(place[0]) if len(place) else None,
+    )
+
+
+def _choose_file(meta: Meta, source: str, key: str) -> Picture | None:
+    from camdrop.data import fit_image, read_image
+
+    if source == _CAMERA:
+        file = st.camera_input("Take a picture", key=f"{key}.camera")
+    else:
+        file = st.file_uploader("An image of your own", type=_FILES, key=f"{key}.file")
+    st.caption("Its centre square is used. It stays in your session: a link cannot carry it.")
+    kept: dict[str, tuple[str, str, Tensor]] = st.session_state.setdefault(f"{key}.files", {})
+    if file is not None and kept.get(source, ("",))[0] != file.file_id:
+        image = read_image(file)
+        side = max(min(*image.size, _UPLOAD_SIDE), meta.image_size or 1)
+        name = file.name if source == _UPLOAD else "A picture by the camera"
+        kept[source] = (file.file_id, name, fit_image(image, 3, side))
+    if source not in kept:
+        return None
+    _, name, original = kept[source]
+    return Picture(fit(original, meta), None, name, original)

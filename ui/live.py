@@ -1,0 +1,117 @@
+"""The slider that follows the hand: it sends its value while it is dragged (browser half: slider.js).
+
+It also says `camdrop:live` on `window` with every move, so that a canvas bound to it by `Live` (ui/pictures.py)
+repaints without the server.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
+
+_HERE = Path(__file__).parent
+
+
+def component(name: str, *parts: str, isolate: bool = True) -> ComponentRenderer:
+    """The component of `name`.js and `name`.css. common.js and `parts` go before: the browser gets one module.
+
+    With `isolate` its styles are its own, and it sees none of the page's.
+    """
+    javascript = "".join((_HERE / f"{part}.js").read_text("utf-8") for part in ("common", *parts, name))
+    css = (_HERE / f"{name}.css").read_text("utf-8")
+    return st.components.v2.component(f"camdrop.{name}", js=javascript, css=css, isolate_styles=isolate)
+
+
+_slider = component("slider")
+
+
+@dataclass(frozen=True)
+class Live:
+    """A number that follows the slider `key` in the browser; `value` is what the slider returned."""
+
+    key: str
+    value: float
+
+
+def live_slider(
+    label: str,
+    *,
+    key: str,
+    min: float,
+    max: float,
+    step: float,
+    default: float,
+    format: str | None = None,
+    help: str = "",
+    log: bool = False,
+    disabled: bool = False,
+    local: bool = False,
+) -> float:
+    """A slider that sends its value while it is dragged, every 40 ms if the server keeps up, the latest one winning.
+
+    The value starts from the link's parameter `key` (clamped; `default` if it is no number), survives page switches,
+    and is written to the address bar on release, or left out of it where it is the default. It is an int if `min`,
+    `max`, `step` and `default` are. A page sets it by `st.session_state["live.<key>"] = value` before it runs.
+    With `log` the range is logarithmic (`min` > 0). With `local` only the release is sent: for what the browser
+    draws itself. `format` is a printf format as for `st.slider`. Call it inside a fragment: a whole-page rerun is
+    cut off by the next one, and so would never finish while the hand moves.
+    """
+    integer = all(isinstance(number, int) for number in (min, max, step, default))
+    store = st.session_state
+    slot, book = f"live.{key}", f"live.{key}.book"
+    if slot not in store:
+        store[slot] = _number(st.query_params.get(key), default)
+    value = store[slot]
+    seen, revision = store.get(book, (value, 0))
+    sent = (store.get(key) or {}).get("state") or {}
+    if value != seen:
+        revision += 1  # the page has set the value: what the browser has is void, and it is told to start over
+    elif sent.get("revision") == revision:
+        value = sent["value"]
+    value = _snap(_number(value, default), min, max, step, log, integer)
+    store[slot], store[book] = value, (value, revision)
+    decimals = 0 if integer else 1 if step >= 1 else -math.floor(math.log10(step))
+    data = {
+        "label": label,
+        "key": key,
+        "min": min,
+        "max": max,
+        "step": step,
+        "default": default,
+        "format": format or f"%.{decimals}f",
+        "help": help,
+        "log": log,
+        "integer": integer,
+        "disabled": disabled,
+        "local": local,
+        "value": value,
+        "revision": revision,
+        "heard": sent.get("turn"),  # the browser waits for this before it sends more: see slider.js
+    }
+    _slider(key=key, data=data, on_state_change=_nothing)
+    return value
+
+
+def _nothing() -> None:
+    """Streamlit keeps in session state only those values of a component that have a callback."""
+
+
+def _number(text: Any, default: float) -> float:
+    try:
+        number = float(text)
+    except (TypeError, ValueError):
+        return default
+    return number if math.isfinite(number) else default
+
+
+def _snap(value: float, low: float, high: float, step: float, log: bool, integer: bool) -> float:
+    """The same rounding as in slider.js, so that the browser never corrects what the server said."""
+    if not log:
+        value = low + math.floor((value - low) / step + 0.5) * step
+    elif not integer:
+        value = float(f"{value:.3g}")
+    value = float(f"{min(max(value, low), high):.12g}")
+    return math.floor(value + 0.5) if integer else value

@@ -1,0 +1,262 @@
+"""The panels of the mask lab: the steps of one mask, its channels, its numbers, and every drop site."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from torch import Tensor
+
+from camdrop.figures import (
+    CANDIDATE,
+    DOMINANT,
+    DROPPED,
+    NEUTRAL,
+    SEED,
+    VALID,
+    Colour,
+    Picture,
+    blocks_picture,
+    candidates_picture,
+    channel_grid,
+    css,
+    features_picture,
+    limits,
+    lut,
+    positions_picture,
+)
+from camdrop.lab import Dissection
+from camdrop.masks import CamDrop
+from ui import equations
+from ui.pictures import Bars, Heat, Panel, Raster, Row, Tiles
+from ui.stop import Scene
+
+
+def _legend(label: str, text: str, colour: Colour) -> Row:
+    """A row whose bar is no more than a swatch before the label."""
+    return Row(f"\u2003\u2002{label}", text, share=0.06, color=css(colour))
+
+
+def percent(share: float) -> str:
+    """A share with two figures that matter: 10 %, 0.73 %, 0.02 %."""
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %" if value >= 0.95 else f"{value:.2g} %"
+
+
+def share_row(label: str, share: float) -> Row:
+    """A share of dropped units, with a bar through which the text stays legible."""
+    return Row(label, percent(share), share=share, color=f"{css(DROPPED)}90")
+
+
+def meaning(scene: Scene, d: Dissection) -> str:
+    """What J says."""
+    blind = isinstance(d.method, CamDrop) and d.method.guide == "mean"
+    return "mean of the channels" if blind else f"evidence for {scene.label_name}"
+
+
+def pixels(scene: Scene) -> Picture:
+    """The image, uint8 (H, W, 3)."""
+    return scene.picture.pixels.permute(1, 2, 0).expand(-1, -1, 3).numpy()
+
+
+def strip(scene: Scene, d: Dissection, rank: int) -> list[Panel]:
+    """The way of a mask, left to right; the steps within one channel are those of the channel with that α rank."""
+    channel = int(d.order[rank])
+    here, labels = f"channel {channel}", channel_labels(d)
+    cam, alpha = d.cam.numpy(), d.alpha[d.order].numpy()
+    dropped, seeds, candidates = (part[channel].numpy() for part in (d.dropped, d.seeds, d.candidates))
+    (low, high), colours = limits([cam]), lut("viridis")
+    guided = isinstance(d.method, CamDrop)
+    unused = f"not used by {type(d.method).__name__}"
+    units, (h, w) = dropped.size, dropped.shape
+    positions = np.zeros((h, w), bool) if d.mask.positions is None else d.mask.positions[0].numpy()
+    marked = np.zeros(len(alpha), bool) if d.mask.channels is None else d.mask.channels[0][d.order].numpy()
+    return [
+        Panel(
+            "1 · Image with J",
+            f"The image with the map J over it: {meaning(scene, d)}",
+            [Raster(pixels(scene)), Heat(cam, colours, low, high, 0.6)],
+            id="cam",
+            subtitle=meaning(scene, d),
+            rows=[
+                _legend("highest J", f"{high:.3g}", tuple(colours[-1].tolist())),
+                _legend("lowest J", f"{low:.3g}", tuple(colours[0].tolist())),
+            ],
+            equation=equations.activation_map(d, scene.label_name),
+            download="1-image.png",
+        ),
+        Panel(
+            "2 · Dominant positions",
+            f"{positions.sum()} of {units} positions are dominant",
+            [Raster(positions_picture(positions, cam))],
+            id="positions",
+            subtitle="where J is largest" if guided else unused,
+            rows=[_legend("dominant", f"{positions.sum()} of {units}", DOMINANT)],
+            equation=equations.positions(d),
+            download="2-dominant-positions.png",
+        ),
+        Panel(
+            "3 · Channel weights α",
+            f"{marked.sum()} of {len(alpha)} channels are dominant",
+            [Bars(alpha, marked, css(DOMINANT))],
+            id="alpha",
+            subtitle="largest first" if guided else unused,
+            lines=[labels[rank]],
+            rows=[_legend("dominant", f"{marked.sum()} of {len(alpha)}", DOMINANT)],
+            aspect=(w, h),
+            labels=labels,
+            pickable=True,
+            selected=rank,
+            equation=equations.channels(d),
+            download="3-channel-weights.png",
+        ),
+        Panel(
+            "4 · Candidates, seeds",
+            f"{candidates.sum()} candidates and {seeds.sum()} seeds in {here}",
+            [Raster(candidates_picture(d.valid.numpy(), candidates, seeds))],
+            id="seeds",
+            subtitle=here,
+            rows=[
+                _legend("valid centres", f"{int(d.valid.sum())}", VALID),
+                _legend("candidates", f"{candidates.sum()}", CANDIDATE),
+                _legend("seeds", f"{seeds.sum()}", SEED),
+            ],
+            equation=equations.seeds(d),
+            download="4-candidates-and-seeds.png",
+        ),
+        Panel(
+            "5 · Blocks",
+            f"{dropped.sum()} of {units} units are dropped in {here}",
+            [Raster(blocks_picture(dropped, seeds))],
+            id="blocks",
+            subtitle=here,
+            rows=[_legend("dropped", f"{dropped.sum()} of {units}", DROPPED)],
+            equation=equations.blocks(d),
+            download="5-blocks.png",
+        ),
+        _channel(d, channel, "6 · Masked features", "masked", here),
+    ]
+
+
+def _channel(d: Dissection, channel: int, title: str, name: str, subtitle: str) -> Panel:
+    feature, dropped = d.stop.features[0, channel].numpy(), d.dropped[channel].numpy()
+    return Panel(
+        title,
+        f"Channel {channel} in grey, its {dropped.sum()} dropped units in orange",
+        [Raster(features_picture(feature, dropped))],
+        id=name,
+        subtitle=subtitle,
+        rows=[
+            _legend("dropped", percent(dropped.mean()), DROPPED),
+            Row("kept units", f"× {d.scale:.4g}"),
+        ],
+        equation=equations.masked(d),
+        download=f"{name}-channel-{channel}.png",
+    )
+
+
+def channel_labels(d: Dissection) -> list[str]:
+    """A line on each channel, the one with the largest α first."""
+    shares = d.dropped.float().mean((1, 2))[d.order].tolist()
+    alphas = d.alpha[d.order].tolist()
+    return [
+        f"channel {c}: α {a:.3g}, {percent(s)} dropped"
+        for c, a, s in zip(d.order.tolist(), alphas, shares, strict=True)
+    ]
+
+
+def channels(d: Dissection, rank: int) -> Panel:
+    """All channels as tiles, twice as wide as high."""
+    c, marked = len(d.alpha), d.mask.channels
+    grid = channel_grid(
+        d.stop.features[0].numpy(),
+        d.dropped.numpy(),
+        d.order.numpy(),
+        None if marked is None else marked[0].numpy(),
+        columns=math.ceil(math.sqrt(2 * c)),
+    )
+    gaps = (grid.pixels == NEUTRAL).all(2, keepdims=True)
+    touched = int(d.dropped.flatten(1).any(1).sum())
+    return Panel(
+        "All channels",
+        f"All {c} channels, the one with the largest α first; {touched} of them have dropped units",
+        [Raster(np.concatenate([grid.pixels, np.where(gaps, np.uint8(0), np.uint8(255))], 2))],
+        id="channels",
+        subtitle="largest α first; click one to enlarge it",
+        tiles=Tiles(grid.count, grid.columns, grid.width, grid.height, grid.gap),
+        labels=channel_labels(d),
+        lines=[f"{touched} of {c} channels have dropped units, in orange; dominant channels are underlined"],
+        pickable=True,
+        selected=rank,
+        download="channels.png",
+    )
+
+
+def enlarged(d: Dissection, rank: int) -> Panel:
+    """One channel of them."""
+    channel = int(d.order[rank])
+    subtitle = f"α = {d.alpha[channel]:.3g}, rank {rank + 1} of {len(d.alpha)}"
+    return _channel(d, channel, f"Channel {channel}", "channel", subtitle)
+
+
+def numbers(scene: Scene, d: Dissection, after: Tensor) -> Panel:
+    """What the mask amounts to, and what it does to the prediction."""
+    goal, before = 1 - d.method.keep_prob, scene.stop.before
+    units = {"Dropout": "Units", "SpatialDropout": "Channels", "DropPath": "Branches"}
+    top = before.topk(min(5, len(before))).indices.tolist()
+    shown = top if scene.label in top else [*top[:-1], scene.label]
+    return Panel(
+        "This mask in numbers",
+        "",
+        id="numbers",
+        subtitle=f"at {scene.stop.site.name}, all channels",
+        rows=[
+            Row(units.get(type(d.method).__name__, "Candidates"), f"{d.chances:,}"),
+            Row("Seeds of this draw", f"{d.hits:,}"),
+            share_row("Share dropped", d.share),
+            Row("1 − γ", percent(goal), share=goal),
+            Row("Rescaling factor", f"× {d.scale:.4g}"),
+            Row("Probability", "before → after"),
+            *(
+                Row(
+                    scene.meta.classes[k],
+                    f"{100 * float(before[k]):.1f} → {100 * float(after[k]):.1f} %",
+                    share=float(after[k]),
+                    marked=k == scene.label,
+                )
+                for k in shown
+            ),
+        ],
+    )
+
+
+def sites(scene: Scene, found: Mapping[str, float], goal: float, draws: int) -> list[Panel]:
+    """The share dropped at every drop site when all of them are masked, and its mean in each stage."""
+    names, values = list(found), np.array(list(found.values()))
+    here = names.index(scene.stop.site.name)
+    stages = {name: values[[n.startswith(f"{name}.") for n in names]].mean() for name in scene.stop.model.stage_names}
+    how = "all masked in one forward pass" if draws == 1 else f"all masked at once, mean of {draws} passes"
+    return [
+        Panel(
+            "Every drop site",
+            f"The share dropped at each of the {len(names)} drop sites, in the order of the forward pass",
+            [Bars(values, np.ones(len(names), bool), css(DROPPED))],
+            id="sites",
+            subtitle=how,
+            lines=[f"{names[here]}: {percent(values[here])}; highest {percent(values.max())}"],
+            labels=[f"{name}: {percent(value)}" for name, value in found.items()],
+            pickable=True,
+            selected=here,
+        ),
+        Panel(
+            "Mean of each stage",
+            "",
+            id="stages",
+            subtitle="share dropped",
+            rows=[
+                *(share_row(name, float(mean)) for name, mean in stages.items()),
+                Row("1 − γ", percent(goal), share=goal),
+            ],
+        ),
+    ]

@@ -1,0 +1,228 @@
+"""Pictures that repaint in place: many panels of canvases in one Streamlit element (browser half: pictures.js).
+
+After each paint the browser says `camdrop:painted` on `window`, which tests and the bench wait for.
+"""
+
+import json
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+from ui.live import Live, component
+
+_pictures = component("pictures", "voxels")
+
+
+@dataclass(frozen=True, eq=False)
+class Raster:
+    """An image layer: uint8 pixels (H, W) grey, (H, W, 3) or (H, W, 4), scaled to the panel's width."""
+
+    pixels: npt.NDArray[np.uint8]
+    smooth: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """A map laid over the layers below it: out = (1 - opacity) below + opacity lut[round(255 t)].
+
+    t = clip((values - low) / (high - low), 0, 1); `values` (H, W) float, `lut` (256, 3) uint8. The values travel
+    as 16-bit steps between their own minimum and maximum.
+    """
+
+    values: npt.NDArray[np.floating[Any]]
+    lut: npt.NDArray[np.uint8]
+    low: float | Live
+    high: float | Live
+    opacity: float | Live = 1.0
+    smooth: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """A bar chart layer: `values` (n,), the bars where `marked` (n,) is true in `marked_color` (CSS) and on top."""
+
+    values: npt.NDArray[np.floating[Any]]
+    marked: npt.NDArray[np.bool_]
+    marked_color: str
+    color: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Voxels:
+    """The paper's Figure 1: `dropped` (C, H, W) as C slices of cells, the dropped ones cubes in `color` (CSS).
+
+    All blocks of one `pictures` call turn together, by dragging or the arrow keys.
+    """
+
+    dropped: npt.NDArray[np.bool_]
+    color: str
+
+
+Layer = Raster | Heat | Bars | Voxels
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Where the tiles of a mosaic lie in the panel's first layer, in its pixels: `count` tiles, row by row."""
+
+    count: int
+    columns: int
+    width: int
+    height: int
+    gap: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line under a picture: a label, a text at the right, and a bar of `share` (0 to 1) behind them."""
+
+    label: str
+    text: str
+    share: float = 0.0
+    marked: bool = False
+    color: str | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture with its words.
+
+    `layers` are drawn in order; the first one's shape gives the proportions unless `aspect` (width, height) does.
+    `alt` says the picture in words. `tiles` or a `Bars` layer make it explorable by pointer and arrow keys, `labels`
+    naming what is pointed at; with `pickable`, click and Enter report it; `selected` is outlined. `equation` is
+    trusted HTML with MathML behind a button. `download` is a file name, and gives a button too. `id` tells panels
+    apart between updates (default: the place in the row).
+    """
+
+    title: str
+    alt: str
+    layers: Sequence[Layer] = ()
+    id: str = ""
+    subtitle: str = ""
+    lines: Sequence[str] = ()
+    rows: Sequence[Row] = ()
+    aspect: tuple[int, int] | None = None
+    tiles: Tiles | None = None
+    labels: Sequence[str] = ()
+    pickable: bool = False
+    selected: int | None = None
+    equation: str = ""
+    download: str = ""
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The tile or bar that was clicked, and the id of its panel."""
+
+    panel: str
+    index: int
+
+
+def pictures(
+    panels: Sequence[Panel],
+    *,
+    key: str,
+    columns: int = 4,
+    min_width: int = 150,
+    max_width: int = 420,
+    on_pick: Callable[[Picked], None] | None = None,
+) -> Picked | None:
+    """Panels side by side, at most `columns` of them and each `min_width` to `max_width` px wide; they wrap.
+
+    Canvases stay and are repainted in place. Returns what was clicked, in the run that the click caused; `on_pick`
+    gets it before that run, so that it may set widgets. One call for many panels: each element of a page costs time.
+    """
+    blobs = _Blobs()
+    header = {
+        "key": key,
+        "columns": columns,
+        "min_width": min_width,
+        "max_width": max_width,
+        "panels": [_describe_panel(panel, panel.id or str(i), blobs) for i, panel in enumerate(panels)],
+    }
+
+    def picked() -> None:
+        event = st.session_state[key].get("picked")
+        if on_pick and event:
+            on_pick(Picked(**event))
+
+    event = _pictures(key=key, data=blobs.pack(header), on_picked_change=picked).get("picked")
+    return Picked(**event) if event else None
+
+
+class _Blobs:
+    """Arrays on their way to the browser, as bytes behind a JSON header: see `unpack` in common.js."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, array: npt.NDArray[Any]) -> tuple[int, int]:
+        """Take an array in and return its place: (offset, length) in bytes."""
+        part = np.ascontiguousarray(array).tobytes()
+        self._parts.append(part)
+        self._size += len(part)
+        return self._size - len(part), len(part)
+
+    def pack(self, header: dict[str, Any]) -> bytes:
+        text = json.dumps(header).encode()
+        return b"".join([struct.pack("<I", len(text)), text, bytes(-len(text) % 4), *self._parts])
+
+
+def _describe_panel(panel: Panel, name: str, blobs: _Blobs) -> dict[str, Any]:
+    shapes = [_shape(layer) for layer in panel.layers]
+    aspect = panel.aspect or (shapes[0][::-1] if shapes else (1, 1))
+    plain = {k: v for k, v in vars(panel).items() if k not in ("layers", "rows", "tiles")}
+    return plain | {
+        "id": name,
+        "aspect": aspect,
+        "rows": [vars(row) for row in panel.rows],
+        "tiles": vars(panel.tiles) if panel.tiles else None,
+        "layers": [_describe_layer(layer, blobs) for layer in panel.layers],
+    }
+
+
+def _shape(layer: Layer) -> tuple[int, int]:
+    if isinstance(layer, Bars | Voxels):
+        return (1, 2) if isinstance(layer, Bars) else (2, 3)  # no pixels of its own, only proportions
+    height, width = (layer.pixels if isinstance(layer, Raster) else layer.values).shape[:2]
+    return int(height), int(width)
+
+
+def _describe_layer(layer: Layer, blobs: _Blobs) -> dict[str, Any]:
+    if isinstance(layer, Raster):
+        pixels = blobs.add(np.asarray(layer.pixels, np.uint8))
+        return {"kind": "raster", "shape": _shape(layer), "smooth": layer.smooth, "pixels": pixels}
+    if isinstance(layer, Bars):
+        return {
+            "kind": "bars",
+            "values": blobs.add(np.asarray(layer.values, "<f4")),
+            "marked": blobs.add(np.asarray(layer.marked, np.uint8)),
+            "color": layer.color,
+            "marked_color": layer.marked_color,
+        }
+    if isinstance(layer, Voxels):
+        dropped = blobs.add(np.packbits(layer.dropped, axis=None, bitorder="little"))
+        return {"kind": "voxels", "shape": layer.dropped.shape, "color": layer.color, "dropped": dropped}
+    least, most = float(layer.values.min()), float(layer.values.max())
+    levels = np.round((layer.values - least) * (65535 / (most - least or 1.0))).astype("<u2")
+    return {
+        "kind": "heat",
+        "shape": _shape(layer),
+        "smooth": layer.smooth,
+        "values": blobs.add(levels),
+        "span": (least, most),
+        "lut": blobs.add(np.asarray(layer.lut, np.uint8)),
+        "low": _number_or_live(layer.low),
+        "high": _number_or_live(layer.high),
+        "opacity": _number_or_live(layer.opacity),
+    }
+
+
+def _number_or_live(number: float | Live) -> float | dict[str, Any]:
+    return vars(number) if isinstance(number, Live) else float(number)

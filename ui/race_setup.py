@@ -1,0 +1,221 @@
+"""Setting up a race: data set, network, contenders, budget; and what that takes on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import streamlit as st
+
+from camdrop import queue, runs
+from camdrop.data import INFO, DataInfo, load_dataset
+from camdrop.estimate import OVERHEAD, seconds_per_image
+from camdrop.masks import CHANNELS, GUIDES, METHODS, READINGS
+from camdrop.recipe import PRESETS, Contender, Recipe, make_method, make_recipe
+from camdrop.resnet import ARCHITECTURES
+from camdrop.results import label, unique_names
+from camdrop.runs import Run, RunConfig, RunError
+from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
+from camdrop.training import pick_device
+from ui.races import duration
+from ui.run_checkpoints import root
+
+SIZES = {"fashion-sample": 6_000, "fashion-mnist": 60_000, "mnist": 60_000, "cifar10": 50_000}
+DEFAULT = ("baseline", "dropblock", "camdrop")
+_R = 7  # as in the checkpoints that ship
+_THREADS = max(1, (os.cpu_count() or 2) // 2)  # the others are for the page
+
+
+def setup() -> RunConfig | None:
+    """The controls of a new race, and the configuration that they say; None, with the reason, if it makes no sense."""
+    store = st.session_state
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        data = st.selectbox(
+            "Data set", list(SIZES), key="race.data", width=200, persist_state="session", accept_new_options=True,
+            help="Bundled: fashion-sample. The others are downloaded once. Your own: write folder:DIR, where DIR has "
+            "train/CLASS/ and test/CLASS/ with images.",
+        )  # fmt: skip
+        network = st.selectbox("Network", list(ARCHITECTURES), key="race.network", width=140, persist_state="session")
+        unit = st.segmented_control(
+            "Budget", ["minutes", "epochs"], default="minutes", required=True, key="race.unit", persist_state="session"
+        )
+        if unit == "minutes":
+            budget = st.number_input("Minutes", 0.1, None, 2.0, 0.5, "%.3g", key="race.minutes", width=120,
+                                     persist_state="session")  # fmt: skip
+        else:
+            budget = st.number_input("Epochs", 1, 100_000, 10, key="race.epochs", width=120, persist_state="session")
+        seed = st.number_input("Seed", 0, 2**31, 0, key="race.seed", width=120, persist_state="session")
+        with st.popover("Recipe", icon=":material/tune:", help="Learning rate, batch size, augmentation …"):
+            given = _recipe()
+    contenders = _contenders()
+    given |= {"model": network, "seed": seed, unit or "minutes": budget}
+    try:
+        recipe = make_recipe(None, given)
+        config = RunConfig(str(data or "fashion-sample"), recipe, tuple(unique_names(contenders)), None, _THREADS)
+    except ValueError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+    if not contenders:
+        st.info("A race needs a contender: press Add.", icon=":material/arrow_upward:")
+        return None
+    if len({c.name for c in config.contenders}) < len(contenders):
+        st.error("Two contenders are the same: change one, or remove it.", icon=":material/error:")
+        return None
+    store["race.config"] = config
+    return config
+
+
+def _recipe() -> dict[str, Any]:
+    """The rarer parts of a recipe."""
+
+    def preset() -> None:
+        values = dataclasses.asdict(make_recipe(name, {})) if (name := st.session_state["race.preset"]) else None
+        if values:
+            st.session_state["race.network"], st.session_state["race.unit"] = values["model"], "epochs"
+            for part in ("epochs", "learning_rate", "lr_schedule", "crop", "flip"):
+                st.session_state[f"race.{part}"] = values[part]
+
+    st.selectbox(
+        "Preset", list(PRESETS), index=None, key="race.preset", on_change=preset, placeholder="Choose to fill in",
+        help="Those for CIFAR are the paper's: 400 epochs, learning rate ÷ 10 after 150, 250 and 350.",
+    )  # fmt: skip
+    keep: Any = {"persist_state": "session"}
+    return {
+        "learning_rate": st.number_input(
+            "Learning rate", 0.0, None, 0.1, 0.01, "%.4g", key="race.learning_rate", **keep
+        ),
+        "lr_schedule": st.segmented_control(
+            "Its schedule", list(reversed(LR_SCHEDULES)), default="onecycle", required=True, key="race.lr_schedule",
+            help="onecycle for short runs; step: ÷ 10 at 3/8, 5/8 and 7/8 of the run, as in the paper", **keep,
+        ),
+        "batch_size": st.number_input("Batch size", 2, 4096, 128, key="race.batch_size", **keep),
+        "weight_decay": st.number_input("Weight decay", 0.0, 1.0, 5e-4, 1e-4, "%.4g", key="race.weight_decay", **keep),
+        "label_smoothing": st.number_input("Label smoothing", 0.0, 0.9, 0.0, 0.05, key="race.label_smoothing", **keep),
+        "validation": st.number_input(
+            "Held out for validation", 0.0, 0.9, 0.05, 0.05, key="race.validation",
+            help="Share of the training images. Without any, the best checkpoint is that of the least training error.",
+            **keep,
+        ),
+        "crop": st.number_input("Random crop, pixels", 0, 16, 4, key="race.crop", **keep),
+        "flip": st.toggle("Random mirror images", True, key="race.flip", **keep),
+    }  # fmt: skip
+
+
+def _contenders() -> list[Contender]:
+    """The chips: each opens to its settings."""
+    store = st.session_state
+    numbers: list[int] = store.setdefault("race.contenders", list(range(len(DEFAULT))))
+    names: dict[int, str] = store.setdefault("race.methods", dict(enumerate(DEFAULT)))
+    chosen = []
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("Contenders", width="content")
+        for number in numbers:
+            contender = _contender(number, names[number])
+            with st.popover(label(contender), key=f"race.chip.{number}"):
+                _settings(number, names[number])
+                st.button(
+                    "Remove", key=f"race.remove.{number}", icon=":material/close:", on_click=_remove, args=(number,)
+                )
+            chosen.append(contender)
+        with st.popover("Add", icon=":material/add:"):
+            for name in ("baseline", *METHODS):
+                title = "Baseline (no dropout)" if name == "baseline" else METHODS[name].__name__
+                st.button(title, key=f"race.add.{name}", on_click=_add, args=(name,), width="stretch")
+    return chosen
+
+
+def _add(name: str) -> None:
+    number = max(st.session_state["race.contenders"], default=-1) + 1
+    st.session_state["race.methods"][number] = name
+    st.session_state["race.contenders"].append(number)
+
+
+def _remove(number: int) -> None:
+    st.session_state["race.contenders"].remove(number)
+
+
+def _contender(number: int, name: str) -> Contender:
+    """A contender as its settings say; those not touched yet have their defaults."""
+    store, key = st.session_state, f"race.{number}."
+    if name == "baseline":
+        return Contender("baseline")
+    fields = [field.name for field in dataclasses.fields(METHODS[name])]
+    options = {"block_size": _R} | {field: store[key + field] for field in fields if key + field in store}
+    return Contender(name, make_method(name, options), store.get(key + "schedule") or "constant")
+
+
+def _settings(number: int, name: str) -> None:
+    """The widgets of a contender's settings."""
+    key, keep = f"race.{number}.", dict[str, Any](persist_state="session")
+    if name == "baseline":
+        st.caption("No dropout.")
+        return
+    st.slider("Keep rate γ", 0.0, 1.0, 0.9, 0.01, key=key + "keep_prob", width=260, **keep)
+    if name in ("dropblock", "camdrop"):
+        st.slider("Block size r", 1, 16, _R, key=key + "block_size", width=260, **keep)
+    choices: list[tuple[str, str, tuple[str, ...], str]] = [
+        ("γ over the run", "schedule", KEEP_SCHEDULES, "linear: 1 → γ, inverse: γ → 1 (Table 5)")
+    ]
+    if name == "camdrop":
+        st.number_input("Channel fraction", 0.005, 1.0, 0.125, 0.005, "%.3f", key=key + "channel_fraction", **keep)
+        choices += [
+            ("Reading of the paper", "reading", READINGS, "How likely a candidate becomes a seed: see the mask lab"),
+            ("Guide", "guide", GUIDES, "The class activation map, or the mean of all channels (Table 2)"),
+            ("Channels", "channels", CHANNELS, "Those with the largest α, or all of them (Table 3)"),
+        ]
+    for title, part, values, why in choices:
+        st.segmented_control(title, values, default=values[0], required=True, key=key + part, help=why, **keep)
+
+
+def start(config: RunConfig, key: str) -> None:
+    """Make the run folder, put it in the queue, and show it: a callback."""
+    data = config.data.rstrip("/").rpartition("/")[2].rpartition(":")[2]
+    stem = "".join(c if c.isalnum() or c in " .+-_" else "-" for c in f"{data} {config.recipe.model}")[-60:].lstrip(
+        " .+-"
+    )
+    try:
+        name, n = stem, 2
+        while (root() / name).exists():
+            name, n = f"{stem} {n}", n + 1
+        runs.create(root() / name, config)
+        queue.enqueue(root() / name)
+        queue.launch(root())
+        st.session_state[key] = name
+    except (RunError, OSError) as error:
+        st.session_state["race.problem"] = str(error)
+
+
+def again(run: Run, key: str) -> None:
+    """The same race with the next seed: a callback."""
+    recipe = dataclasses.replace(run.config.recipe, seed=run.config.recipe.seed + 1)
+    start(dataclasses.replace(run.config, recipe=recipe), key)
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _read_size(spec: str) -> tuple[DataInfo, int]:
+    data = load_dataset(spec, splits=("train",))
+    return data.info, len(data.train)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _speed(recipe: Recipe, info: DataInfo, contender: Contender) -> float:
+    return seconds_per_image(recipe, info, contender, pick_device(), _THREADS)
+
+
+def forecast(config: RunConfig) -> str:
+    """What a race will take here, measured: one sentence. ValueError for a data set that cannot be read."""
+    info, count = (INFO[config.data], SIZES[config.data]) if config.data in SIZES else _read_size(config.data)
+    recipe = config.recipe
+    # What changes the speed of a step, and nothing else, so that it is measured once.
+    plain = Recipe(recipe.model, epochs=1, batch_size=recipe.batch_size, crop=recipe.crop, flip=recipe.flip)
+    image = sum(_speed(plain, info, dataclasses.replace(c, name="timed")) for c in config.contenders)
+    train = count - int(count * recipe.validation)
+    many = "network" if len(config.contenders) == 1 else "networks"
+    speed = f"Measured here: {1 / image:,.0f} images a second through {len(config.contenders)} {many}"
+    epoch = train * image * OVERHEAD
+    if recipe.minutes is not None:
+        epochs = 60 * recipe.minutes / epoch
+        return f"{speed}, so **{recipe.minutes:g} min are about {epochs:.2g} epochs** of {train:,} images."
+    assert recipe.epochs is not None
+    return f"{speed}, so **{recipe.epochs} epochs of {train:,} images take about {duration(recipe.epochs * epoch)}**."

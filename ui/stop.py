@@ -1,0 +1,153 @@
+"""Choosing where to stop: checkpoint, image, label and drop site, alike (and by the same links) on several pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ui.choose import choose_checkpoint
+from ui.gallery import Picture, choose_picture
+from ui.live import live_slider
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from camdrop.lab import Stop
+    from camdrop.meta import Meta
+
+TRUE = "True label"
+SEED = 3  # the draw that a page begins with: even DropPath drops in it
+
+# Choices that pages share, by their keys, and what they are at first (None: it depends).
+_SHARED = {
+    "checkpoint": None,
+    "image_from": "Own data set",
+    "image_class": "All",
+    "label": TRUE,
+    "site": None,
+    "method": "CamDrop",
+    "reading": "paper",
+    "seed": SEED,
+    "rank": 1,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What a person chose to look at, with the network run as far as the drop site."""
+
+    meta: Meta
+    picture: Picture
+    image: Tensor  # (1, C, H, W), normalised
+    stop: Stop
+    label: int
+    remark: str = ""
+
+    @property
+    def label_name(self) -> str:
+        return self.meta.classes[self.label]
+
+
+def choose_scene() -> Scene | None:
+    """The choosers, and what they lead to; None, with the reason on the page, where something is missing.
+
+    In the link: `checkpoint`, `image` (and what belongs to it), `label`, `site`. Call it inside a fragment, in a
+    horizontal container.
+    """
+    from camdrop.data import normalise
+    from camdrop.lab import stop_at
+
+    with st.container(width=340):
+        chosen = choose_checkpoint("Checkpoint", key="checkpoint")
+    if chosen is None:
+        return None
+    model, meta = chosen[1].model, chosen[1].meta
+    with st.popover("Image", icon=":material/image:", help="Another image: from a gallery, a file or the camera"):
+        picture = choose_picture(meta, key="image")
+    names = [site.name for site in model.drop_sites]
+    middle = model.stage_names[len(model.stage_names) // 2]
+    end_of_branch = next(s.name for s in model.drop_sites if s.stage == middle and s.kind == "branch")
+    _reset_unless("label", [TRUE, *meta.classes])
+    _reset_unless("site", names)
+    label = st.selectbox(
+        "Label y",
+        [TRUE, *meta.classes],
+        key="label",
+        bind="query-params",
+        width=150,
+        help="The class that guides CamDrop. In training it is the image's true one.",
+    )
+    site = st.selectbox(
+        "Drop site",
+        names,
+        names.index(end_of_branch),
+        key="site",
+        bind="query-params",
+        width=150,
+        help="Where in the network the mask is applied: after a convolution, or on a skip connection.",
+    )
+    if picture is None:
+        st.info("Choose an image first: press Image above.", icon=":material/arrow_upward:")
+        return None
+    image = normalise(picture.pixels[None], meta.mean, meta.std)
+    stop = stop_at(model, image, site)
+    remark = ""
+    if label != TRUE:
+        target = meta.classes.index(label)
+    elif picture.label is not None:
+        target = picture.label
+    else:
+        target = int(stop.before.argmax())
+        remark = f"This image has no true label here, so the predicted one guides: {meta.classes[target]}."
+    return Scene(meta, picture, image, stop, target, remark)
+
+
+def choose_rates(blocks: bool = True) -> tuple[float, int]:
+    """The sliders of γ and r, side by side where there is room; `blocks` is whether r plays a part."""
+    with st.container(horizontal=True):
+        gamma = live_slider(
+            "Keep rate γ",
+            key="gamma",
+            min=0.0,
+            max=1.0,
+            step=0.01,
+            default=0.9,
+            help="Every coin keeps with probability γ, and drops with 1 − γ.",
+        )
+        r = live_slider(
+            "Block size r",
+            key="r",
+            min=1,
+            max=16,
+            step=1,
+            default=4,
+            help="The side of a dropped block, in units of the feature map.",
+            disabled=not blocks,
+        )
+    return gamma, int(r)
+
+
+def draw_again() -> None:
+    """Go on to the next draw: the callback of a button beside a widget of the key `seed`."""
+    st.session_state["seed"] = st.session_state.get("seed", SEED) + 1
+
+
+def carry_over(page: str) -> None:
+    """Bring the choices of another page along: call it in a page's own run, before its fragments.
+
+    Streamlit loses those that came by the link and were not touched since.
+    """
+    if st.session_state.get("stop.page", page) != page:
+        values = {key: st.session_state.get(key, at_first) for key, at_first in _SHARED.items()}
+        kept = {key: v for key, v in values.items() if v != _SHARED[key] and key not in st.query_params}
+        st.session_state.update(kept)
+        st.query_params.update(kept)  # at once: each change is an entry in the browser's history
+    st.session_state["stop.page"] = page
+
+
+def _reset_unless(key: str, options: list[str]) -> None:
+    """Forget a choice that another checkpoint does not offer."""
+    if key in st.session_state and st.session_state[key] not in options:
+        del st.session_state[key]

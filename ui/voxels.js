@@ -1,0 +1,110 @@
+// The layer `voxels`: the paper's Figure 1. A C×H×W block of cells as C slices, spread so that one sees inside.
+
+const SPREAD = 0.4; // distance of two slices, in widths of a slice
+const YAW = [0.15, 1.4]; // radians; 0 looks straight at the slices, π/2 at their edges
+const PITCH = [0, 1];
+
+// One view for all blocks of a figure: what is turned in one turns in all.
+const view = { yaw: 0.85, pitch: 0.32 };
+
+function turn(yaw, pitch) {
+  view.yaw = Math.min(YAW[1], Math.max(YAW[0], view.yaw + yaw));
+  view.pitch = Math.min(PITCH[1], Math.max(PITCH[0], view.pitch + pitch));
+}
+
+// The true cells of an H×W grid as few rectangles [i, j, height, width]: each row's runs, grown downwards.
+function rectangles(H, W, at) {
+  const found = [];
+  const taken = new Uint8Array(H * W);
+  const free = (i, j) => at(i, j) && !taken[i * W + j];
+  for (let i = 0; i < H; i++)
+    for (let j = 0; j < W; j++) {
+      if (!free(i, j)) continue;
+      let right = j;
+      while (right < W && free(i, right)) right++;
+      let bottom = i + 1;
+      const whole = (row) => {
+        for (let k = j; k < right; k++) if (!free(row, k)) return false;
+        return true;
+      };
+      while (bottom < H && whole(bottom)) bottom++;
+      for (let row = i; row < bottom; row++) taken.fill(1, row * W + j, row * W + right);
+      found.push([i, j, bottom - i, right - j]);
+    }
+  return found;
+}
+
+function voxels(layer, blob, theme) {
+  const [C, H, W] = layer.shape;
+  const packed = blob(layer.dropped);
+  const dropped = (c, i, j) => {
+    if (i < 0 || j < 0) return 0;
+    const n = (c * H + i) * W + j;
+    return (packed[n >> 3] >> (n & 7)) & 1;
+  };
+  const spread = SPREAD * Math.max(H, W);
+  const [lit, dark] = [15, 50].map((percent) => `color-mix(in srgb, ${layer.color}, black ${percent}%)`);
+  // A dropped cell is a cube that stands out of its slice: a face, and a top and a left side where no cube hides them.
+  const slices = Array.from({ length: C }, (_, c) => ({
+    faces: rectangles(H, W, (i, j) => dropped(c, i, j)),
+    tops: rectangles(H, W, (i, j) => dropped(c, i, j) && !dropped(c, i - 1, j)),
+    sides: rectangles(H, W, (i, j) => dropped(c, i, j) && !dropped(c, i, j - 1)),
+  }));
+
+  return (context, w, h) => {
+    // The channel axis x comes towards the viewer and goes right, rows y go down, columns z go right and away.
+    const [sin, cos] = [Math.sin(view.yaw), Math.cos(view.yaw)];
+    const [tilt, upright] = [Math.sin(view.pitch), Math.cos(view.pitch)];
+    const right = (x, z) => x * sin + z * cos;
+    const down = (x, y, z) => y * upright + (x * cos - z * sin) * tilt;
+    const depth = (C - 1) * spread + 1;
+    const [left, top] = [right(0, 0), down(0, 0, W)];
+    const [width, height] = [right(depth, W) - left, down(depth, H, 0) - top];
+    const unit = Math.min(w / (width + 1), h / (height + 1));
+    const [x0, y0] = [(w - width * unit) / 2 - left * unit, (h - height * unit) / 2 - top * unit];
+    const move = (path, x, y, z) => path.moveTo(x0 + right(x, z) * unit, y0 + down(x, y, z) * unit);
+    const line = (path, x, y, z) => path.lineTo(x0 + right(x, z) * unit, y0 + down(x, y, z) * unit);
+    // One by one: a convex shape is filled much faster than a path of many.
+    const quad = (a, b, c, d) => {
+      context.beginPath();
+      move(context, ...a);
+      for (const corner of [b, c, d]) line(context, ...corner);
+      context.fill();
+    };
+    const rectangle = (x, i, j, m, n) => quad([x, i, j], [x, i, j + n], [x, i + m, j + n], [x, i + m, j]);
+    const ruled = (path, x, i, j, m, n) => {
+      for (let k = 0; k <= m; k++) {
+        move(path, x, i + k, j);
+        line(path, x, i + k, j + n);
+      }
+      for (let k = 0; k <= n; k++) {
+        move(path, x, i, j + k);
+        line(path, x, i + m, j + k);
+      }
+    };
+    const rule = (style, rectangles, x) => {
+      const path = new Path2D();
+      for (const one of rectangles) ruled(path, x, ...one);
+      context.strokeStyle = style;
+      context.lineWidth = 0.6;
+      context.stroke(path);
+    };
+
+    const colors = theme();
+    const whole = [0, 0, H, W];
+    slices.forEach(({ faces, tops, sides }, c) => {
+      const [x, near] = [c * spread, c * spread + 1];
+      context.fillStyle = colors.slice;
+      rectangle(x, ...whole);
+      rule(colors.line, [whole], x);
+      if (!faces.length) return;
+      context.fillStyle = lit;
+      for (const [i, j, , n] of tops) quad([x, i, j], [x, i, j + n], [near, i, j + n], [near, i, j]);
+      context.fillStyle = dark;
+      for (const [i, j, m] of sides) quad([x, i, j], [x, i + m, j], [near, i + m, j], [near, i, j]);
+      context.fillStyle = layer.color;
+      for (const one of faces) rectangle(near, ...one);
+      rule(dark, faces, near);
+    });
+  };
+}
