@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, TimeoutError, expect, sync_playwright
 
 from bench.browser import launch, serve
 from bench.report import environment, median, table
@@ -43,12 +43,12 @@ class Interaction:
 
 
 def nudge(label: str) -> Callable[[Page, int], None]:
-    """A tenth of a slider by the page key, and from two thirds back to its start: each time far enough that a mask
+    """A tenth of a slider by the page key, and from a third back to its start: each time far enough that a mask
     changes, and to a picture that neither the server nor the browser still has."""
 
     def act(page: Page, turn: int) -> None:
         slider = page.get_by_role("slider", name=label, exact=True)
-        far = float(slider.input_value()) > 0.65 * float(slider.get_attribute("max") or 1)
+        far = float(slider.input_value()) > 0.35 * float(slider.get_attribute("max") or 1)
         slider.press("Home" if far else "PageUp")
 
     return act
@@ -57,7 +57,7 @@ def nudge(label: str) -> Callable[[Page, int], None]:
 INTERACTIONS = (
     Interaction("Explore: opacity, blended by the browser", "/", nudge("Opacity"), "board", 1),
     Interaction("Mask lab: γ, the strip", "/mask_lab", nudge("Keep rate γ"), "strip", 2),
-    Interaction("Mask lab: γ, the channel grid", "/mask_lab", nudge("Keep rate γ"), "grid", 2.5),
+    Interaction("Mask lab: r, the channel grid", "/mask_lab", nudge("Block size r"), "grid", 2.5),
     Interaction("Five methods: γ, the blocks", "/five_methods", nudge("Keep rate γ"), "blocks", 1.5),
 )
 
@@ -75,7 +75,12 @@ def measure(page: Page, act: Callable[[Page, int], None], turn: int, painted: st
     """Milliseconds from the event to the picture."""
     page.evaluate("bench.painted = []")
     act(page, turn)
-    milliseconds = page.wait_for_function(PAINTED, arg=painted).json_value()
+    try:
+        milliseconds = page.wait_for_function(PAINTED, arg=painted).json_value()
+    except TimeoutError:
+        raise SystemExit(
+            f"{page.url}: nothing was painted in {painted!r}. Does the action change the picture?"
+        ) from None
     page.wait_for_timeout(100)
     return milliseconds
 
@@ -118,7 +123,7 @@ def main() -> None:
     with sync_playwright() as playwright, serve("app.py") as app, serve("bench/rerun.py") as rerun:
         chromium = launch(playwright)
         context = chromium.new_context(viewport={"width": 1440, "height": 900})
-        context.set_default_timeout(120_000)
+        context.set_default_timeout(60_000)
         print("Chromium", chromium.version, "\n")
         empty = open_page(context, rerun, "document.querySelector('[data-testid=stText]')")
         empty.evaluate(WATCH_TEXT)

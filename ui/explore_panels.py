@@ -63,7 +63,9 @@ def _network_panel(drawing: Drawing, title: str, style: Style, truth: str | None
     if known := scores(view):
         lines.append(f"Deletion {known.deletion_auc:.2f} · insertion {known.insertion_auc:.2f}")
     rows = [
-        Row(meta.classes[k] + (" ✓" if meta.classes[k] == truth else ""), f"{100 * p:.1f} %", p, marked=k == view.target)
+        Row(
+            meta.classes[k] + (" ✓" if meta.classes[k] == truth else ""), f"{100 * p:.1f} %", p, marked=k == view.target
+        )
         for k, p in view.top()
     ]
     return Panel(
