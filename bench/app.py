@@ -57,7 +57,7 @@ def nudge(label: str) -> Callable[[Page, int], None]:
 INTERACTIONS = (
     Interaction("Explore: opacity, blended by the browser", "/", nudge("Opacity"), "board", 1),
     Interaction("Mask lab: γ, the strip", "/mask_lab", nudge("Keep rate γ"), "strip", 2),
-    Interaction("Mask lab: r, the channel grid", "/mask_lab", nudge("Block size r"), "grid", 2.5),
+    Interaction("Mask lab: γ, the channel grid", "/mask_lab?method=DropBlock", nudge("Keep rate γ"), "grid", 2.5),
     Interaction("Five methods: γ, the blocks", "/five_methods", nudge("Keep rate γ"), "blocks", 1.5),
 )
 

@@ -96,6 +96,8 @@ class _Drive:
         self.folder, self.config, self.team, self.device, self.listen = run.folder, run.config, team, device, listen
         self.seconds, self.knobs_seen, self.asked_to_stop = 0.0, -1, False
         self.best: dict[str, float] = {}
+        for left in self.folder.rglob(".*.part") if team.leads else ():  # by a process that was killed
+            left.unlink()
         self.status("running", "reading the data")
         if self.config.threads:
             torch.set_num_threads(self.config.threads)
