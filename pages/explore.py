@@ -80,16 +80,22 @@ def page() -> None:
             style = choose_style(opacity)
         st.html(legend(style))
         state: dict[str, Seen] = st.session_state.setdefault("explore", {})
-        if st.button("Deletion and insertion", icon=":material/query_stats:", help="Scores of these heatmaps"):
+        if st.button(
+            "Deletion and insertion", icon=":material/query_stats:", help="Does the network use what the heatmap shows?"
+        ):
             with st.spinner("Deleting and inserting pixels …"):
                 for view in state["seen"].views:
                     scores(view, compute=True)
-        files: dict[str, tuple[Callable[[], bytes], str]] = {
-            "Table": (lambda: table(state["seen"]), "explore.csv"),
-            "Everything": (lambda: bundle(state["seen"], style), "explore.zip"),
+        files: dict[str, tuple[Callable[[], bytes], str, str]] = {
+            "Table": (lambda: table(state["seen"]), "explore.csv", "The numbers as CSV"),
+            "Everything": (
+                lambda: bundle(state["seen"], style),
+                "explore.zip",
+                "Pictures, maps, numbers, settings as ZIP",
+            ),
         }
-        for label, (make, name) in files.items():
-            st.download_button(label, make, name, icon=":material/download:", on_click="ignore")
+        for label, (make, name, what) in files.items():
+            st.download_button(label, make, name, icon=":material/download:", on_click="ignore", help=what)
     with board:
         look_at(chosen, shelf, style)
 

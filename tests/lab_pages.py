@@ -11,6 +11,7 @@ from camdrop.checkpoints import Checkpoint, load, save
 from camdrop.data import INFO, gallery, normalise
 from camdrop.meta import Meta
 from camdrop.resnet import build
+from ui.gallery import FIRST
 from ui.pictures import Panel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,7 +40,8 @@ def make_checkpoint(folder: Path) -> Checkpoint:
 def first_image(checkpoint: Checkpoint) -> tuple[torch.Tensor, int]:
     """The image that a page begins with, normalised, and its label."""
     split, _ = gallery("fashion-mnist")
-    return normalise(split.images[:1], checkpoint.meta.mean, checkpoint.meta.std), int(split.labels[0])
+    image = split.images[FIRST - 1 : FIRST]
+    return normalise(image, checkpoint.meta.mean, checkpoint.meta.std), int(split.labels[FIRST - 1])
 
 
 class Pages:

@@ -10,13 +10,16 @@ from ui.compare import Drawing, Style, View, scores
 from ui.live import Live, live_slider
 from ui.pictures import Heat, Panel, Raster, Row
 
+SHARED = "The same colour is the same evidence in all pictures; else each runs over its own range."
+DIFFERENT = "What each network has more (red) or less (blue) than the first; see How it is computed."
+
 
 def choose_style(opacity: float) -> Style:
     """The options of how heatmaps are drawn."""
     colormap = st.selectbox("Colour map", list(COLORMAPS), key="colormap", bind="query-params")
     st.caption(COLORMAPS[colormap].capitalize() + ".")
-    shared = st.toggle("One range for all", key="shared", bind="query-params")
-    difference = st.toggle("Difference to the first", key="difference", bind="query-params")
+    shared = st.toggle("One range for all", key="shared", bind="query-params", help=SHARED)
+    difference = st.toggle("Difference to the first", key="difference", bind="query-params", help=DIFFERENT)
     start = live_slider("Range from", key="from", min=0.0, max=1.0, step=0.01, default=0.0, local=True)
     end = live_slider("Range to", key="to", min=0.0, max=1.0, step=0.01, default=1.0, local=True)
     return Style(colormap, shared, difference, opacity, start, end)
@@ -60,8 +63,11 @@ def _network_panel(drawing: Drawing, title: str, style: Style, truth: str | None
         f"{100 * numbers.coverage:.0f} % above half of maximum",
         f"{regions} · entropy {numbers.entropy:.2f}",
     ]
-    if known := scores(view):
-        lines.append(f"Deletion {known.deletion_auc:.2f} · insertion {known.insertion_auc:.2f}")
+    known = scores(view)
+    # A line is kept for them, so that nothing jumps.
+    lines.append(
+        f"Deletion {known.deletion_auc:.2f} · insertion {known.insertion_auc:.2f}" if known else "\N{NO-BREAK SPACE}"
+    )
     rows = [
         Row(
             meta.classes[k] + (" ✓" if meta.classes[k] == truth else ""), f"{100 * p:.1f} %", p, marked=k == view.target

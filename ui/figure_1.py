@@ -35,7 +35,7 @@ def _image(scene: Scene, d: Dissection) -> Panel:
     cam = d.cam.numpy()
     low, high = limits([cam])
     image = pixels(scene)
-    scale = math.ceil(112 / image.shape[0])  # enough for the map to look smooth
+    scale = math.ceil(56 / image.shape[0])  # enough for the map to look smooth
     image = overlay(image.repeat(scale, 0).repeat(scale, 1), cam, opacity=0.6, low=low, high=high)
     side = len(image)
     canvas = np.zeros((side, 3 * side // 2, 4), np.uint8)

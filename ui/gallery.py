@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from camdrop.meta import Meta
 
 TITLES = {"fashion-mnist": "Fashion-MNIST", "mnist": "MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
+FIRST = 19  # the image that pages begin with; of Fashion-MNIST a bag, which networks know by its handle
 
 _OWN, _UPLOAD, _CAMERA, _ALL = "Own data set", "Upload", "Camera", "All"
 _UPLOAD_SIDE = 448  # pixels of an uploaded image that are kept
@@ -120,7 +121,7 @@ def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None =
     name = st.selectbox("Class", [_ALL, *present], key=f"{key}_class", bind="query-params")
     show = _ALL
     if filters:
-        show = st.selectbox("Only those on which", [_ALL, *filters], key=f"{key}_show", bind="query-params")
+        show = st.selectbox("Find", [_ALL, *filters], key=f"{key}_show", bind="query-params")
     keep = split.labels >= 0 if name == _ALL else split.labels == info.classes.index(name)
     if filters and show != _ALL:
         keep = keep & filters[show](split, info)
@@ -137,7 +138,7 @@ def leaf_through(shelf: Shelf, *, key: str) -> tuple[Picture, Panel, Callable[[P
     import numpy as np
 
     store, per_page = st.session_state, _COLUMNS * _ROWS
-    number = int(live_slider("Image", key=key, min=1, max=len(shelf.split), step=1, default=1))
+    number = int(live_slider("Image", key=key, min=1, max=len(shelf.split), step=1, default=FIRST))
     pages = max(1, -(-len(shelf.ids) // per_page))
     home = min(int(np.searchsorted(shelf.ids, number - 1)) // per_page + 1, pages)
     # The pages follow the slider and the shelf, but not a click in the gallery. A pager cannot be told to turn to a
@@ -146,7 +147,7 @@ def leaf_through(shelf: Shelf, *, key: str) -> tuple[Picture, Panel, Callable[[P
     turn, first, shown, before = store.get(f"{key}.pager", (0, home, home, at))
     if at != before and home != shown:
         turn, first = turn + 1, home
-    page = st.pagination(pages, default=min(first, pages), key=f"{key}.page.{turn}", max_visible_pages=5)
+    page = st.pagination(pages, default=min(first, pages), key=f"{key}.page.{turn}", max_visible_pages=5, width=250)
     store[f"{key}.pager"] = (turn, first, page, at)
     visible = shelf.ids[(page - 1) * per_page : page * per_page]
 

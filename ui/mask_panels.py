@@ -63,7 +63,7 @@ def pixels(scene: Scene) -> Picture:
 def strip(scene: Scene, d: Dissection, rank: int) -> list[Panel]:
     """The way of a mask, left to right; the steps within one channel are those of the channel with that α rank."""
     channel = int(d.order[rank])
-    here, labels = f"channel {channel}", channel_labels(d)
+    here, labels = f"channel {channel}", [f"channel {c}: α {d.alpha[c]:.3g}" for c in d.order.tolist()]
     cam, alpha = d.cam.numpy(), d.alpha[d.order].numpy()
     dropped, seeds, candidates = (part[channel].numpy() for part in (d.dropped, d.seeds, d.candidates))
     (low, high), colours = limits([cam]), lut("viridis")

@@ -258,7 +258,8 @@ function makePanel(theme, pick, turned) {
   return {
     root,
     paint,
-    update(next, blob) {
+    update(next, blob, force) {
+      if (!force && next.digest === panel?.digest) return;
       panel = next;
       draws = panel.layers.map((layer, i) => DECODERS[layer.kind](layer, blob, theme, scratch(i)));
       cells = cellsOf(panel, panel.layers);
@@ -314,6 +315,7 @@ function mount(shadow) {
   shadow.append(grid);
   const panels = new Map();
   let header = null;
+  let latest = null;
   let pick = null;
   let colors = null;
   const theme = () => {
@@ -347,6 +349,8 @@ function mount(shadow) {
 
   return {
     update({ data, setTriggerValue }) {
+      const force = data === latest; // the same message again: the theme has changed
+      latest = data;
       const message = unpack(data);
       header = message.header;
       pick = (panel, index) => setTriggerValue("picked", { panel, index });
@@ -366,7 +370,7 @@ function mount(shadow) {
         if (!panels.has(next.id)) panels.set(next.id, makePanel(theme, (...args) => pick(...args), turned));
         const panel = panels.get(next.id);
         if (grid.children[i] !== panel.root) grid.insertBefore(panel.root, grid.children[i] ?? null);
-        panel.update(next, message.blob);
+        panel.update(next, message.blob, force);
       });
       painted(header.key);
     },

@@ -3,6 +3,7 @@
 After each paint the browser says `camdrop:painted` on `window`, which tests and the bench wait for.
 """
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable, Sequence
@@ -159,32 +160,37 @@ class _Blobs:
     """Arrays on their way to the browser, as bytes behind a JSON header: see `unpack` in common.js."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self.parts: list[bytes] = []
         self._size = 0
 
     def add(self, array: npt.NDArray[Any]) -> tuple[int, int]:
         """Take an array in and return its place: (offset, length) in bytes."""
         part = np.ascontiguousarray(array).tobytes()
-        self._parts.append(part)
+        self.parts.append(part)
         self._size += len(part)
         return self._size - len(part), len(part)
 
     def pack(self, header: dict[str, Any]) -> bytes:
         text = json.dumps(header).encode()
-        return b"".join([struct.pack("<I", len(text)), text, bytes(-len(text) % 4), *self._parts])
+        return b"".join([struct.pack("<I", len(text)), text, bytes(-len(text) % 4), *self.parts])
 
 
 def _describe_panel(panel: Panel, name: str, blobs: _Blobs) -> dict[str, Any]:
     shapes = [_shape(layer) for layer in panel.layers]
-    aspect = panel.aspect or (shapes[0][::-1] if shapes else (1, 1))
+    before = len(blobs.parts)
     plain = {k: v for k, v in vars(panel).items() if k not in ("layers", "rows", "tiles")}
-    return plain | {
+    described = plain | {
         "id": name,
-        "aspect": aspect,
+        "aspect": panel.aspect or (shapes[0][::-1] if shapes else (1, 1)),
         "rows": [vars(row) for row in panel.rows],
         "tiles": vars(panel.tiles) if panel.tiles else None,
         "layers": [_describe_layer(layer, blobs) for layer in panel.layers],
     }
+    # The browser leaves a panel alone whose digest is as before.
+    content = hashlib.blake2b(json.dumps(described).encode(), digest_size=16)
+    for part in blobs.parts[before:]:
+        content.update(part)
+    return described | {"digest": content.hexdigest()}
 
 
 def _shape(layer: Layer) -> tuple[int, int]:
