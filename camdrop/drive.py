@@ -121,7 +121,7 @@ class _Drive:
         if threading.current_thread() is threading.main_thread():
             previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
-            every = max(1, race.epoch_steps // POINTS_PER_EPOCH)
+            every = -(-race.epoch_steps // POINTS_PER_EPOCH)
             stop = False
             while not race.finished and not stop:
                 if self.team.size == 1 or race.done % every == 0:  # a team agrees now and then: it costs a message
@@ -131,7 +131,7 @@ class _Drive:
                     self._turn_knobs(asked)
                 race.step()
                 ends = race.done % race.epoch_steps == 0 or race.finished
-                if ends or race.done % every == 0:
+                if ends or race.done % race.epoch_steps % every == 0:
                     self._point(ends)
                 if ends:
                     self._keep()

@@ -33,7 +33,8 @@ def blocks(scene: Scene, reading: str, seed: int) -> None:
     options = {"keep_prob": gamma, "block_size": r, "reading": reading}
     methods = [method for name in METHODS if (method := make_method(name, options))]
     draws = [dissect(scene.stop, method, scene.label, seed) for method in methods]
-    st.caption(" ".join([scene.remark, *remarks(draws[-1])]).strip() or "&nbsp;")
+    said = [scene.remark, *(f"CamDrop: {remark}" for remark in remarks(draws[-1]))]
+    st.caption(" ".join(said).strip() or "&nbsp;")
     pictures(figure_1(scene, draws), key="blocks", columns=3, min_width=220, max_width=440)
 
 
