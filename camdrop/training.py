@@ -44,7 +44,7 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator, part: sl
         rows, cols = rows + shift[0], cols + shift[1]
     images, rows, cols = F.pad(images[part], (pad,) * 4), rows[part], cols[part]
     first = torch.arange(len(images), device=device)[:, None, None]
-    return images.permute(0, 2, 3, 1)[first, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2).contiguous()
+    return images.permute(0, 2, 3, 1)[first, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
 
 
 class Runner:
@@ -54,7 +54,8 @@ class Runner:
         self.contender, self.recipe, self.team = contender, recipe, team
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            self.model = build(recipe.model, len(info.classes), info.channels).to(device)
+            model = build(recipe.model, len(info.classes), info.channels)
+        self.model = model.to(device, memory_format=torch.channels_last)
         self.trained = team.join(self.model, device)
         self.sites = contender.sites(self.model)
         self.generator = torch.Generator(device)

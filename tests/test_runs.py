@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import json
 import multiprocessing
@@ -104,7 +105,8 @@ def test_a_stopped_run_that_is_resumed_ends_bit_for_bit_as_one_that_never_stoppe
 
 
 def test_twenty_kills_at_random_moments_lose_nothing(start):
-    whole, killed = start("whole"), start("killed")
+    longer = dataclasses.replace(RECIPE, epochs=30)
+    whole, killed = start("whole", longer), start("killed", longer)
     drive(whole)
     context, rng, kills = multiprocessing.get_context("fork"), random.Random(0), 0
     torch.set_num_threads(1)
