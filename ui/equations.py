@@ -84,28 +84,31 @@ def seeds(d: Dissection) -> str:
     method, (c, h, w), r = d.method, _sizes(d), d.block_size
     p, gamma = f"{d.rate:.3g}", f"{method.keep_prob:g}"
     found = f"{d.chances:,} × {p} ≈ {d.chances * d.rate:.3g} expected; this draw has {d.hits:,}."
-    block_rate = (
-        rf"$p=\frac{{(1-\gamma)HW}}{{r^2(H-r+1)(W-r+1)}}="
-        rf"\frac{{{1 - method.keep_prob:.3g}\cdot {h}\cdot {w}}}{{{r}^2\cdot {h - r + 1}\cdot {w - r + 1}}}={p}"
-    )
+    drop = f"{1 - method.keep_prob:.3g}"
+    block_rate = [
+        r"$p=\frac{(1-\gamma)HW}{r^2(H-r+1)(W-r+1)}",
+        rf"$=\frac{{{drop}\cdot {h}\cdot {w}}}{{{r}^2\cdot {h - r + 1}\cdot {w - r + 1}}}={p}",
+    ]
     if isinstance(method, CamDrop):
         rates = {
-            "paper": rf"$p=1-\gamma=1-{gamma}={p}",
+            "paper": [rf"$p=1-\gamma=1-{gamma}={p}"],
             "official": block_rate,
-            "matched": rf"$p=\min\left(1,\frac{{(1-\gamma)CHW}}{{r^2\cdot n}}\right)=\min\left(1,"
-            rf"\frac{{{1 - method.keep_prob:.3g}\cdot {c * h * w}}}{{{r}^2\cdot {d.chances}}}\right)={p}",
+            "matched": [
+                r"$p=\min\left(1,\frac{(1-\gamma)CHW}{r^2\cdot n}\right)",
+                rf"$=\min\left(1,\frac{{{drop}\cdot {c * h * w}}}{{{r}^2\cdot {max(1, d.chances)}}}\right)={p}",
+            ],
         }
         return _page(
             f"Eq. 4, 9; reading “{method.reading}”",
             r"$\text{seeds}=\neg\psi\wedge\neg M^{(1)}\wedge\neg M^{(2)}\wedge\neg M^{(3)}",
             "A candidate is a dominant position (1) in a dominant channel (2) whose whole block lies inside (3). "
             "Each becomes a seed with probability p.",
-            rates[method.reading],
+            *rates[method.reading],
             found,
         )
     if isinstance(method, DropBlock):
         return _page(
-            "Ghiasi et al. 2018", "Each valid centre of each channel is a seed with probability", block_rate, found
+            "Ghiasi et al. 2018", "Each valid centre of each channel is a seed with probability", *block_rate, found
         )
     return _page("Eq. 2", definition(d), found)
 
