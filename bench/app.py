@@ -2,7 +2,8 @@
 
     python -m bench.app [--rounds 30]
 
-Every round measures R and then each interaction once, so that all meet the same load. Times are the browser's own:
+γ, opacity and the like are thresholds and blends that the browser makes itself; r and the image go to the server and
+back. Every round measures R and then each interaction once, so that all meet the same load. Times are the browser's own:
 from the event's timestamp to `camdrop:painted`, which comes after the frame with the new picture.
 """
 
@@ -59,6 +60,9 @@ INTERACTIONS = (
     Interaction("Mask lab: γ, the strip", "/mask_lab", nudge("Keep rate γ"), "strip", 2),
     Interaction("Mask lab: γ, the channel grid", "/mask_lab?method=DropBlock", nudge("Keep rate γ"), "grid", 2.5),
     Interaction("Five methods: γ, the blocks", "/five_methods", nudge("Keep rate γ"), "blocks", 1.5),
+    Interaction("Explore: image, one heatmap", "/?checkpoints=fashion-resnet8-camdrop", nudge("Image"), "board", 1.5),
+    Interaction("Mask lab: r, the strip", "/mask_lab", nudge("Block size r"), "strip", 2),
+    Interaction("Five methods: r, the blocks", "/five_methods", nudge("Block size r"), "blocks", 1.5),
 )
 
 

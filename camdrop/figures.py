@@ -148,26 +148,11 @@ def positions_picture(positions: Array, cam: Array) -> Picture:
     return picture
 
 
-def candidates_picture(valid: Array, candidates: Array, seeds: Array) -> Picture:
-    """Where a block may grow and where one does: valid centres, candidates, seeds, each (H, W), the later on top."""
-    picture = _filled(valid.shape, INVALID)
-    for where, colour in ((valid, VALID), (candidates, CANDIDATE), (seeds, SEED)):
+def candidates_picture(valid: Array, candidates: Array) -> Picture:
+    """Where a block may grow: valid centres (H, W), and on them the candidates (H, W)."""
+    picture = blank(valid.shape, INVALID)
+    for where, colour in ((valid, VALID), (candidates, CANDIDATE)):
         picture[where.astype(bool)] = colour
-    return picture
-
-
-def blocks_picture(dropped: Array, seeds: Array) -> Picture:
-    """What is dropped (H, W), with the seeds (H, W) on it. A share between 0 and 1 is mixed from grey and `DROPPED`."""
-    share = dropped.astype(np.float32)[..., None]
-    picture = ((1 - share) * np.array(NEUTRAL) + share * np.array(DROPPED) + 0.5).astype(np.uint8)
-    picture[seeds.astype(bool)] = SEED
-    return picture
-
-
-def features_picture(feature: Array, dropped: Array, *, low: float | None = None, high: float | None = None) -> Picture:
-    """One channel (H, W) in grey (see `greys`) with its dropped units (H, W) in one strong colour."""
-    picture = _rgb(greys(feature, low, high))
-    picture[dropped.astype(bool)] = DROPPED
     return picture
 
 
@@ -176,16 +161,31 @@ class ChannelGrid:
     """Channels as tiles: tile i starts at x = (width + gap)·(i % columns), y = (height + gap)·(i // columns)."""
 
     pixels: Picture
-    count: int
+    order: Array
     columns: int
     width: int
     height: int
     gap: int
 
+    def place(self, maps: Array) -> Picture:
+        """Maps (C, H, W) uint8 as tiles in the same places, zero between them."""
+        return _tiled(maps[self.order], self.columns, self.gap)
+
+
+def _tiled(maps: Array, columns: int, gap: int, footer: Array | None = None) -> Picture:
+    """Maps (n, H, W) uint8 row by row, with `gap` zeros below and right of each; `footer` (n,) fills those below."""
+    n, height, width = maps.shape
+    rows = -(-n // columns)
+    tiles = np.zeros((rows * columns, height + gap, width + gap), np.uint8)
+    tiles[:n, :height, :width] = maps
+    if footer is not None:
+        tiles[:n, height:, :width] = footer[:, None, None]
+    grid = tiles.reshape(rows, columns, height + gap, width + gap).swapaxes(1, 2)
+    return grid.reshape(rows * (height + gap), columns * (width + gap))
+
 
 def channel_grid(
     features: Array,
-    dropped: Array,
     order: Array,
     marked: Array | None = None,
     *,
@@ -193,32 +193,27 @@ def channel_grid(
     shared: bool = False,
     gap_colour: Colour = NEUTRAL,
 ) -> ChannelGrid:
-    """Channels of features (C, H, W) as `features_picture` draws one, those in `order` (n,) and in that order.
+    """Channels of features (C, H, W) in grey (see `greys`), those in `order` (n,) and in that order.
 
-    `dropped` (C, H, W); the channels in `marked` (C,) are underlined as dominant; `shared` gives all channels one
-    range of grey in place of their own.
+    The channels in `marked` (C,) are underlined as dominant; `shared` gives all channels one range of grey in place of
+    their own.
     """
-    n, (height, width) = len(order), features.shape[1:]
-    columns = max(1, min(columns, n))
-    rows, gap = -(-n // columns), max(1, width // 16)
+    height, width = features.shape[1:]
+    columns, gap = max(1, min(columns, len(order))), max(1, width // 16)
     # One byte a pixel until the end: greys, which begin at `DARKEST`, and below them the other colours.
     palette = np.arange(256, dtype=np.uint8).repeat(3).reshape(256, 3)
-    palette[:3] = gap_colour, DROPPED, DOMINANT
-    tiles = np.zeros((rows * columns, height + gap, width + gap), np.uint8)
+    palette[:2] = gap_colour, DOMINANT
     grey = greys(features, features.min(), features.max()) if shared else greys(features)
-    tiles[:n, :height, :width] = np.where(dropped, np.uint8(1), grey)[order]
-    if marked is not None:
-        tiles[:n][marked[order].astype(bool), height:, :width] = 2
-    grid = tiles.reshape(rows, columns, height + gap, width + gap).swapaxes(1, 2)
-    pixels = palette[grid.reshape(rows * (height + gap), columns * (width + gap))]
-    return ChannelGrid(pixels, n, columns, width, height, gap)
+    tiled = _tiled(grey[order], columns, gap, None if marked is None else marked[order].astype(bool))
+    return ChannelGrid(palette[tiled], order, columns, width, height, gap)
 
 
 def _rgb(grey: Picture) -> Picture:
     return np.repeat(grey[..., None], 3, axis=-1)
 
 
-def _filled(shape: tuple[int, ...], colour: Colour) -> Picture:
+def blank(shape: tuple[int, ...], colour: Colour = NEUTRAL) -> Picture:
+    """A picture (H, W, 3) of one colour."""
     picture = np.empty((*shape, 3), np.uint8)
     picture[:] = colour
     return picture

@@ -6,7 +6,7 @@ import streamlit as st
 
 from ui.entry import through_app
 from ui.pictures import pictures
-from ui.stop import SEED, Scene, carry_over, choose_rates, choose_scene, draw_again
+from ui.stop import SEED, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
 
 HOW = """
 Each block is the features of one image at one drop site: slices are channels (the eight with the largest α), each of
@@ -35,7 +35,8 @@ def blocks(scene: Scene, reading: str, seed: int) -> None:
     draws = [dissect(scene.stop, method, scene.label, seed) for method in methods]
     said = [scene.remark, *(f"CamDrop: {remark}" for remark in remarks(draws[-1]))]
     st.caption(" ".join(said).strip() or "&nbsp;")
-    pictures(figure_1(scene, draws), key="blocks", columns=3, min_width=220, max_width=440)
+    drawn = [(d, cells(d, seed)) for d in draws]
+    pictures(figure_1(scene, drawn), key="blocks", columns=3, min_width=220, max_width=440)
 
 
 @st.fragment

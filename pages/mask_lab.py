@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.entry import through_app
 from ui.live import live_slider
 from ui.pictures import Picked, pictures
-from ui.stop import SEED, Scene, carry_over, choose_rates, choose_scene, draw_again
+from ui.stop import SEED, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
 
 HOW = """
 A **mask** is drawn for the features X at one drop site, by the very function that training calls; the network then runs
@@ -81,14 +82,15 @@ def lab(scene: Scene, name: str, options: dict[str, object], seed: int, rank: in
     method = make_method(name, options | {"keep_prob": gamma, "block_size": r})
     assert method is not None  # as it is for the baseline, which is no choice here
     d = dissect(scene.stop, method, scene.label, seed)
+    shown = cells(d, seed)
     st.caption(" ".join([scene.remark, *remarks(d)]).strip() or "&nbsp;")
-    picked = pictures(mask_panels.strip(scene, d, rank), key="strip", columns=6, on_pick=enlarge)
+    picked = pictures(mask_panels.strip(scene, d, shown, rank), key="strip", columns=6, on_pick=enlarge)
     left, right = st.columns(2)
     with left:
-        grid = [mask_panels.channels(d, rank)]
+        grid = [mask_panels.channels(d, shown, rank)]
         picked = pictures(grid, key="grid", columns=1, max_width=760, on_pick=enlarge) or picked
     with right:
-        numbers = [mask_panels.enlarged(d, rank), mask_panels.numbers(scene, d, d.after())]
+        numbers = [mask_panels.enlarged(d, shown, rank), mask_panels.numbers(scene, d, d.after())]
         pictures(numbers, key="numbers", columns=2)
         draws = max(1, 36 // len(sites))
         found = shares(model, scene.image, method, scene.label, seed, draws)
@@ -116,6 +118,7 @@ def page() -> None:
         st.markdown(HOW)
 
 
+through_app()
 st.title("Mask lab")
 st.caption("Which units does a mask drop, and why just those?")
 carry_over("mask_lab")

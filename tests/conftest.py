@@ -1,11 +1,22 @@
-"""Fixtures of the browser tests: the app served once a session, and a Chromium page for each test."""
+"""Fixtures: the app served once a session with a Chromium page for each test; the lab's pages under AppTest."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from bench.browser import launch, serve
+from camdrop.checkpoints import Checkpoint
+from tests.lab_pages import Pages, make_checkpoint
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_runs_of_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The app sees no runs but those of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAMDROP_RUNS", str(tmp_path_factory.mktemp("runs")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +46,20 @@ def page(browser: BrowserContext) -> Iterator[Page]:
     yield page
     page.close()
     assert not errors, errors
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the pages of `lab` look for checkpoints."""
+    return tmp_path_factory.mktemp("checkpoints")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(folder: Path) -> Checkpoint:
+    return make_checkpoint(folder)
+
+
+@pytest.fixture
+def lab(folder: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> Pages:
+    """The lab's pages under AppTest, with that checkpoint alone."""
+    return Pages(folder, monkeypatch)

@@ -139,37 +139,30 @@ def test_positions_picture():
 
 
 def test_candidates_picture():
-    picture = figures.candidates_picture(yes((0, 1, 1, 1)), yes((0, 0, 1, 1)), yes((0, 0, 0, 1)))
-    assert picture.tolist() == [[list(INVALID), list(VALID), list(CANDIDATE), list(SEED)]]
+    picture = figures.candidates_picture(yes((0, 1, 1)), yes((0, 0, 1)))
+    assert picture.tolist() == [[list(INVALID), list(VALID), list(CANDIDATE)]]
 
 
-def test_blocks_picture_takes_units_and_shares():
-    picture = figures.blocks_picture(yes((0, 1, 1)), yes((0, 0, 1)))
-    assert picture.tolist() == [[list(NEUTRAL), list(DROPPED), list(SEED)]]
-    half = figures.blocks_picture(array((0.5, 0)), yes((0, 0)))
-    assert half[0, 0].tolist() == [int((n + d) / 2 + 0.5) for n, d in zip(NEUTRAL, DROPPED, strict=True)]
-
-
-def test_features_picture():
-    feature, dropped = array((0, 1), (2, 4)), yes((0, 0), (1, 0))
-    picture = figures.features_picture(feature, dropped)
-    assert picture.tolist() == [[[24] * 3, [76] * 3], [list(DROPPED), [232] * 3]]
-    assert figures.features_picture(feature, dropped, low=0, high=8)[1, 1].tolist() == [128] * 3
+def test_greys_span_each_map_or_the_range_given():
+    feature = array((0, 1), (2, 4))
+    assert figures.greys(feature).tolist() == [[24, 76], [128, 232]]
+    assert figures.greys(feature, 0, 8)[1, 1] == 128
 
 
 def test_channel_grid_by_hand():
     features = np.stack([array((0, 1)), array((0, 4)), array((2, 2))])
-    dropped = np.stack([yes((0, 0)), yes((1, 0)), yes((0, 0))])
-    grid = figures.channel_grid(features, dropped, np.array([1, 2, 0]), yes(0, 1, 0), columns=2)
-    o, m, g, dark, light = list(DROPPED), list(DOMINANT), list(NEUTRAL), [24] * 3, [232] * 3
+    grid = figures.channel_grid(features, np.array([1, 2, 0]), yes(0, 1, 0), columns=2)
+    m, g, dark, light = list(DOMINANT), list(NEUTRAL), [24] * 3, [232] * 3
     assert grid.pixels.tolist() == [
-        [o, light, g, dark, dark, g],
+        [dark, light, g, dark, dark, g],
         [m, m, g, g, g, g],  # channel 1 is dominant: underlined
         [dark, light, g, g, g, g],
         [g, g, g, g, g, g],
     ]
-    assert (grid.count, grid.columns, grid.width, grid.height, grid.gap) == (3, 2, 2, 1, 1)
-    shared = figures.channel_grid(features, dropped, np.array([0]), shared=True, gap_colour=(1, 2, 3))
+    maps = np.array([[[1, 2]], [[3, 4]], [[5, 6]]], np.uint8)
+    assert grid.place(maps).tolist() == [[3, 4, 0, 5, 6, 0], [0] * 6, [1, 2, 0, 0, 0, 0], [0] * 6]
+    assert (len(grid.order), grid.columns, grid.width, grid.height, grid.gap) == (3, 2, 2, 1, 1)
+    shared = figures.channel_grid(features, np.array([0]), shared=True, gap_colour=(1, 2, 3))
     assert shared.pixels.tolist() == [[dark, [76] * 3, [1, 2, 3]], [[1, 2, 3]] * 3]
 
 
@@ -177,14 +170,15 @@ def test_channel_grid_by_hand():
 def test_channel_grid_holds_the_picture_of_each_channel_where_its_geometry_says(channels: int, height: int, width: int):
     rng = np.random.default_rng(1)
     features = rng.normal(size=(channels, height, width)).astype(np.float32)
-    dropped = rng.random(features.shape) < 0.2
+    maps = rng.integers(0, 102, features.shape, np.uint8)
     order = rng.permutation(channels)
-    grid = figures.channel_grid(features, dropped, order, rng.random(channels) < 0.3, columns=4)
+    grid = figures.channel_grid(features, order, rng.random(channels) < 0.3, columns=4)
     assert grid.gap == max(1, width // 16)
     for i, channel in enumerate(order):
         x, y = (width + grid.gap) * (i % grid.columns), (height + grid.gap) * (i // grid.columns)
-        tile = grid.pixels[y : y + height, x : x + width]
-        assert (tile == figures.features_picture(features[channel], dropped[channel])).all()
+        place = np.s_[y : y + height, x : x + width]
+        assert (grid.pixels[place] == figures.greys(features[channel])[..., None]).all()
+        assert (grid.place(maps)[place] == maps[channel]).all()
 
 
 # Machado, Oliveira and Fernandes 2009, at full severity, for linear RGB.

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from camdrop.cam import class_activation_map
-from camdrop.lab import dissect, remarks, shares, stop_at
-from camdrop.masks import METHODS, CamDrop, DropBlock, Dropout, DropPath, SpatialDropout
+from camdrop.lab import below, dissect, remarks, shares, stop_at
+from camdrop.masks import METHODS, READINGS, CamDrop, DropBlock, Dropout, DropPath, SpatialDropout
 from camdrop.resnet import ResNet, SampleMasks, build
 
 SITES = ("layer1.0.conv1", "layer1.0.conv2", "layer1.0.skip", "layer2.0.conv2", "layer2.0.skip", "layer3.0.conv1")
@@ -52,6 +52,22 @@ def test_the_mask_and_what_follows_are_those_of_training(model, image, site, nam
     assert torch.equal(d.masked, stop.features[0] * mask.keep[0] * mask.scale[0])
     torch.testing.assert_close(d.after(), logits.softmax(1)[0])
     torch.testing.assert_close(stop.before, model(image).softmax(1)[0])
+
+
+@pytest.mark.parametrize("site", ["layer1.0.skip", "layer3.0.conv1"])
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("name", METHODS)
+def test_below_says_at_which_keep_rates_a_unit_is_dropped(model, image, site, name, reading):
+    if name != "camdrop" and reading != "paper":
+        return
+    known = {"block_size": 3, "reading": reading, "position_fraction": 0.3}
+    fields = METHODS[name].__dataclass_fields__
+    method = METHODS[name](**{k: v for k, v in known.items() if k in fields})
+    stop = stop_at(model, image, site)
+    dropped, seeds = below(stop, method, 4, 11)
+    for i in (0, 1, 13, 50, 77, 90, 99, 100):
+        d = dissect(stop, dataclasses.replace(method, keep_prob=i / 100), 4, 11)
+        assert torch.equal(i < dropped, d.dropped) and torch.equal(i < seeds, d.seeds)
 
 
 def test_guidance_is_that_of_the_label(model, image):

@@ -10,24 +10,10 @@ from playwright.sync_api import Page, expect
 
 from camdrop.cam import compress_weights
 from camdrop.checkpoints import Checkpoint
-from camdrop.figures import DROPPED
+from camdrop.figures import DROPPED, css
 from camdrop.masks import METHODS, CamDrop, Mask
-from tests.lab_pages import Pages, first_image, make_checkpoint, texts
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("checkpoints")
-
-
-@pytest.fixture(scope="module")
-def checkpoint(folder: Path) -> Checkpoint:
-    return make_checkpoint(folder)
-
-
-@pytest.fixture
-def lab(folder: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> Pages:
-    return Pages(folder, monkeypatch)
+from tests.lab_pages import Pages, first_image, texts
+from ui.pictures import Marks
 
 
 def features_at(checkpoint: Checkpoint, site: str) -> torch.Tensor:
@@ -50,8 +36,9 @@ def draw(checkpoint: Checkpoint, site: str, method, label: int, seed: int) -> tu
 
 
 def orange(panel) -> int:
-    """Pixels of a picture in the colour of dropped units."""
-    return int((panel.layers[0].pixels[..., :3] == DROPPED).all(-1).sum())
+    """Cells of a picture in the colour of dropped units."""
+    marks = next(layer for layer in panel.layers if isinstance(layer, Marks) and layer.color == css(DROPPED))
+    return int((round(100 * marks.gamma.value) < marks.below).sum())
 
 
 def captions(app) -> str:
@@ -194,8 +181,6 @@ def pixels(page: Page, name: str | re.Pattern[str]) -> list[int]:
 
 
 def test_dragging_gamma_moves_the_picture_and_the_link_restores_it(page: Page, app_url: str) -> None:
-    page.goto(app_url)  # Streamlit knows the pages only after a first visit
-    page.get_by_role("link", name="Mask lab").wait_for()
     page.goto(f"{app_url}/mask_lab?method=DropBlock&site=layer1.0.conv2")
     blocks = page.get_by_role("img", name=re.compile("units are dropped in channel"))
     blocks.wait_for()

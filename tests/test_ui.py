@@ -67,10 +67,9 @@ def test_pictures_travel_as_a_header_and_bytes() -> None:
     restored = low + (high - low) * np.frombuffer(blob(heat["values"]), "<u2").reshape(4, 4) / 65535
     assert np.allclose(restored, ramp(0.9), atol=0.9 / 65535)
     assert heat["opacity"] == {"key": "opacity", "value": 0.5}
-    dropped = np.unpackbits(
-        np.frombuffer(blob(header["panels"][2]["layers"][0]["dropped"]), np.uint8), bitorder="little"
-    )
-    assert np.flatnonzero(dropped).tolist() == [16, 17, 20, 21]
+    voxels = header["panels"][2]["layers"][0]
+    assert np.flatnonzero(np.frombuffer(blob(voxels["below"]), np.uint8) == 60).tolist() == [16, 17, 20, 21]
+    assert voxels["gamma"] == heat["opacity"]
 
 
 # In the browser.
@@ -252,19 +251,36 @@ def test_download_is_the_picture_enlarged(ui: Page, tmp_path: Path) -> None:
         assert picture.getpixel((900, 100))[:3] == pytest.approx(blended(0.9, 0.5, 3), abs=1.5)
 
 
+ORANGE = """canvas => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) count += data[i] === 0xd5 && data[i + 1] === 0x5e && data[i + 2] === 0;
+    return count;
+}"""
+
+
 def test_block_shows_dropped_cells_and_turns(ui: Page) -> None:
-    orange = """canvas => {
-        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-        let count = 0;
-        for (let i = 0; i < data.length; i += 4) count += data[i] === 0xd5 && data[i + 1] === 0x5e && data[i + 2] === 0;
-        return count;
-    }"""
     block = ui.get_by_role("img", name="a block")
-    before = block.evaluate(orange)
+    before = block.evaluate(ORANGE)
     assert before > 50
     block.locator("..").press("ArrowLeft")
     ui.keyboard.press("ArrowLeft")
-    assert block.evaluate(orange) not in (0, before)
+    assert block.evaluate(ORANGE) not in (0, before)
+
+
+def test_cells_come_and_go_under_the_slider_without_the_server(ui: Page) -> None:
+    block, channels = ui.get_by_role("img", name="a block"), ui.get_by_role("img", name="the channels")
+    at_first = channels.evaluate(ORANGE)
+    size = channels.evaluate("canvas => canvas.width * canvas.height")
+    assert at_first == pytest.approx(size / 16, rel=0.1)  # 2×2 cells of 8×8
+    press_and_move(ui, slider(ui, "Opacity"), 0.7)
+    assert float(number(ui, "Opacity").input_value()) > 0.6
+    assert block.evaluate(ORANGE) == channels.evaluate(ORANGE) == 0
+    press_and_move(ui, slider(ui, "Opacity"), 0.2)
+    assert channels.evaluate(ORANGE) == at_first
+    assert block.evaluate(ORANGE) > 50
+    expect(ui.get_by_text("opacity=0.5 ")).to_be_visible()  # the server has not heard of it
+    ui.mouse.up()
 
 
 def test_narrow_page_wraps_without_sideways_scrolling(page: Page, ui_url: str) -> None:

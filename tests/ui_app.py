@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from ui.live import Live, live_slider
-from ui.pictures import Bars, Heat, Panel, Picked, Raster, Row, Tiles, Voxels, pictures
+from ui.pictures import Bars, Heat, Marks, Panel, Picked, Raster, Row, Tiles, Voxels, pictures
 
 LUT = np.stack([np.arange(256), 255 - np.arange(256), np.full(256, 40)], axis=1).astype(np.uint8)
 IMAGE = np.full((4, 4, 3), (10, 120, 230), np.uint8)
@@ -30,22 +30,28 @@ def body() -> None:
     seed = st.number_input("Seed", 0, 99, key="seed", bind="query-params", persist_state="session")
     heat = Heat(ramp(gamma), LUT, low=0.0, high=1.0, opacity=Live("opacity", opacity), smooth=False)
     mosaic = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    dropped = np.zeros((3, 4, 4), bool)
-    dropped[1, :2, :2] = True
+    below = np.zeros((3, 4, 4), np.uint8)
+    below[1, :2, :2] = 60
+    follows = Live("opacity", opacity)
     values = np.array([0.5, -1.0, 2.0])
     equation = f"<math><mi>γ</mi><mo>=</mo><mn>{gamma:.2f}</mn></math>"
     pictures(
         [
             Panel("Heat", "the heatmap", [Raster(IMAGE), heat], id="heat", equation=equation, download="heat.png"),
             Panel("Alpha", "the weights", [Bars(values, values > 1, "#d55e00")], labels=["a", "b", "c"]),
-            Panel("Block", "a block", [Voxels(dropped, "#d55e00")], lines=[f"{dropped.mean():.1%} dropped"]),
+            Panel("Block", "a block", [Voxels(below, "#d55e00", follows)], lines=["a block"]),
             Panel("Rows", "", rows=[Row("Shirt", "90 %", 0.9, marked=True), Row("Coat", "10 %", 0.1)]),
         ],
         key="strip",
     )
     chosen = st.session_state.get("chosen")
     channels = Panel(
-        "Channels", "the channels", [Raster(mosaic)], tiles=Tiles(4, 2, 4, 4), pickable=True, selected=chosen
+        "Channels",
+        "the channels",
+        [Raster(mosaic), Marks(np.pad(below[1], (0, 4)), "#d55e00", follows)],
+        tiles=Tiles(4, 2, 4, 4),
+        pickable=True,
+        selected=chosen,
     )
     event = pictures([channels], key="grid", on_pick=choose, max_width=200)
     st.text(

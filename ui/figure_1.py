@@ -12,7 +12,7 @@ from camdrop.lab import Dissection
 from ui import equations
 from ui.mask_panels import meaning, percent, pixels, share_row
 from ui.pictures import Panel, Raster, Row, Voxels
-from ui.stop import Scene
+from ui.stop import Cells, Scene
 
 SLICES = 8  # channels in a block of Figure 1
 
@@ -25,9 +25,9 @@ DEFINITIONS = {
 }
 
 
-def figure_1(scene: Scene, draws: Sequence[Dissection]) -> list[Panel]:
+def figure_1(scene: Scene, draws: Sequence[tuple[Dissection, Cells]]) -> list[Panel]:
     """The image, and under each method the channels with the largest α, as the paper's Figure 1 draws them."""
-    return [_image(scene, draws[-1]), *(_block(d) for d in draws)]
+    return [_image(scene, draws[-1][0]), *(_block(d, cells) for d, cells in draws)]
 
 
 def _image(scene: Scene, d: Dissection) -> Panel:
@@ -51,12 +51,12 @@ def _image(scene: Scene, d: Dissection) -> Panel:
     )
 
 
-def _block(d: Dissection) -> Panel:
+def _block(d: Dissection, cells: Cells) -> Panel:
     name, goal = type(d.method).__name__, 1 - d.method.keep_prob
     return Panel(
         name,
         f"{name}: {percent(d.share)} of the units are dropped; a block of {SLICES} channels in perspective",
-        [Voxels(d.dropped[d.order[:SLICES]].numpy(), css(DROPPED))],
+        [Voxels(cells.dropped[d.order[:SLICES].numpy()], css(DROPPED), cells.gamma)],
         id=name,
         subtitle=DEFINITIONS[name],
         rows=[

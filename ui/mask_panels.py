@@ -17,11 +17,11 @@ from camdrop.figures import (
     VALID,
     Colour,
     Picture,
-    blocks_picture,
+    blank,
     candidates_picture,
     channel_grid,
     css,
-    features_picture,
+    greys,
     limits,
     lut,
     positions_picture,
@@ -29,8 +29,8 @@ from camdrop.figures import (
 from camdrop.lab import Dissection
 from camdrop.masks import CamDrop
 from ui import equations
-from ui.pictures import Bars, Heat, Panel, Raster, Row, Tiles
-from ui.stop import Scene
+from ui.pictures import Bars, Heat, Marks, Panel, Raster, Row, Tiles
+from ui.stop import Cells, Scene
 
 
 def _legend(label: str, text: str, colour: Colour) -> Row:
@@ -60,7 +60,7 @@ def pixels(scene: Scene) -> Picture:
     return scene.picture.pixels.permute(1, 2, 0).expand(-1, -1, 3).numpy()
 
 
-def strip(scene: Scene, d: Dissection, rank: int) -> list[Panel]:
+def strip(scene: Scene, d: Dissection, cells: Cells, rank: int) -> list[Panel]:
     """The way of a mask, left to right; the steps within one channel are those of the channel with that α rank."""
     channel = int(d.order[rank])
     here, labels = f"channel {channel}", [f"channel {c}: α {d.alpha[c]:.3g}" for c in d.order.tolist()]
@@ -72,6 +72,7 @@ def strip(scene: Scene, d: Dissection, rank: int) -> list[Panel]:
     units, (h, w) = dropped.size, dropped.shape
     positions = np.zeros((h, w), bool) if d.mask.positions is None else d.mask.positions[0].numpy()
     marked = np.zeros(len(alpha), bool) if d.mask.channels is None else d.mask.channels[0][d.order].numpy()
+    sown = Marks(cells.seeds[channel], css(SEED), cells.gamma)
     return [
         Panel(
             "1 · Image with J",
@@ -114,7 +115,7 @@ def strip(scene: Scene, d: Dissection, rank: int) -> list[Panel]:
         Panel(
             "4 · Candidates, seeds",
             f"{candidates.sum()} candidates and {seeds.sum()} seeds in {here}",
-            [Raster(candidates_picture(d.valid.numpy(), candidates, seeds))],
+            [Raster(candidates_picture(d.valid.numpy(), candidates)), sown],
             id="seeds",
             subtitle=here,
             rows=[
@@ -128,23 +129,23 @@ def strip(scene: Scene, d: Dissection, rank: int) -> list[Panel]:
         Panel(
             "5 · Blocks",
             f"{dropped.sum()} of {units} units are dropped in {here}",
-            [Raster(blocks_picture(dropped, seeds))],
+            [Raster(blank(dropped.shape)), Marks(cells.dropped[channel], css(DROPPED), cells.gamma), sown],
             id="blocks",
             subtitle=here,
             rows=[_legend("dropped", f"{dropped.sum()} of {units}", DROPPED)],
             equation=equations.blocks(d),
             download="5-blocks.png",
         ),
-        _channel(d, channel, "6 · Masked features", "masked", here),
+        _channel(d, cells, channel, "6 · Masked features", "masked", here),
     ]
 
 
-def _channel(d: Dissection, channel: int, title: str, name: str, subtitle: str) -> Panel:
+def _channel(d: Dissection, cells: Cells, channel: int, title: str, name: str, subtitle: str) -> Panel:
     feature, dropped = d.stop.features[0, channel].numpy(), d.dropped[channel].numpy()
     return Panel(
         title,
         f"Channel {channel} in grey, its {dropped.sum()} dropped units in orange",
-        [Raster(features_picture(feature, dropped))],
+        [Raster(greys(feature)), Marks(cells.dropped[channel], css(DROPPED), cells.gamma)],
         id=name,
         subtitle=subtitle,
         rows=[
@@ -166,12 +167,11 @@ def channel_labels(d: Dissection) -> list[str]:
     ]
 
 
-def channels(d: Dissection, rank: int) -> Panel:
+def channels(d: Dissection, cells: Cells, rank: int) -> Panel:
     """All channels as tiles, twice as wide as high."""
     c, marked = len(d.alpha), d.mask.channels
     grid = channel_grid(
         d.stop.features[0].numpy(),
-        d.dropped.numpy(),
         d.order.numpy(),
         None if marked is None else marked[0].numpy(),
         columns=math.ceil(math.sqrt(2 * c)),
@@ -181,10 +181,13 @@ def channels(d: Dissection, rank: int) -> Panel:
     return Panel(
         "All channels",
         f"All {c} channels, the one with the largest α first; {touched} of them have dropped units",
-        [Raster(np.concatenate([grid.pixels, np.where(gaps, np.uint8(0), np.uint8(255))], 2))],
+        [
+            Raster(np.concatenate([grid.pixels, np.where(gaps, np.uint8(0), np.uint8(255))], 2)),
+            Marks(grid.place(cells.dropped), css(DROPPED), cells.gamma),
+        ],
         id="channels",
         subtitle="largest α first; click one to enlarge it",
-        tiles=Tiles(grid.count, grid.columns, grid.width, grid.height, grid.gap),
+        tiles=Tiles(c, grid.columns, grid.width, grid.height, grid.gap),
         labels=channel_labels(d),
         lines=[f"{touched} of {c} channels have dropped units, in orange; dominant channels are underlined"],
         pickable=True,
@@ -193,11 +196,11 @@ def channels(d: Dissection, rank: int) -> Panel:
     )
 
 
-def enlarged(d: Dissection, rank: int) -> Panel:
+def enlarged(d: Dissection, cells: Cells, rank: int) -> Panel:
     """One channel of them."""
     channel = int(d.order[rank])
     subtitle = f"α = {d.alpha[channel]:.3g}, rank {rank + 1} of {len(d.alpha)}"
-    return _channel(d, channel, f"Channel {channel}", "channel", subtitle)
+    return _channel(d, cells, channel, f"Channel {channel}", "channel", subtitle)
 
 
 def numbers(scene: Scene, d: Dissection, after: Tensor) -> Panel:

@@ -59,6 +59,26 @@ function heat(layer, blob, theme, scratch) {
   };
 }
 
+// Cells that come and go with γ: those whose bound lies above it.
+function marks(layer, blob, theme, scratch) {
+  const [height, width] = layer.shape;
+  const below = blob(layer.below);
+  const rgb = [1, 3, 5].map((at) => Number.parseInt(layer.color.slice(at, at + 2), 16));
+  const canvas = scratch(width, height);
+  let painted = -1;
+  return (target, w, h) => {
+    const gamma = Math.round(100 * current(layer.gamma));
+    if (painted !== gamma) {
+      painted = gamma;
+      const image = new ImageData(width, height);
+      for (let i = 0; i < below.length; i++) if (gamma < below[i]) image.data.set([...rgb, 255], 4 * i);
+      canvas.getContext("2d").putImageData(image, 0, 0);
+    }
+    target.imageSmoothingEnabled = false;
+    target.drawImage(canvas, 0, 0, w, h);
+  };
+}
+
 function bars(layer, blob, theme) {
   const values = new Float32Array(blob(layer.values).buffer);
   const marked = blob(layer.marked);
@@ -85,7 +105,7 @@ function bars(layer, blob, theme) {
   };
 }
 
-const DECODERS = { raster, heat, bars, voxels };
+const DECODERS = { raster, heat, marks, bars, voxels };
 
 // What can be pointed at: tiles of a mosaic or bars. at(x, y) and box(index) are in shares of the picture, 0 to 1.
 function cellsOf(panel, layers) {
@@ -301,7 +321,7 @@ function makePanel(theme, pick, turned) {
     },
     isSolid: () => solid,
     follows: (key) =>
-      panel.layers.some((layer) => [layer.low, layer.high, layer.opacity].some((number) => number?.key === key)),
+      panel.layers.some((layer) => [layer.low, layer.high, layer.opacity, layer.gamma].some((number) => number?.key === key)),
     remove() {
       close();
       watcher.disconnect();

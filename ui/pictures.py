@@ -44,6 +44,18 @@ class Heat:
 
 
 @dataclass(frozen=True, eq=False)
+class Marks:
+    """Cells in `color` (CSS) over the layers below: those where round(100 · gamma) < `below` (H, W) uint8.
+
+    So cells come and go under a slider of γ without the server: see `camdrop.lab.below`.
+    """
+
+    below: npt.NDArray[np.uint8]
+    color: str
+    gamma: float | Live
+
+
+@dataclass(frozen=True, eq=False)
 class Bars:
     """A bar chart layer: `values` (n,), the bars where `marked` (n,) is true in `marked_color` (CSS) and on top."""
 
@@ -55,16 +67,18 @@ class Bars:
 
 @dataclass(frozen=True, eq=False)
 class Voxels:
-    """The paper's Figure 1: `dropped` (C, H, W) as C slices of cells, the dropped ones cubes in `color` (CSS).
+    """The paper's Figure 1: C slices of H×W cells, the dropped ones cubes in `color` (CSS).
 
-    All blocks of one `pictures` call turn together, by dragging or the arrow keys.
+    Dropped are those where round(100 · gamma) < `below` (C, H, W) uint8, as in `Marks`. All blocks of one `pictures`
+    call turn together, by dragging or the arrow keys.
     """
 
-    dropped: npt.NDArray[np.bool_]
+    below: npt.NDArray[np.uint8]
     color: str
+    gamma: float | Live
 
 
-Layer = Raster | Heat | Bars | Voxels
+Layer = Raster | Heat | Marks | Bars | Voxels
 
 
 @dataclass(frozen=True)
@@ -196,8 +210,8 @@ def _describe_panel(panel: Panel, name: str, blobs: _Blobs) -> dict[str, Any]:
 def _shape(layer: Layer) -> tuple[int, int]:
     if isinstance(layer, Bars | Voxels):
         return (1, 2) if isinstance(layer, Bars) else (2, 3)  # no pixels of its own, only proportions
-    height, width = (layer.pixels if isinstance(layer, Raster) else layer.values).shape[:2]
-    return int(height), int(width)
+    cells = layer.pixels if isinstance(layer, Raster) else layer.below if isinstance(layer, Marks) else layer.values
+    return int(cells.shape[0]), int(cells.shape[1])
 
 
 def _describe_layer(layer: Layer, blobs: _Blobs) -> dict[str, Any]:
@@ -212,9 +226,14 @@ def _describe_layer(layer: Layer, blobs: _Blobs) -> dict[str, Any]:
             "color": layer.color,
             "marked_color": layer.marked_color,
         }
-    if isinstance(layer, Voxels):
-        dropped = blobs.add(np.packbits(layer.dropped, axis=None, bitorder="little"))
-        return {"kind": "voxels", "shape": layer.dropped.shape, "color": layer.color, "dropped": dropped}
+    if isinstance(layer, Marks | Voxels):
+        return {
+            "kind": type(layer).__name__.lower(),
+            "shape": layer.below.shape,
+            "color": layer.color,
+            "below": blobs.add(layer.below),
+            "gamma": _number_or_live(layer.gamma),
+        }
     least, most = float(layer.values.min()), float(layer.values.max())
     levels = np.round((layer.values - least) * (65535 / (most - least or 1.0))).astype("<u2")
     return {

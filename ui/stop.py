@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,15 +10,18 @@ import streamlit as st
 
 from ui.choose import choose_checkpoint
 from ui.gallery import Picture, choose_picture
-from ui.live import live_slider
+from ui.live import Live, live_slider
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
 
-    from camdrop.lab import Stop
+    from camdrop.lab import Dissection, Stop
     from camdrop.meta import Meta
 
 TRUE = "True label"
+_SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
 SEED = 3  # the draw that a page begins with: even DropPath drops in it
 
 # Choices that pages share, by their keys, and what they are at first (None: it depends).
@@ -127,6 +131,34 @@ def choose_rates(blocks: bool = True) -> tuple[float, int]:
             disabled=not blocks,
         )
     return gamma, int(r)
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """What `Marks` draw of a mask, (C, H, W) each: the hundredths of γ below which a unit is dropped, and is a seed."""
+
+    dropped: npt.NDArray[np.uint8]
+    seeds: npt.NDArray[np.uint8]
+    gamma: Live
+
+
+def cells(d: Dissection, seed: int) -> Cells:
+    """The cells of a mask at every γ, so that the browser follows the slider by itself.
+
+    That takes a hundred draws, for which nobody who drags r should wait: as long as anything but γ changes, and for
+    large maps, it is the mask at this γ alone.
+    """
+    from camdrop.lab import below
+
+    anyway = dataclasses.replace(d.method, keep_prob=1.0)
+    draw = (d.stop, anyway, d.label, seed)
+    slot = f"cells.{type(d.method).__name__}"
+    rests, st.session_state[slot] = st.session_state.get(slot) == draw, draw
+    if rests and d.dropped.numel() <= _SMALL:
+        dropped, seeds = below(*draw)
+    else:
+        dropped, seeds = d.dropped.byte() * 255, d.seeds.byte() * 255
+    return Cells(dropped.numpy(), seeds.numpy(), Live("gamma", d.method.keep_prob))
 
 
 def draw_again() -> None:

@@ -36,22 +36,24 @@ function rectangles(H, W, at) {
 
 function voxels(layer, blob, theme) {
   const [C, H, W] = layer.shape;
-  const packed = blob(layer.dropped);
-  const dropped = (c, i, j) => {
-    if (i < 0 || j < 0) return 0;
-    const n = (c * H + i) * W + j;
-    return (packed[n >> 3] >> (n & 7)) & 1;
-  };
+  const below = blob(layer.below);
+  let gamma = -1;
+  let slices = [];
+  const dropped = (c, i, j) => i >= 0 && j >= 0 && gamma < below[(c * H + i) * W + j];
   const spread = SPREAD * Math.max(H, W);
   const [lit, dark] = [15, 50].map((percent) => `color-mix(in srgb, ${layer.color}, black ${percent}%)`);
   // A dropped cell is a cube that stands out of its slice: a face, and a top and a left side where no cube hides them.
-  const slices = Array.from({ length: C }, (_, c) => ({
+  const cut = (c) => ({
     faces: rectangles(H, W, (i, j) => dropped(c, i, j)),
     tops: rectangles(H, W, (i, j) => dropped(c, i, j) && !dropped(c, i - 1, j)),
     sides: rectangles(H, W, (i, j) => dropped(c, i, j) && !dropped(c, i, j - 1)),
-  }));
+  });
 
   return (context, w, h) => {
+    if (gamma !== Math.round(100 * current(layer.gamma))) {
+      gamma = Math.round(100 * current(layer.gamma));
+      slices = Array.from({ length: C }, (_, c) => cut(c));
+    }
     // The channel axis x comes towards the viewer and goes right, rows y go down, columns z go right and away.
     const [sin, cos] = [Math.sin(view.yaw), Math.cos(view.yaw)];
     const [tilt, upright] = [Math.sin(view.pitch), Math.cos(view.pitch)];
