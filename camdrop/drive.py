@@ -102,7 +102,9 @@ class _Drive:
         if self.config.threads:
             torch.set_num_threads(self.config.threads)
         self.data: Dataset = load_dataset(self.config.data, progress=progress)
-        self.race = Race(self.data, self.config.recipe, list(self.config.contenders), device, team)
+        self.race = Race(
+            self.data, self.config.recipe, list(self.config.contenders), device, team, self.config.compiled
+        )
         self.held = self.race.held
         self.probes = self._probes()
         path, kept = self.folder / "state.pt", 0
@@ -131,7 +133,7 @@ class _Drive:
                     self._turn_knobs(asked)
                 race.step()
                 ends = race.done % race.epoch_steps == 0 or race.finished
-                if ends or race.done % race.epoch_steps % every == 0:
+                if ends or race.done % race.epoch_steps % every == 0 or race.done == 1:  # the first comes at once
                     self._point(ends)
                 if ends:
                     self._keep()

@@ -13,7 +13,6 @@ from camdrop.data import DataInfo, Dataset, Split
 from camdrop.recipe import Contender, Recipe
 from camdrop.training import Race
 
-OVERHEAD = 1.05  # validation, film, checkpoints, as in training.py
 _PATIENCE = 0.5  # seconds, about, that a measurement may take
 
 

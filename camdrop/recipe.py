@@ -128,20 +128,23 @@ def contender(
     stages: tuple[str, ...] | None = None,
     kinds: tuple[str, ...] | None = None,
 ) -> Contender:
-    """A contender from a line such as `camdrop:reading=official:keep_prob=0.8`, over the `options` common to all.
+    """A contender from a line such as `camdrop:reading=official:keep_prob=0.8:stages=layer2+layer3:sites=conv+skip`.
 
-    ValueError for an unknown method or option, or a value that is no number where one is needed.
+    What it does not say is as in `options`, `schedule`, `stages` and `kinds`, common to all. ValueError for an unknown
+    method or option, or a value that is no number where one is needed.
     """
     name, *changes = text.strip().split(":")
     own: dict[str, Any] = {}
     for change in changes:
         key, _, value = change.partition("=")
-        known = {f.name for f in dataclasses.fields(METHODS[name])} | {"schedule"} if name in METHODS else {"schedule"}
+        known = {"schedule", "stages", "sites"}
+        known |= {f.name for f in dataclasses.fields(METHODS[name])} if name in METHODS else set()
         if key not in known:
             raise ValueError(f"{name} has no option {key!r}; it has {', '.join(sorted(known))}")
         number = re.fullmatch(r"[\d.]+", value)
         own[key] = value if not number else int(value) if value.isdigit() and key == "block_size" else float(value)
     schedule = own.pop("schedule", schedule)
+    stages, kinds = (tuple(own.pop(k).split("+")) if k in own else v for k, v in (("stages", stages), ("sites", kinds)))
     return Contender(" ".join([name, *changes]), make_method(name, options | own), schedule, stages, kinds)
 
 

@@ -136,7 +136,9 @@ def label(contender: Contender) -> str:
         value = getattr(method, name, usual)
         if value != usual:
             parts.append(f"{value:g} of channels" if isinstance(value, float) else f"{name} {value}")
-    return " ".join(parts if contender.schedule == "constant" else [*parts, contender.schedule])
+    parts += [contender.schedule] if contender.schedule != "constant" else []
+    parts += ["at " + ", ".join(names) for names in (contender.stages, contender.kinds) if names]
+    return " ".join(parts)
 
 
 def command(config: RunConfig, folder: str) -> str:
@@ -149,11 +151,10 @@ def command(config: RunConfig, folder: str) -> str:
         options = {k: v for k, v in options.items() if v != usual_options[k]}
         if contender.schedule != "constant":
             options["schedule"] = contender.schedule
+        for key, names in (("stages", contender.stages), ("sites", contender.kinds)):
+            options |= {key: "+".join(names)} if names else {}
         texts.append(":".join([method_name(contender.method), *(f"{k}={v}" for k, v in options.items())]))
     parts += ["--methods", shlex.quote(",".join(texts))]
-    first = config.contenders[0]
-    for flag, names in (("--stages", first.stages), ("--sites", first.kinds)):
-        parts += [] if names is None else [flag, ",".join(names)]
     usual = Recipe(config.recipe.model, epochs=1)
     for name, flag in _FLAGS.items():
         value = getattr(config.recipe, name)
@@ -161,7 +162,7 @@ def command(config: RunConfig, folder: str) -> str:
             parts += [f"--{'' if value else 'no-'}flip"] if name == "flip" else [flag, str(value)]
     for flag, value in (("--device", config.device), ("--threads", config.threads)):
         parts += [] if value is None else [flag, str(value)]
-    return " ".join(parts)
+    return " ".join([*parts, "--compile"] if config.compiled else parts)
 
 
 _FLAGS = {
@@ -187,8 +188,18 @@ def unique_names(contenders: Sequence[Contender]) -> list[Contender]:
     names = [method_name(c.method) for c in contenders]
     for name in {n for n in names if names.count(n) > 1 and n in METHODS}:
         alike = [i for i, n in enumerate(names) if n == name]
-        options = [dataclasses.asdict(contenders[i].method) | {"schedule": contenders[i].schedule} for i in alike]  # type: ignore[arg-type]
+        options = [_all_options(contenders[i]) for i in alike]
         differ = [k for k in options[0] if len({str(o[k]) for o in options}) > 1]
         for i, own in zip(alike, options, strict=True):
             names[i] = " ".join([name, *(f"{k}={own[k]}" for k in differ)])
     return [dataclasses.replace(c, name=n) for c, n in zip(contenders, names, strict=True)]
+
+
+def _all_options(contender: Contender) -> dict[str, Any]:
+    options = {} if contender.method is None else dataclasses.asdict(contender.method)
+    where = {"stages": contender.stages, "sites": contender.kinds}
+    return (
+        options
+        | {"schedule": contender.schedule}
+        | {k: "+".join(names) if names else "all" for k, names in where.items()}
+    )

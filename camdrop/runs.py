@@ -48,6 +48,7 @@ class RunConfig:
     contenders: tuple[Contender, ...]
     device: str | None = None
     threads: int | None = None
+    compiled: bool = False
 
     def to_json(self) -> str:
         plain = dataclasses.asdict(self)
@@ -68,7 +69,8 @@ class RunConfig:
             )
             for entry in plain["contenders"]
         )
-        return cls(plain["data"], Recipe(**plain["recipe"]), contenders, plain["device"], plain["threads"])
+        compiled = plain.get("compiled", False)
+        return cls(plain["data"], Recipe(**plain["recipe"]), contenders, plain["device"], plain["threads"], compiled)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from camdrop.data import DataInfo, Dataset, Split, normalise
 from camdrop.distributed import ALONE, Team
 from camdrop.masks import Mask, Method
 from camdrop.recipe import Contender, Recipe
-from camdrop.resnet import ResNet, SampleMasks, build
+from camdrop.resnet import Drop, ResNet, SampleMasks, build
 from camdrop.schedules import keep_prob_at, learning_rate_at
 
 KNOBS = ("learning_rate", "keep_prob", "block_size")
+OVERHEAD = 1.05  # what a run takes over its steps: validation, film, checkpoints
 _MEASURED_STEPS = 12  # of which the first few warm up
 
 
@@ -48,15 +49,23 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator, part: sl
 
 
 class Runner:
-    """A contender's network and optimiser while it trains, and what it has done since the last `take`."""
+    """A contender's network and optimiser while it trains, and what it has done since the last `take`.
 
-    def __init__(self, contender: Contender, info: DataInfo, recipe: Recipe, device: torch.device, team: Team) -> None:
+    `compiled` runs the network through `torch.compile`; the masks between its convolutions stay as they are.
+    """
+
+    def __init__(
+        self, contender: Contender, info: DataInfo, recipe: Recipe, device: torch.device, team: Team, compiled: bool
+    ) -> None:
         self.contender, self.recipe, self.team = contender, recipe, team
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             model = build(recipe.model, len(info.classes), info.channels)
         self.model = model.to(device, memory_format=torch.channels_last)
         self.trained = team.join(self.model, device)
+        self.compiled = compiled
+        if compiled:
+            self.trained = torch.compile(self.trained)
         self.sites = contender.sites(self.model)
         self.generator = torch.Generator(device)
         self.reseed(0)
@@ -91,9 +100,12 @@ class Runner:
         """One step of SGD on normalised images x and targets y; nothing here waits for a GPU."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(progress)
-        method, drop, record = self.method_at(progress), None, dict[str, Mask]()
+        method, record = self.method_at(progress), dict[str, Mask]()
+        drop: Drop | None = None
         if method is not None:
             drop = SampleMasks(method, self.model.fc.weight, y, self.sites, self.generator, record)
+            if self.compiled:  # generators cannot be traced, and a γ that changes would compile anew at each step
+                drop = torch.compiler.disable(drop)
         with autocast(x.device):
             logits = self.trained(x, drop).float()
         loss = F.cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
@@ -149,7 +161,13 @@ class Race:
     """
 
     def __init__(
-        self, data: Dataset, recipe: Recipe, contenders: list[Contender], device: torch.device, team: Team = ALONE
+        self,
+        data: Dataset,
+        recipe: Recipe,
+        contenders: list[Contender],
+        device: torch.device,
+        team: Team = ALONE,
+        compiled: bool = False,
     ) -> None:
         if len({c.name for c in contenders}) < len(contenders) or not contenders:
             raise ValueError(f"contenders need different names, got {', '.join(c.name for c in contenders) or 'none'}")
@@ -164,7 +182,7 @@ class Race:
         self.done = 0
         self.order = torch.Generator().manual_seed(recipe.seed)
         self.shuffled = torch.empty(0, dtype=torch.long)
-        self.runners = [Runner(c, data.info, recipe, device, team) for c in contenders]
+        self.runners = [Runner(c, data.info, recipe, device, team, compiled) for c in contenders]
         self._times: list[float] = []
 
     @property
@@ -210,8 +228,11 @@ class Race:
         self._times.append(seconds)
         if len(self._times) == _MEASURED_STEPS and self.recipe.minutes is not None:
             typical = sorted(self._times[3:])[len(self._times[3:]) // 2]
-            # a twentieth for what is no step: validation, film, checkpoints
-            self.total = self.team.told(max(self.done + 1, int(0.95 * 60 * self.recipe.minutes / typical)))
+            total = max(self.done + 1, int(60 * self.recipe.minutes / (OVERHEAD * typical)))
+            begun = total % self.epoch_steps
+            if total > self.epoch_steps and begun < 0.1 * self.epoch_steps:
+                total -= begun  # an epoch that would hardly begin
+            self.total = self.team.told(total)
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""

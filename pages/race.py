@@ -20,6 +20,10 @@ the draw, but for the coins of the masks themselves.
 validation error is of images held out, with no masks. The test images are touched once, at the end, by the checkpoint
 with the least validation error.
 
+**A low training error beside a high validation error** is what CamDrop as the paper states it often shows here. Its
+masks are drawn with the true label, so where they cut tells the label, and the network learns to read it there; when
+it is tested there are no masks to read. The mask lab shows that leak; the reading *official* drops too little for it.
+
 **Share dropped** is what the masks really dropped, beside 1 − γ: a guided method has few places where a block may
 begin, so with the same γ it drops much less than DropBlock.
 

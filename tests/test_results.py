@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import shlex
 
@@ -74,15 +75,15 @@ def test_spread_over_seeds(tmp_path):
 
 def test_the_command_says_all_that_was_set(tmp_path):
     recipe = Recipe("resnet20", minutes=2.0, seed=3, flip=False, learning_rate=0.05)
-    cs = (*CONTENDERS, Contender("droppy", Dropout(keep_prob=0.5), "linear"))
-    words = shlex.split(results.command(runs.RunConfig("folder:my data", recipe, cs, "cpu", 1), "runs/a b"))
-    assert words[:4] == ["python", "-m", "camdrop", "race"] and "--no-flip" in words
+    cs = (*CONTENDERS, Contender("droppy", Dropout(keep_prob=0.5), "linear", ("layer2", "layer3"), ("skip",)))
+    words = shlex.split(results.command(runs.RunConfig("folder:my data", recipe, cs, "cpu", 1, True), "runs/a b"))
+    assert words[:4] == ["python", "-m", "camdrop", "race"] and {"--no-flip", "--compile"} <= set(words)
     given = {
         flag: words[words.index(flag) + 1] for flag in ("--run", "--data", "--model", "--minutes", "--lr", "--seed")
     }
     assert list(given.values()) == ["runs/a b", "folder:my data", "resnet20", "2.0", "0.05", "3"]
     again = [contender(text, {}) for text in words[words.index("--methods") + 1].split(",")]
-    assert [(c.method, c.schedule) for c in again] == [(c.method, c.schedule) for c in cs]
+    assert [dataclasses.replace(c, name="x") for c in again] == [dataclasses.replace(c, name="x") for c in cs]
 
 
 def test_names_tell_contenders_apart():
@@ -94,6 +95,10 @@ def test_names_tell_contenders_apart():
     assert results.label(Contender("x", CamDrop(keep_prob=0.8, reading="matched"), "linear")) == (
         "CamDrop γ 0.8 r 8 reading matched linear"
     )
+    here = Contender("x", DropBlock(), stages=("layer3",), kinds=("conv", "skip"))
+    assert results.label(here) == "DropBlock γ 0.9 r 8 at layer3 at conv, skip"
+    alike = results.unique_names([Contender("x", DropBlock()), here])
+    assert [c.name for c in alike] == ["dropblock stages=all sites=all", "dropblock stages=layer3 sites=conv+skip"]
 
 
 def test_csv_has_a_column_for_each_entry():

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from camdrop.data import DataInfo, Dataset, Split, load_dataset, normalise
 from camdrop.masks import CamDrop, DropBlock, DropPath
 from camdrop.recipe import Contender, Recipe, contender, make_method, make_recipe
 from camdrop.resnet import build
-from camdrop.training import Race, augment, evaluate, pick_device, split_validation
+from camdrop.training import OVERHEAD, Race, augment, evaluate, pick_device, split_validation
 
 CPU = torch.device("cpu")
 
@@ -54,6 +55,27 @@ def test_a_race_learns_and_repeats_exactly():
     a, b = (race.runners[0].model for race in (first, again))
     assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
     assert evaluate(a, stripes().test, stripes().info)["top1_error"] < 10
+
+
+def test_compiled_it_learns_the_same_with_the_same_masks(monkeypatch):
+    traced = functools.partial(torch.compile, backend="aot_eager")  # without the compiler of C++: seconds, not minutes
+    monkeypatch.setattr(torch, "compile", traced)
+    contenders = [Contender("baseline"), Contender("camdrop", CamDrop(keep_prob=0.5, block_size=3), "linear")]
+    races = [Race(stripes(), RECIPE, contenders, CPU, compiled=compiled) for compiled in (False, True)]
+    for race in races:
+        for _ in range(3):
+            race.step()
+    for plain, compiled in zip(*(race.runners for race in races), strict=True):
+        taken, same = plain.take(0.5), compiled.take(0.5)
+        assert same["loss"] == pytest.approx(taken["loss"], rel=1e-4) and same["dropped"] == taken["dropped"]
+
+
+def test_a_budget_in_minutes_leaves_out_an_epoch_that_would_hardly_begin(monkeypatch):
+    race = Race(stripes(), dataclasses.replace(RECIPE, epochs=None, minutes=1.0), [Contender("a")], CPU)
+    race.epoch_steps = 100
+    for _ in range(12):
+        race._measure(60 / OVERHEAD / 209.5)  # seconds a step: 209 fit into the minute
+    assert race.total == 200
 
 
 def test_share_dropped_in_the_metrics_is_that_of_the_masks(monkeypatch):
@@ -154,5 +176,7 @@ def test_contenders_and_recipes_from_the_command_line():
     assert entry.method == CamDrop(keep_prob=0.8, block_size=7, reading="official") and entry.schedule == "inverse"
     assert contender("dropblock:block_size=3", common).method == DropBlock(keep_prob=0.9, block_size=3)
     assert contender("baseline", common) == Contender("baseline")
+    here = contender("dropblock:stages=layer2+layer3:sites=skip", common, stages=("layer1",))
+    assert (here.stages, here.kinds) == (("layer2", "layer3"), ("skip",))
     assert make_recipe("cifar-resnet110", {"epochs": 100}).lr_schedule == "step"
     assert make_recipe("fashion", {"minutes": 2.0}).epochs is None and make_recipe(None, {}).epochs == 10

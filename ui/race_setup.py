@@ -10,14 +10,14 @@ import streamlit as st
 
 from camdrop import queue, runs
 from camdrop.data import INFO, DataInfo, load_dataset
-from camdrop.estimate import OVERHEAD, seconds_per_image
+from camdrop.estimate import seconds_per_image
 from camdrop.masks import CHANNELS, GUIDES, METHODS, READINGS
 from camdrop.recipe import PRESETS, Contender, Recipe, make_method, make_recipe
-from camdrop.resnet import ARCHITECTURES
+from camdrop.resnet import ARCHITECTURES, KINDS
 from camdrop.results import label, unique_names
 from camdrop.runs import Run, RunConfig, RunError
 from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
-from camdrop.training import pick_device
+from camdrop.training import OVERHEAD, pick_device
 from ui.races import duration
 from ui.run_checkpoints import root
 
@@ -48,7 +48,7 @@ def setup() -> RunConfig | None:
         seed = st.number_input("Seed", 0, 2**31, 0, key="race.seed", width=120, persist_state="session")
         with st.popover("Recipe", icon=":material/tune:", help="Learning rate, batch size, augmentation …"):
             given = _recipe()
-    contenders = _contenders()
+    contenders = _contenders(tuple(f"layer{i + 1}" for i in range(len(ARCHITECTURES[network].blocks))))
     given |= {"model": network, "seed": seed, unit or "minutes": budget}
     try:
         recipe = make_recipe(None, given)
@@ -102,8 +102,8 @@ def _recipe() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _contenders() -> list[Contender]:
-    """The chips: each opens to its settings."""
+def _contenders(stages: tuple[str, ...]) -> list[Contender]:
+    """The chips: each opens to its settings. `stages` are those of the network."""
     store = st.session_state
     numbers: list[int] = store.setdefault("race.contenders", list(range(len(DEFAULT))))
     names: dict[int, str] = store.setdefault("race.methods", dict(enumerate(DEFAULT)))
@@ -111,9 +111,9 @@ def _contenders() -> list[Contender]:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("Contenders", width="content")
         for number in numbers:
-            contender = _contender(number, names[number])
+            contender = _contender(number, names[number], stages)
             with st.popover(label(contender), key=f"race.chip.{number}"):
-                _settings(number, names[number])
+                _settings(number, names[number], stages)
                 st.button(
                     "Remove", key=f"race.remove.{number}", icon=":material/close:", on_click=_remove, args=(number,)
                 )
@@ -135,17 +135,21 @@ def _remove(number: int) -> None:
     st.session_state["race.contenders"].remove(number)
 
 
-def _contender(number: int, name: str) -> Contender:
+def _contender(number: int, name: str, stages: tuple[str, ...]) -> Contender:
     """A contender as its settings say; those not touched yet have their defaults."""
     store, key = st.session_state, f"race.{number}."
     if name == "baseline":
         return Contender("baseline")
     fields = [field.name for field in dataclasses.fields(METHODS[name])]
     options = {"block_size": _R} | {field: store[key + field] for field in fields if key + field in store}
-    return Contender(name, make_method(name, options), store.get(key + "schedule") or "constant")
+    at = tuple(s for s in stages if s in (store.get(key + "stages") or ()))
+    kinds = tuple(k for k in KINDS if k in (store.get(key + "kinds") or ()))
+    return Contender(
+        name, make_method(name, options), store.get(key + "schedule") or "constant", at or None, kinds or None
+    )
 
 
-def _settings(number: int, name: str) -> None:
+def _settings(number: int, name: str, stages: tuple[str, ...]) -> None:
     """The widgets of a contender's settings."""
     key, keep = f"race.{number}.", dict[str, Any](persist_state="session")
     if name == "baseline":
@@ -166,6 +170,15 @@ def _settings(number: int, name: str) -> None:
         ]
     for title, part, values, why in choices:
         st.segmented_control(title, values, default=values[0], required=True, key=key + part, help=why, **keep)
+    st.pills(
+        "Only in these stages", stages, selection_mode="multi", key=key + "stages",
+        help="None chosen: all three of a CIFAR network, the last two of an ImageNet network.", **keep,
+    )  # fmt: skip
+    st.pills(
+        "Only at these sites", KINDS, selection_mode="multi", key=key + "kinds",
+        help="conv: after a convolution; branch: after the last one of a block; skip: on the skip connection. "
+        "None chosen: all of them (DropPath: branch).", **keep,
+    )  # fmt: skip
 
 
 def start(config: RunConfig, key: str) -> None:

@@ -1,0 +1,43 @@
+"""The records of a run as TensorBoard's event files, for those who live there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+_NO_CURVE = ("kind", "step", "epoch", "contender", "reason")
+
+
+@contextlib.contextmanager
+def event_log(folder: Path, kind: str | None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A listener that writes records into `folder`/events/CONTENDER, a curve for each number; None: it does nothing.
+
+    ValueError for a `kind` other than tensorboard, or where that package is missing.
+    """
+    if kind not in (None, "tensorboard"):
+        raise ValueError(f"--log must be tensorboard, got {kind!r}")
+    if kind is None:
+        yield lambda record: None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ValueError("--log tensorboard needs that package: pip install tensorboard") from None
+    writers: dict[str, Any] = {}
+    with contextlib.ExitStack() as stack:
+
+        def write(record: dict[str, Any]) -> None:
+            name, step = record["contender"], record["step"]
+            if name not in writers:  # what a resumed run does again replaces what it had written
+                writer = SummaryWriter(str(folder / "events" / name), purge_step=step)
+                writers[name] = stack.enter_context(writer)
+            for key, value in record.items():
+                if key not in _NO_CURVE and value is not None:
+                    writers[name].add_scalar(
+                        f"{record['kind']}/{key}" if record["kind"] != "point" else key, value, step
+                    )
+            writers[name].flush()
+
+        yield write
