@@ -95,6 +95,7 @@ class _Drive:
     ) -> None:
         self.folder, self.config, self.team, self.device, self.listen = run.folder, run.config, team, device, listen
         self.seconds, self.knobs_seen, self.asked_to_stop = 0.0, -1, False
+        self.device_name = describe(device)
         self.best: dict[str, float] = {}
         for left in self.folder.rglob(".*.part") if team.leads else ():  # by a process that was killed
             left.unlink()
@@ -158,7 +159,7 @@ class _Drive:
         if not self.team.leads:
             return
         now = {"state": state, "step": step, "total": total, "seconds": self.seconds, "message": message}
-        now["pid"] = os.getpid()
+        now |= {"pid": os.getpid(), "device": self.device_name}
         write_whole(self.folder / "status.json", json.dumps(now))
 
     def write(self, kind: str, **entries: Any) -> None:
@@ -262,7 +263,7 @@ class _Drive:
             method_options=options | ({"schedule": contender.schedule} if options else {}),
             recipe=dataclasses.asdict(self.config.recipe) | {"data": self.config.data},
             epochs=int(self.race.epoch), seed=self.config.recipe.seed, train_error=taken["train_error"],
-            validation_error=taken.get("validation_error"), device=describe(self.device), versions=versions(),
+            validation_error=taken.get("validation_error"), device=self.device_name, versions=versions(),
             created=date.today().isoformat(), **more,
         )  # fmt: skip
 

@@ -19,7 +19,7 @@ from camdrop.runs import Run, RunConfig, RunError, read_metrics
 
 Record = dict[str, Any]
 
-_SIGNS = {"keep_prob": "γ", "block_size": "r"}
+SIGNS = {"keep_prob": "γ", "block_size": "r"}
 _DETAILS = {"reading": "paper", "guide": "cam", "channels": "dominant", "channel_fraction": 1 / 8}
 
 
@@ -131,7 +131,7 @@ def label(contender: Contender) -> str:
     if method is None:
         return "Baseline"
     parts = [type(method).__name__]
-    parts += [f"{sign} {getattr(method, name):g}" for name, sign in _SIGNS.items() if hasattr(method, name)]
+    parts += [f"{sign} {getattr(method, name):g}" for name, sign in SIGNS.items() if hasattr(method, name)]
     for name, usual in _DETAILS.items():
         value = getattr(method, name, usual)
         if value != usual:

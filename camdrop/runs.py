@@ -85,6 +85,7 @@ class Run:
     seconds: float = 0.0
     message: str = ""
     pid: int | None = None
+    device: str = ""  # what it was trained on
 
     @property
     def name(self) -> str:
@@ -202,6 +203,7 @@ def in_use(folder: Path) -> bool:
 def set_state(run: Run, state: str, message: str = "", pid: int | None = None) -> None:
     """Write where a run is, when no process of its own does."""
     now = {"step": run.step, "total": run.total, "seconds": run.seconds, "message": message, "pid": pid}
+    now |= {"device": run.device}
     write_whole(run.folder / "status.json", json.dumps({"state": state, **now}))
 
 

@@ -11,8 +11,9 @@ import streamlit as st
 from camdrop import queue, runs
 from camdrop.data import INFO, DataInfo, load_dataset
 from camdrop.estimate import seconds_per_image
+from camdrop.experiments import preset_methods
 from camdrop.masks import CHANNELS, GUIDES, METHODS, READINGS
-from camdrop.recipe import PRESETS, Contender, Recipe, make_method, make_recipe
+from camdrop.recipe import PRESETS, Contender, Recipe, contender, make_method, make_recipe, method_name
 from camdrop.resnet import ARCHITECTURES, KINDS
 from camdrop.results import label, unique_names
 from camdrop.runs import Run, RunConfig, RunError
@@ -75,6 +76,8 @@ def _recipe() -> dict[str, Any]:
             st.session_state["race.network"], st.session_state["race.unit"] = values["model"], "epochs"
             for part in ("epochs", "learning_rate", "lr_schedule", "crop", "flip"):
                 st.session_state[f"race.{part}"] = values[part]
+            if methods := preset_methods(name):
+                _set_contenders([contender(text, {"block_size": 8}) for text in methods.split(",")])
 
     st.selectbox(
         "Preset", list(PRESETS), index=None, key="race.preset", on_change=preset, placeholder="Choose to fill in",
@@ -123,6 +126,16 @@ def _contenders(stages: tuple[str, ...]) -> list[Contender]:
                 title = "Baseline (no dropout)" if name == "baseline" else METHODS[name].__name__
                 st.button(title, key=f"race.add.{name}", on_click=_add, args=(name,), width="stretch")
     return chosen
+
+
+def _set_contenders(contenders: list[Contender]) -> None:
+    store = st.session_state
+    store["race.contenders"] = list(range(len(contenders)))
+    store["race.methods"] = {i: method_name(c.method) for i, c in enumerate(contenders)}
+    for i, c in enumerate(contenders):
+        options = {} if c.method is None else dataclasses.asdict(c.method)
+        for part, value in (options | {"schedule": c.schedule}).items():
+            store[f"race.{i}.{part}"] = value
 
 
 def _add(name: str) -> None:

@@ -1,0 +1,31 @@
+"""`python -m camdrop report`: the paper's tables beside ours, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="FILE.md or FILE.html")],
+    folders: Annotated[
+        list[Path] | None, typer.Option("--runs", help="folder of runs; by default results and runs; may be repeated")
+    ] = None,
+) -> None:
+    """The paper's tables and, in the same places, what finished runs of ours reached."""
+    from camdrop import report as reports
+    from camdrop.runs import write_whole
+
+    where = folders or [reports.SHIPPED, Path("runs")]
+    if missing := [str(folder) for folder in folders or () if not folder.is_dir()]:
+        raise ValueError(f"there is no folder {', '.join(missing)}; name one that holds runs")
+    kinds = {".md": reports.markdown, ".html": reports.page}
+    if out.suffix not in kinds:
+        raise ValueError(f"--out must end in .md or .html, got {out.name}")
+    write_whole(out, kinds[out.suffix](where))
+    typer.echo(f"{out}: tables 1–7, from {len(reports.find(where))} finished runs")

@@ -1,0 +1,87 @@
+"""Results: the paper's tables and figures, and ours beside them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.entry import through_app
+
+through_app()
+
+HOW = """
+Every finished run is put into the tables by its configuration: data set, network, budget and recipe make a column,
+method and options a row, seeds what stands behind ±. Runs that come with CamDrop Lab are in `results/`, your own in
+`runs/`. The same as a file: `python -m camdrop report --out report.html`.
+
+**Readings.** The paper's equations and its public code differ in how often a block is dropped, and the difference is
+large: the mask lab explains *paper*, *official* and *matched*. The row *+ CamDrop* is the reading *paper*; other
+readings stand below it.
+"""
+FIGURES = (
+    ("**Figure 1.** Five ways to drop", "pages/five_methods.py", "Five methods", {}),
+    ("**Figure 3.** Where networks look", "pages/explore.py", "Explore", {}),
+)
+
+
+@st.fragment
+def page() -> None:
+    with st.spinner("Loading PyTorch …"):
+        from camdrop import report
+        from camdrop.experiments import TABLES
+        from ui.run_checkpoints import root
+
+    folders = [report.SHIPPED, root()]
+    found = report.find(folders)
+    st.info(report.PROTOCOL, icon=":material/balance:")
+    first, *others = TABLES.values()
+    st.subheader(f"Table {first.number}. {first.title}")
+    st.markdown(report.table(first, found))
+    figure_2(found)
+    for paper in others:
+        st.subheader(f"Table {paper.number}. {paper.title}")
+        st.markdown(report.table(paper, found))
+    st.subheader("Table 6. ImageNet")
+    st.markdown(report.imagenet())
+    st.subheader("Table 7. Targeted PGD")
+    st.markdown(report.attacks(folders))
+    with st.container(horizontal=True):
+        st.download_button(
+            "Report (HTML)", lambda: report.page(folders), "report.html", icon=":material/html:", on_click="ignore"
+        )
+        st.download_button(
+            "Report (Markdown)", lambda: report.markdown(folders), "report.md", icon=":material/markdown:",
+            on_click="ignore",
+        )  # fmt: skip
+
+
+def figure_2(found) -> None:
+    """Training error left, validation error right, of the run that compares most contenders of the paper's figure."""
+    from camdrop.recipe import method_name
+    from ui import races
+    from ui.curves import MEASURES, curves
+
+    st.subheader("Figure 2. Training error and validation error")
+    wanted = ("baseline", "dropblock", "camdrop")
+    runs = {
+        run.name: run
+        for run, _ in found
+        if len({method_name(c.method) for c in run.config.contenders} & set(wanted)) > 1
+    }
+    if not runs:
+        st.info("No finished race of ours has baseline, DropBlock or CamDrop side by side.", icon=":material/flag:")
+        st.page_link("pages/race.py", label="Start one", icon=":material/flag:")
+        return
+    name = st.selectbox("Race", list(runs), key="figure2", bind="query-params", width=520)
+    curves(races.curves_of(runs[name]), list(MEASURES)[:2], key="results.curves", log=False, keep=name)
+
+
+st.title("Results")
+st.caption("What the paper reports, and what the same experiments say here.")
+page()
+st.subheader("Other figures")
+for title, target, label, query in FIGURES:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(title, width="content")
+        st.page_link(target, label=label, query_params=query)
+with st.expander("How it is computed", icon=":material/function:"):
+    st.markdown(HOW)

@@ -1,0 +1,131 @@
+"""Runs fall into the paper's tables by their configuration."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from camdrop import experiments, report, runs
+from camdrop.cli import app as cli
+from camdrop.recipe import PRESETS, Recipe, contender, make_recipe
+from camdrop.results import Follower
+
+PAPER = (Path(__file__).parent.parent.parent / "shared" / "paper.md").resolve()
+
+
+def finish(folder: Path, methods: str, errors: list[float], **recipe: object) -> runs.Run:
+    """A run folder as a finished race leaves it, with these test errors."""
+    contenders = tuple(contender(text, {"keep_prob": 0.9, "block_size": 8}) for text in methods.split(","))
+    runs.create(folder, runs.RunConfig("cifar10", Recipe(**({"model": "resnet20", "epochs": 2} | recipe)), contenders))
+    lines = [
+        {"kind": "result", "contender": c.name, "step": 9, "epoch": 2, "test_error": error, "top5_error": 1.0,
+         "validation_error": error, "train_error": error / 2, "best_epoch": 2}
+        for c, error in zip(contenders, errors, strict=True)
+    ]  # fmt: skip
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "status.json").write_text(json.dumps({"state": "finished", "step": 9, "total": 9, "device": "a GPU"}))
+    return runs.load_run(folder)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    finish(tmp_path / "a", "baseline,dropblock,camdrop,camdrop:reading=official", [10.0, 9.0, 11.0, 8.5])
+    finish(tmp_path / "b", "baseline,camdrop", [12.0, 13.0], seed=1)
+    finish(tmp_path / "alone", "baseline", [14.0], seed=2)  # falls into the column of the others
+    finish(tmp_path / "longer", "camdrop,camdrop:guide=mean", [7.0, 6.0], epochs=9)
+    finish(tmp_path / "fast", "baseline,camdrop:schedule=inverse", [50.0, 40.0], learning_rate=2.0)
+    finish(tmp_path / "partial", "baseline,camdrop:stages=layer3", [1.0, 1.0])
+    return tmp_path
+
+
+def test_cells_gather_seeds_and_settings(root: Path) -> None:
+    found = report.find([root])
+    ours = experiments.columns(experiments.TABLES[1], found)
+    (setting,) = ours
+    assert (setting.data, setting.recipe) == ("cifar10", Recipe("resnet20", epochs=2))
+    cells = ours[setting]
+    assert sorted(cells["ResNet-110"].errors)[1:] == [12.0, 14.0] and str(cells["+ DropBlock"]) == "9.00 (1 seed)"
+    assert sorted(cells["+ CamDrop"].errors) == [11.0, 13.0]
+    assert str(cells["+ CamDrop"]) == "12.00 ± 1.41 (2 seeds)"
+    assert cells["CamDrop γ 0.9 r 8 reading official"].errors == (8.5,)
+    assert cells["+ CamDrop"].devices == ("a GPU",) and cells["+ CamDrop"].rates == "γ 0.9 r 8"
+
+
+def test_the_order_of_the_paper_is_counted_in_pairs(root: Path) -> None:
+    table = experiments.TABLES[1]
+    cell = lambda error: experiments.Cell((error,), (), (), "", ())  # noqa: E731
+    cells = {"ResNet-110": cell(10.0), "+ DropBlock": cell(9.0), "+ CamDrop": cell(9.5)}
+    assert experiments.in_order(table, cells) == (2, 3)  # CamDrop < DropBlock is missing
+    assert experiments.in_order(table, {"+ CamDrop": cell(9.5)}) == (0, 0)
+
+
+def test_table_2_and_5_take_their_own_runs(root: Path) -> None:
+    found = report.find([root])
+    (cells,) = experiments.columns(experiments.TABLES[2], found).values()
+    assert {title: cell.errors for title, cell in cells.items()} == {"CAM guided": (7.0,), "Average guided": (6.0,)}
+    (cells,) = experiments.columns(experiments.TABLES[5], found).values()
+    assert {t: c.errors for t, c in cells.items()} == {
+        "ResNet-110, lr 2.0": (50.0,),
+        "with CamDrop, inversely": (40.0,),
+    }
+    assert not experiments.columns(experiments.TABLES[3], found)
+
+
+@pytest.mark.skipif(not PAPER.exists(), reason="the paper does not come with the repository")
+def test_the_paper_s_numbers_are_in_the_paper() -> None:
+    text = PAPER.read_text()
+    numbers = set(re.findall(r"\d+\.\d+", text))
+    for table in experiments.TABLES.values():
+        for row in table.rows:
+            assert f"{row.paper:.2f}" in numbers
+    for _, one, five in report.IMAGENET:
+        assert {f"{one:.2f}", f"{five:.2f}"} <= numbers
+
+
+def test_presets_name_recipe_and_contenders() -> None:
+    for table in experiments.TABLES.values():
+        assert table.preset in PRESETS and f"--preset {table.preset} " in table.command
+        assert experiments.preset_methods(table.preset) == table.methods
+        assert len({contender(text, {}) for text in table.methods.split(",")}) == len(table.rows)
+    assert experiments.preset_methods("fashion") is None and experiments.preset_methods(None) is None
+    recipe = make_recipe("table5", {"epochs": 3})
+    assert (recipe.model, recipe.epochs, recipe.learning_rate, recipe.lr_schedule) == ("resnet110", 3, 2.0, "step")
+
+
+def test_report_as_markdown_and_html(root: Path, tmp_path: Path) -> None:
+    rates = {f"{k}{s}": 12.0 for k in ("clean_error", "error_rate", "success_rate") for s in ("", "_low", "_high")}
+    said = {
+        "data": "cifar10",
+        "results": [{"checkpoint": "x/cifar10-resnet20-camdrop.safetensors", "n": 1000, **rates}],
+    }
+    (root / "attack.json").write_text(json.dumps(said))
+    (root / "attack-broken.json").write_text("{")
+    text = report.markdown([root])
+    assert "| + CamDrop | 4.19 | 12.00 ± 1.41 (2 seeds) |" in text
+    assert "2 of 3 pairs of rows" not in text and "of 3 pairs of rows stand in the paper's order" in text
+    assert "| with CamDrop, inversely | 6.29 (training 0.000166) | 40.00 (1 seed) (training 20) |" in text
+    assert (
+        "| cifar10-resnet20-camdrop, cifar10 | 12.00 [12.00, 12.00] |" in text
+        and "attack-broken.json cannot be" in text
+    )
+    assert text.count("Run it: `python -m camdrop race --preset table") == 5
+    from markdown_it import MarkdownIt
+
+    assert MarkdownIt("commonmark").enable("table").render(report.imagenet()).count("<tr>") == 7
+    assert '<td style="text-align:right">4.19</td>' in report.page([root])
+
+
+def test_command_writes_the_report_or_says_what_is_wrong(root: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "report.html"
+    cli(["report", "--out", str(out), "--runs", str(root)], standalone_mode=False)
+    assert out.read_text().startswith("<!doctype html>") and "from 6 finished runs" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"\.md or \.html"):
+        cli(["report", "--out", "x.pdf", "--runs", str(root)], standalone_mode=False)
+    with pytest.raises(ValueError, match="no folder"):
+        cli(["report", "--out", str(out), "--runs", str(tmp_path / "none")], standalone_mode=False)
+
+
+def test_damaged_records_are_left_out(root: Path) -> None:
+    (root / "a" / "metrics.jsonl").write_text("no record\n")
+    assert "a" not in {run.name for run, _ in report.find([root])} and Follower(root / "b").update()
