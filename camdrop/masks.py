@@ -9,123 +9,26 @@ class activation map (positions) and the classifier's weights (channels).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from camdrop.cam import weighted_map
+from camdrop.mask import Mask, count_units
 
 READINGS = ("paper", "official", "matched")
 GUIDES = ("cam", "mean")
 CHANNELS = ("dominant", "all")
 
 
-@dataclass(frozen=True, eq=False)
-class Mask:
-    """One draw of a method for features of `shape` (N, C, H, W).
-
-    Dropped units are stored for the `chosen` channels only, since a guided method leaves the others alone; `keep` and
-    `seeds` are their dense forms, built when asked for. `cam`, `positions`, `channels`, `valid`, `candidates` are None
-    for methods without guidance.
-    """
-
-    shape: tuple[int, int, int, int]
-    scale: Tensor  # (N, 1, 1, 1)
-    blocks: Tensor = field(repr=False)  # bool, broadcastable to (N, k, H, W): dropped units of the chosen channels
-    starts: Tensor = field(repr=False)  # bool, likewise: the seeds
-    chosen: Tensor | None = field(default=None, repr=False)  # (N, k) channel indices; None: all channels, in order
-    cam: Tensor | None = field(default=None, repr=False)  # (N, H, W), J of Eq. 5, 7
-    positions: Tensor | None = field(default=None, repr=False)  # (N, H, W) bool, the dominant positions (Eq. 6)
-    valid: Tensor | None = field(default=None, repr=False)  # (H, W) bool, centres whose whole block lies inside
-    rate: float | Tensor = 0.0  # with which a candidate became a seed; (N, 1, 1) where it differs between samples
-
-    def _dense(self, part: Tensor) -> Tensor:
-        h, w = self.shape[2:]
-        if self.chosen is None:
-            return part.expand(self.shape).clone()
-        out = part.new_zeros(self.shape)
-        return out.scatter_(1, self.chosen[:, :, None, None].expand(-1, -1, h, w), part)
-
-    @property
-    def keep(self) -> Tensor:
-        """(N, C, H, W) bool: the units that survive."""
-        return ~self._dense(self.blocks)
-
-    @property
-    def seeds(self) -> Tensor:
-        """(N, C, H, W) bool: the units from which a block was dropped (Eq. 9)."""
-        return self._dense(self.starts)
-
-    @property
-    def channels(self) -> Tensor | None:
-        """(N, C) bool: the dominant channels (Eq. 8)."""
-        if self.cam is None:
-            return None
-        n, c = self.shape[:2]
-        if self.chosen is None:
-            return torch.ones(n, c, dtype=torch.bool, device=self.cam.device)
-        return torch.zeros(n, c, dtype=torch.bool, device=self.cam.device).scatter_(1, self.chosen, True)
-
-    @property
-    def candidates(self) -> Tensor | None:
-        """(N, C, H, W) bool: dominant positions ∧ dominant channels ∧ valid centres, where a seed may fall."""
-        if self.positions is None or self.channels is None or self.valid is None:
-            return None
-        return (self.positions & self.valid)[:, None] & self.channels[:, :, None, None]
-
-    @property
-    def dropped(self) -> Tensor:
-        """(N,) float: the realised share of units dropped, in [0, 1]."""
-        whole = self.blocks[0].numel() if self.chosen is None else math.prod(self.shape[1:])
-        return _count(self.blocks) / whole
-
-    def apply(self, x: Tensor) -> Tensor:
-        """X̃ = M ⊙ X · scale (Eq. 3) for x (N, C, H, W) of the mask's shape; differentiable in x."""
-        if tuple(x.shape) != self.shape:
-            raise ValueError(f"x has shape {tuple(x.shape)}, but this mask was sampled for {self.shape}")
-        return _Apply.apply(x, self.scale.to(x.dtype), self.blocks, self.chosen)
-
-
-class _Apply(torch.autograd.Function):
-    """Linear and self-adjoint, so that the backward pass is the forward pass on the gradient, equally sparse."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, scale: Tensor, blocks: Tensor, chosen: Tensor | None) -> Tensor:
-        out = x * scale
-        n, c, h, w = x.shape
-        if chosen is None:
-            return out.masked_fill_(blocks, 0)
-        first = torch.arange(n, device=x.device)[:, None]
-        if out.is_contiguous():
-            rows, index = out.view(n * c, h * w), (first * c + chosen).flatten()
-            rows.index_copy_(0, index, rows.index_select(0, index).masked_fill_(blocks.view(-1, h * w), 0))
-        else:
-            out[first, chosen] = out[first, chosen].masked_fill(blocks, 0)
-        return out
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        _, scale, blocks, chosen = inputs
-        ctx.save_for_backward(scale, blocks, chosen)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        return _Apply.apply(grad, *ctx.saved_tensors), None, None, None
-
-
-def _count(blocks: Tensor) -> Tensor:
-    """(N,) how many units of each sample are set."""
-    return blocks.flatten(1).sum(1, dtype=torch.int32)
-
-
 def _rescale(blocks: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
     """(N, 1, 1, 1): C·H·W / Σ keep per sample (Eq. 10), finite also where nothing is kept."""
     units = math.prod(shape[1:])
-    return (units / (units - _count(blocks)).clamp_min(1)).view(-1, 1, 1, 1)
+    kept = (units - count_units(blocks)).clamp_min(1)
+    # A number over a tensor is its reciprocal times the number: not quite 1 where nothing is dropped.
+    return (torch.full_like(kept, units) / kept).view(-1, 1, 1, 1)
 
 
 def _expand(starts: Tensor, r: int) -> Tensor:
@@ -286,13 +189,13 @@ class CamDrop:
         _check_choice("guide", self.guide, GUIDES)
         _check_choice("channels", self.channels, CHANNELS)
 
-    def channel_count(self, c: int) -> int:
+    def channelcount_units(self, c: int) -> int:
         """How many of c channels are dominant: max(1, ⌊c·channel_fraction⌋), one more in the official code."""
         if self.channels == "all":
             return c
         return min(c, max(1, _floor(c * self.channel_fraction)) + (self.reading == "official"))
 
-    def position_count(self, h: int, w: int) -> int:
+    def positioncount_units(self, h: int, w: int) -> int:
         """How many of h·w positions are dominant: max(1, ⌊hw·position_fraction⌋), by default max(1, ⌊hw/r²⌋)."""
         r = min(self.block_size, h, w)
         return max(1, h * w // (r * r) if self.position_fraction is None else _floor(h * w * self.position_fraction))
@@ -311,13 +214,13 @@ class CamDrop:
         r = min(self.block_size, h, w)
         chosen = None
         if alpha is not None and self.channels == "dominant":
-            chosen = alpha.topk(self.channel_count(c), dim=1, sorted=False).indices
+            chosen = alpha.topk(self.channelcount_units(c), dim=1, sorted=False).indices
         cam = weighted_map(x, alpha) if alpha is not None and self.guide == "cam" else x.mean(1)
-        top = cam.flatten(1).topk(self.position_count(h, w), dim=1, sorted=False).indices  # (N, P)
+        top = cam.flatten(1).topk(self.positioncount_units(h, w), dim=1, sorted=False).indices  # (N, P)
 
         valid = valid_centres(h, w, r, x.device)
         allowed = valid.flatten()[top]  # (N, P)
-        k = self.channel_count(c)
+        k = self.channelcount_units(c)
         rate = self._seed_rate(shape, r, k, allowed)
         drawn = _bernoulli(rate, (n, k, top.shape[1]), x, generator) & allowed[:, None]
         seeds = torch.zeros(n, k, h * w, dtype=torch.bool, device=x.device)

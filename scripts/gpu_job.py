@@ -4,8 +4,8 @@
 
 Each run is `python -m camdrop train --preset …` in `runs/gpu/NAME`, so what is stopped goes on at the next call. When
 the time is up, all get SIGTERM and write their state. OUT gets pack.tar.xz: configuration, metrics, status and
-half-precision checkpoints of all runs, in parts (cat OUT/pack.* | tar xJ -C results); with --states also state.pt, to go
-on elsewhere. On a lent machine, in one command, with the data archive carried in .gpu/:
+half-precision checkpoints of all runs, in parts (cat OUT/pack.* | tar xJ -C results); with --states also state.pt, to
+go on elsewhere. On a lent machine, in one command, with the data archive carried in .gpu/:
 
     mkdir -p /tmp/c && tar xJf .gpu/cifar10.tar.xz -C /tmp/c && \
     python scripts/gpu_job.py --data folder:/tmp/c --minutes 8 --out $OUT

@@ -4,7 +4,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.func import grad, vmap
 from torchvision.ops import drop_block2d
@@ -149,6 +149,7 @@ def test_share_dropped_with_uniform_positions_is_what_the_design_says(c, h, pape
 
 @settings(max_examples=80, deadline=None)
 @given(**sizes, keep_prob=options["keep_prob"], name=st.sampled_from(sorted(METHODS)), seed=st.integers(0, 1000))
+@example(n=1, c=5, h=7, w=7, r=1, keep_prob=1.0, name="camdrop", seed=0)
 def test_every_method_keeps_its_promises(n, c, h, w, r, keep_prob, name, seed):
     x, alpha = random_features(n, c, h, w, seed)
     blocks = {"block_size": r} if name in ("dropblock", "camdrop") else {}
