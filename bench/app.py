@@ -3,8 +3,8 @@
     python -m bench.app [--rounds 30]
 
 γ, opacity and the like are thresholds and blends that the browser makes itself; r and the image go to the server and
-back. Every round measures R and then each interaction once, so that all meet the same load. Times are the browser's own:
-from the event's timestamp to `camdrop:painted`, which comes after the frame with the new picture.
+back. Every round measures R and then each interaction once, so that all meet the same load. Times are the browser's
+own: from the event's timestamp to `camdrop:painted`, which comes after the frame with the new picture.
 """
 
 import argparse

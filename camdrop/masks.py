@@ -189,13 +189,13 @@ class CamDrop:
         _check_choice("guide", self.guide, GUIDES)
         _check_choice("channels", self.channels, CHANNELS)
 
-    def channelcount_units(self, c: int) -> int:
+    def channel_count(self, c: int) -> int:
         """How many of c channels are dominant: max(1, ⌊c·channel_fraction⌋), one more in the official code."""
         if self.channels == "all":
             return c
         return min(c, max(1, _floor(c * self.channel_fraction)) + (self.reading == "official"))
 
-    def positioncount_units(self, h: int, w: int) -> int:
+    def position_count(self, h: int, w: int) -> int:
         """How many of h·w positions are dominant: max(1, ⌊hw·position_fraction⌋), by default max(1, ⌊hw/r²⌋)."""
         r = min(self.block_size, h, w)
         return max(1, h * w // (r * r) if self.position_fraction is None else _floor(h * w * self.position_fraction))
@@ -214,13 +214,13 @@ class CamDrop:
         r = min(self.block_size, h, w)
         chosen = None
         if alpha is not None and self.channels == "dominant":
-            chosen = alpha.topk(self.channelcount_units(c), dim=1, sorted=False).indices
+            chosen = alpha.topk(self.channel_count(c), dim=1, sorted=False).indices
         cam = weighted_map(x, alpha) if alpha is not None and self.guide == "cam" else x.mean(1)
-        top = cam.flatten(1).topk(self.positioncount_units(h, w), dim=1, sorted=False).indices  # (N, P)
+        top = cam.flatten(1).topk(self.position_count(h, w), dim=1, sorted=False).indices  # (N, P)
 
         valid = valid_centres(h, w, r, x.device)
         allowed = valid.flatten()[top]  # (N, P)
-        k = self.channelcount_units(c)
+        k = self.channel_count(c)
         rate = self._seed_rate(shape, r, k, allowed)
         drawn = _bernoulli(rate, (n, k, top.shape[1]), x, generator) & allowed[:, None]
         seeds = torch.zeros(n, k, h * w, dtype=torch.bool, device=x.device)

@@ -61,11 +61,10 @@ class Runner:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             model = build(recipe.model, len(info.classes), info.channels)
-        self.model = model.to(device, memory_format=torch.channels_last)
-        self.trained = team.join(self.model, device)
+        self.model = model.to(device).to(memory_format=torch.channels_last)
+        joined = team.join(self.model, device)
         self.compiled = compiled
-        if compiled:
-            self.trained = torch.compile(self.trained)
+        self.trained = torch.compile(joined) if compiled else joined
         self.sites = contender.sites(self.model)
         self.generator = torch.Generator(device)
         self.reseed(0)

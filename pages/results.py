@@ -18,8 +18,10 @@ large: the mask lab explains *paper*, *official* and *matched*. The row *+ CamDr
 readings stand below it.
 """
 FIGURES = (
-    ("**Figure 1.** Five ways to drop", "pages/five_methods.py", "Five methods", {}),
-    ("**Figure 3.** Where networks look", "pages/explore.py", "Explore", {}),
+    ("**Figure 1.** Five ways to drop", "pages/five_methods.py", "Five methods"),
+    ("**Figure 3.** Where networks look", "pages/explore.py", "Explore"),
+    ("**Figure 4.** Learning rate and retaining rate", "pages/sweep.py", "Sweep"),
+    ("**Eq. 13–16.** Gradient bounds", "pages/gradients.py", "Gradients"),
 )
 
 
@@ -79,9 +81,9 @@ st.title("Results")
 st.caption("What the paper reports, and what the same experiments say here.")
 page()
 st.subheader("Other figures")
-for title, target, label, query in FIGURES:
+for title, target, label in FIGURES:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(title, width="content")
-        st.page_link(target, label=label, query_params=query)
+        st.page_link(target, label=label)
 with st.expander("How it is computed", icon=":material/function:"):
     st.markdown(HOW)
