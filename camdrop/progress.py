@@ -55,12 +55,12 @@ def race_table(folder: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
             elif record["kind"] == "result":
                 results[name] = record
             else:
-                console.print(_plain(record))
+                console.print(_plain(record), soft_wrap=True)
             if live is not None:
                 bar.update(task, completed=record["step"], total=load_run(folder).total or float("inf"))
                 live.update(Group(_table(latest), bar))
             elif "validation_error" in record and record["kind"] == "point":
-                console.print(_plain(record))
+                console.print(_plain(record), soft_wrap=True)
 
         yield listen
     if results:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from camdrop.evidence import MEASURES, Estimate
 from camdrop.experiments import TABLES, Cell, Found, PaperTable, Setting, columns, in_order
 from camdrop.results import Follower
 from camdrop.runs import RunError, list_runs
@@ -25,6 +26,7 @@ IMAGENET = (
     ("ResNet-50", 23.61, 6.93), ("+ dropout", 23.63, 6.89), ("+ DropPath", 23.57, 6.85),
     ("+ SpatialDropout", 23.51, 6.83), ("+ DropBlock", 23.41, 6.82), ("+ CamDrop", 22.93, 6.67),
 )  # fmt: skip
+COMPARE_COMMAND = "python -m camdrop compare checkpoints/*.safetensors --data DATA --json > results/compare.json"
 ATTACK_COMMAND = "python -m camdrop attack checkpoints/*.safetensors --data DATA --json > results/attack.json"
 
 
@@ -96,6 +98,23 @@ def _interval(row: dict[str, Any], rate: str) -> str:
     return f"{row[rate]:.2f} [{row[f'{rate}_low']:.2f}, {row[f'{rate}_high']:.2f}]"
 
 
+def looks(folders: Sequence[Path]) -> str:
+    """What Figure 3 asserts, as numbers in Markdown: those of the files compare*.json in the folders."""
+    head = ["", *(name.capitalize() for name in MEASURES), "Images"]
+    lines = [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
+    for path in sorted(path for folder in folders for path in folder.glob("compare*.json")):
+        try:
+            said = json.loads(path.read_text())
+            for row in said["results"]:
+                cells = [str(Estimate(**row[name])) for name in MEASURES]
+                lines.append(_line([f"{Path(row['checkpoint']).stem}, {said['data']}", *cells, f"{said['n']:,}"]))
+        except (ValueError, KeyError, TypeError) as error:
+            lines.append(_line([f"{path.name} cannot be read ({type(error).__name__})", *[""] * len(MEASURES), ""]))
+    words = "; ".join(f"{name}: {what}" for name, what in MEASURES.items())
+    note = f"Means with 95 % confidence intervals. {words[0].upper()}{words[1:]}."
+    return "\n".join([*lines, "", note, "", f"Run it: `{COMPARE_COMMAND}`"])
+
+
 def imagenet() -> str:
     """Table 6 as Markdown: the paper's errors alone, since ImageNet does not come with anything."""
     lines = [_line(["", "Top-1 error", "Top-5 error"]), _line([":--", "--:", "--:"])]
@@ -110,6 +129,7 @@ def markdown(folders: Sequence[Path]) -> str:
     parts = ["# CamDrop Lab: the paper's results and ours", PROTOCOL]
     for paper in TABLES.values():
         parts += [f"## Table {paper.number}. {paper.title}", table(paper, found)]
+    parts += ["## Figure 3. Where networks look", looks(folders)]
     parts += ["## Table 6. ImageNet", imagenet(), "## Table 7. Targeted PGD", attacks(folders)]
     return "\n\n".join(parts) + "\n"
 

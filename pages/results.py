@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import streamlit as st
 
 from ui.entry import through_app
@@ -19,7 +21,6 @@ readings stand below it.
 """
 FIGURES = (
     ("**Figure 1.** Five ways to drop", "pages/five_methods.py", "Five methods"),
-    ("**Figure 3.** Where networks look", "pages/explore.py", "Explore"),
     ("**Figure 4.** Learning rate and retaining rate", "pages/sweep.py", "Sweep"),
     ("**Eq. 13–16.** Gradient bounds", "pages/gradients.py", "Gradients"),
 )
@@ -42,6 +43,9 @@ def page() -> None:
     for paper in others:
         st.subheader(f"Table {paper.number}. {paper.title}")
         st.markdown(report.table(paper, found))
+    st.subheader("Figure 3. Where networks look")
+    figure_3()
+    st.markdown(report.looks(folders))
     st.subheader("Table 6. ImageNet")
     st.markdown(report.imagenet())
     st.subheader("Table 7. Targeted PGD")
@@ -75,6 +79,29 @@ def figure_2(found) -> None:
         return
     name = st.selectbox("Race", list(runs), key="figure2", bind="query-params", width=520)
     curves(races.curves_of(runs[name]), list(MEASURES)[:2], key="results.curves", log=False, keep=name)
+
+
+def figure_3() -> None:
+    """The contact sheet of some checkpoints that look at the same kind of images."""
+    from camdrop.data import INFO, Split, gallery
+    from camdrop.evidence import contact_sheet
+    from ui.choose import choose_checkpoints
+
+    chosen = choose_checkpoints("Checkpoints", key="figure3")
+    if not chosen:
+        return
+    first = chosen[0][1].meta
+    if first.dataset not in INFO:
+        st.info("No images are at hand for the first checkpoint: Explore takes your own.", icon=":material/image:")
+        return
+    images, info = gallery(first.dataset)
+    alike = [(name, c) for name, c in chosen if c.meta.in_channels == first.in_channels]
+    alike = [(name, c) for name, c in alike if c.meta.num_classes == first.num_classes]
+    models = [(c.model, dataclasses.replace(info, mean=c.meta.mean, std=c.meta.std)) for _, c in alike]
+    sheet = contact_sheet(models, Split(images.images[:10], images.labels[:10]))
+    st.image(sheet, output_format="PNG", width="stretch")
+    names = "; ".join(name for name, _ in alike)
+    st.caption(f"From above: the images; {names}. Heatmaps of the true class at the last stage, each in its own range.")
 
 
 st.title("Results")

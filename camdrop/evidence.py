@@ -1,0 +1,108 @@
+"""Where networks look, measured (paper Figure 3): their heatmaps over many images, and a contact sheet of some."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from camdrop.cam import class_activation_map, deletion_insertion, statistics, upsample
+from camdrop.data import DataInfo, Split, normalise
+from camdrop.figures import Picture, blank, limits, overlay
+from camdrop.resnet import ResNet
+
+# name → what to tell a person
+MEASURES = {
+    "coverage": "share of the image above half of the heatmap's maximum",
+    "regions": "separate regions above half of the maximum",
+    "entropy": "evenness of the heatmap: 0 is one pixel, 1 the whole image",
+    "deletion": "area under the class probability as the hottest pixels go: lower is better",
+    "insertion": "area under the class probability as the hottest pixels come: higher is better",
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over `n` images with its 95 % confidence interval, mean ± 1.96 s / √n."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ({self.low:.3f}–{self.high:.3f})"
+
+
+def estimate(values: Tensor) -> Estimate:
+    """The mean of values (n,) and how sure it is; for the difference of two networks give their difference by image."""
+    mean, n = float(values.double().mean()), len(values)
+    half = 1.959964 * float(values.double().std()) / math.sqrt(n) if n > 1 else math.inf
+    return Estimate(mean, mean - half, mean + half, n)
+
+
+@torch.no_grad()
+def heatmaps(model: ResNet, images: Tensor, labels: Tensor) -> Tensor:
+    """CAMs of the true classes (Eq. 5) at the last stage, for normalised images (N, C, H, W): (N, H, W)."""
+    features = model.stages(images)[model.stage_names[-1]]
+    return upsample(class_activation_map(features, model.fc.weight, labels), (images.shape[2], images.shape[3]))
+
+
+def draw(split: Split, limit: int | None, seed: int = 0) -> Split:
+    """At most `limit` images of a split, drawn by the seed. ValueError for a limit below 1 or a split without any."""
+    if not len(split) or (limit is not None and limit < 1):
+        raise ValueError(f"limit must be at least 1, of a data set with test images; got {limit} of {len(split)}")
+    chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:limit].sort().values
+    return Split(split.images[chosen], split.labels[chosen])
+
+
+def measure(
+    model: ResNet, split: Split, info: DataInfo, *, progress: Callable[[float], None] = lambda share: None
+) -> dict[str, Tensor]:
+    """Each of `MEASURES` for each image of a split, (n,): of the heatmap of its true class at the last stage.
+
+    model in evaluation mode; `info` has the normalisation. `progress` is told the share that is done.
+    """
+    rows = []
+    for i in range(len(split)):
+        image, label = normalise(split.images[i : i + 1], info.mean, info.std), split.labels[i : i + 1]
+        heat = heatmaps(model, image, label)[0]
+        seen, scores = statistics(heat), deletion_insertion(model, image, heat, int(label))
+        rows.append((seen.coverage, seen.regions, seen.entropy, scores.deletion_auc, scores.insertion_auc))
+        progress((i + 1) / len(split))
+    return dict(zip(MEASURES, torch.tensor(rows, dtype=torch.float64).T, strict=True))
+
+
+def contact_sheet(
+    models: Sequence[tuple[ResNet, DataInfo]], split: Split, *, tile: int = 112, gap: int = 6, opacity: float = 0.55
+) -> Picture:
+    """As Figure 3 draws it: a column for each image, a row of the images, and a row of heatmaps for each network.
+
+    Each heatmap has its own range from its minimum to its maximum. Returns uint8 pixels (H, W, 3).
+    """
+    columns, rows = len(split), 1 + len(models)
+    sheet = blank((rows * (tile + gap) - gap, columns * (tile + gap) - gap), (255, 255, 255))
+
+    def place(row: int, column: int, picture: Picture) -> None:
+        y, x = row * (tile + gap), column * (tile + gap)
+        sheet[y : y + tile, x : x + tile] = picture
+
+    pictures = [_enlarged(image, tile) for image in split.images]
+    for column, picture in enumerate(pictures):
+        place(0, column, picture)
+    for row, (model, info) in enumerate(models, 1):
+        for column, heat in enumerate(heatmaps(model, normalise(split.images, info.mean, info.std), split.labels)):
+            low, high = limits([heat.numpy()])
+            place(row, column, overlay(pictures[column], heat.numpy(), opacity=opacity, low=low, high=high))
+    return sheet
+
+
+def _enlarged(image: Tensor, tile: int) -> Picture:
+    pixels = image.expand(3, -1, -1).permute(1, 2, 0).numpy()
+    near = cv2.INTER_NEAREST if max(pixels.shape[:2]) < tile else cv2.INTER_AREA
+    return np.asarray(cv2.resize(np.ascontiguousarray(pixels), (tile, tile), interpolation=near), np.uint8)
