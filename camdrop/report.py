@@ -111,6 +111,7 @@ def looks(folders: Sequence[Path]) -> str:
         except (ValueError, KeyError, TypeError) as error:
             lines.append(_line([f"{path.name} cannot be read ({type(error).__name__})", *[""] * len(MEASURES), ""]))
     words = "; ".join(f"{name}: {what}" for name, what in MEASURES.items())
+    lines = lines if len(lines) > 2 else ["No comparison of ours is recorded yet."]
     note = f"Means with 95 % confidence intervals. {words[0].upper()}{words[1:]}."
     return "\n".join([*lines, "", note, "", f"Run it: `{COMPARE_COMMAND}`"])
 

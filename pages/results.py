@@ -40,9 +40,11 @@ def page() -> None:
     st.subheader(f"Table {first.number}. {first.title}")
     st.markdown(report.table(first, found))
     figure_2(found)
-    for paper in others:
-        st.subheader(f"Table {paper.number}. {paper.title}")
-        st.markdown(report.table(paper, found))
+    for pair in (others[:2], others[2:]):
+        for column, paper in zip(st.columns(2, gap="large"), pair, strict=True):
+            with column:
+                st.subheader(f"Table {paper.number}. {paper.title}")
+                st.markdown(report.table(paper, found))
     st.subheader("Figure 3. Where networks look")
     figure_3()
     st.markdown(report.looks(folders))
@@ -98,7 +100,7 @@ def figure_3() -> None:
     alike = [(name, c) for name, c in chosen if c.meta.in_channels == first.in_channels]
     alike = [(name, c) for name, c in alike if c.meta.num_classes == first.num_classes]
     models = [(c.model, dataclasses.replace(info, mean=c.meta.mean, std=c.meta.std)) for _, c in alike]
-    sheet = contact_sheet(models, Split(images.images[:10], images.labels[:10]))
+    sheet = contact_sheet(models, Split(images.images[:10], images.labels[:10]), tile=144)
     st.image(sheet, output_format="PNG", width="stretch")
     names = "; ".join(name for name, _ in alike)
     st.caption(f"From above: the images; {names}. Heatmaps of the true class at the last stage, each in its own range.")
