@@ -1,0 +1,199 @@
+"""CamDrop in other people's networks and training loops: forward hooks for as long as a `with` block lasts."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+from torch.utils.hooks import RemovableHandle
+
+from camdrop.anatomy import Anatomy, Place, examine, unwrapped
+from camdrop.masks import DropPath, Mask, Method
+from camdrop.recipe import Contender
+from camdrop.resnet import DropSite, ResNet, SampleMasks
+
+
+class Guide:
+    """What `attach` gives: tells the masks of a forward pass its targets, and keeps them.
+
+    `method` may be replaced between steps, as a schedule of γ does; `sites` are the names where masks act.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        classifier: nn.Linear,
+        method: Method,
+        sites: frozenset[str],
+        generator: torch.Generator | None,
+    ) -> None:
+        self.method, self.sites = method, sites
+        self._model, self._classifier, self._generator = model, classifier, generator
+        self._targets: Tensor | None = None
+        self._running: SampleMasks | None = None  # the forward pass under way
+        self._last: SampleMasks | None = None
+        self._backward: SampleMasks | None = None  # the forward pass whose backward pass is under way
+
+    @property
+    def masks(self) -> dict[str, Mask]:
+        """The masks of the latest forward pass in training mode, by site; `mask.dropped` is the share dropped."""
+        return {} if self._last is None or self._last.record is None else self._last.record
+
+    @contextlib.contextmanager
+    def targets(self, y: Tensor) -> Iterator[None]:
+        """The true classes (N,), integers, of the images that go through the network in this block.
+
+        Every forward pass in it draws its own masks. The backward pass may come after it, also with gradient
+        checkpointing, whose second forward pass gets the masks of the first. ValueError for other targets, and where
+        the network is in training mode but the block masked nothing.
+        """
+        if y.ndim != 1 or y.is_floating_point() or y.dtype == torch.bool:
+            raise ValueError(f"targets must be class numbers (N,), one an image, got {y.dtype} of {tuple(y.shape)}")
+        before, self._targets, self._last = self._targets, y, None
+        try:
+            yield
+            if self._model.training and not self.masks:
+                raise ValueError("no mask was drawn within targets(…): call the network itself there, model(x)")
+        finally:
+            self._targets = before
+
+    @torch.compiler.disable
+    def _begin(self, model: nn.Module) -> None:
+        """A forward pass starts, or the whole of one is computed again in a backward pass.
+
+        `model` may be a copy of the network, made with its hooks.
+        """
+        if _in_backward():
+            return
+        self._running = self._backward = None
+        if model.training:
+            if self._targets is None:
+                raise ValueError("no targets for the masks: use `with guide.targets(y): model(x)`, or model.eval()")
+            weight = self._classifier.weight
+            self._running = SampleMasks(self.method, weight, self._targets, self.sites, self._generator, {})
+            self._last = self._running
+
+    @torch.compiler.disable
+    def _end(self, out: object) -> None:
+        """A forward pass ended; its backward pass will start at its outputs."""
+        done, self._running = self._running, None
+        if done is not None:
+            for leaf in tree_leaves(out):
+                if isinstance(leaf, Tensor) and leaf.requires_grad:
+                    leaf.register_hook(lambda grad: setattr(self, "_backward", done))
+
+    @torch.compiler.disable
+    def _drop(self, site: DropSite, features: Tensor, rectify: bool = False) -> Tensor:
+        if self._running is None:
+            again = (self._backward or self._last) if _in_backward() else None
+            mask = None if again is None or again.record is None else again.record.get(site.name)
+            return features if mask is None else mask.apply(F.relu(features) if rectify else features)
+        return self._running(site, F.relu(features) if rectify else features)
+
+
+def _in_backward() -> bool:
+    return torch._C._current_graph_task_id() != -1  # as torch.utils.checkpoint knows it
+
+
+@contextlib.contextmanager
+def attach(
+    model: nn.Module,
+    method: Method,
+    *,
+    sites: str | Sequence[str] | None = None,
+    generator: torch.Generator | None = None,
+) -> Iterator[Guide]:
+    """Let a network drop by `method` (Eq. 2–10) while it trains, in a loop that is not ours.
+
+        with attach(model, CamDrop(block_size=7)) as guide:
+            for x, y in loader:
+                with guide.targets(y):
+                    loss = F.cross_entropy(model(x), y)
+                …
+
+    Any CNN that ends in global average pooling and one nn.Linear (Eq. 1), also inside DistributedDataParallel or
+    torch.compile, under autocast and with gradient checkpointing. Masks act in training mode only. When the block
+    ends, however it ends, the network is as it was.
+
+    Args:
+        model: the network; it and the images may lie on any one device.
+        method: one of `camdrop.masks`.
+        sites: names or patterns (`layer4.*.conv2`) of `camdrop.drop_sites(model)`. By default all of the last two
+            stages; in our own ResNets those of the paper.
+        generator: of the masks, on the images' device; None is PyTorch's own.
+
+    Where C′ classifier weights meet a site of C channels, ⌊C′/C⌋ neighbours are summed (Eq. 7), and the last
+    C′ mod C·⌊C′/C⌋ weights have no part: of EfficientNet-B0's 1280, 112 channels leave 48 out, 672 leave 608.
+
+    Raises:
+        ValueError: a network that lacks a part, or DataParallel; patterns that name no site; DropPath without `sites`.
+    """
+    if isinstance(model, nn.DataParallel):
+        raise ValueError("DataParallel splits a batch, but not its targets: use DistributedDataParallel")
+    inner = unwrapped(model)
+    if isinstance(inner, ResNet):
+        chosen = _choose(sites, inner, inner.drop_sites, Contender("attached", method).sites(inner))
+        guide = Guide(inner, inner.fc, method, chosen, generator)
+        handles = _own_hooks(inner, guide)
+    else:
+        anatomy = examine(inner)
+        if sites is None and isinstance(method, DropPath):
+            raise ValueError("DropPath needs sites: the last convolutions of residual branches, as '*.conv2'")
+        late = frozenset(place.site.name for place in anatomy.places if place.late)
+        chosen = _choose(sites, inner, [place.site for place in anatomy.places], late)
+        guide = Guide(inner, cast(nn.Linear, inner.get_submodule(anatomy.classifier)), method, chosen, generator)
+        handles = _foreign_hooks(inner, anatomy, guide)
+    with contextlib.ExitStack() as stack:
+        for handle in handles:
+            stack.callback(handle.remove)
+        if _compiled(model):  # what was compiled before knows of no hooks, and what is compiled now knows of them
+            torch.compiler.reset()
+            stack.callback(torch.compiler.reset)
+        yield guide
+
+
+def _choose(
+    patterns: str | Sequence[str] | None, model: nn.Module, sites: Sequence[DropSite], default: frozenset[str]
+) -> frozenset[str]:
+    names = [site.name for site in sites]
+    asked = [patterns] if isinstance(patterns, str) else patterns
+    chosen = default if asked is None else frozenset(n for n in names if any(fnmatchcase(n, a) for a in asked))
+    if not chosen:
+        where = "its last two stages" if asked is None else ", ".join(asked)
+        known = f"those there are: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}" if names else "it has none"
+        raise ValueError(f"{type(model).__name__} has no drop site in {where}; {known}")
+    return chosen
+
+
+def _own_hooks(model: ResNet, guide: Guide) -> list[RemovableHandle]:
+    def begin(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        guide._begin(module)
+        if len(args) > 1 or kwargs.get("drop") is not None:
+            raise ValueError("an attached network gets its masks from the guide: call model(x) without drop")
+        return args, kwargs | {"drop": guide._drop}
+
+    return [model.register_forward_pre_hook(begin, with_kwargs=True), _end_hook(model, guide)]
+
+
+def _foreign_hooks(model: nn.Module, anatomy: Anatomy, guide: Guide) -> list[RemovableHandle]:
+    def masking(place: Place) -> Callable[[nn.Module, tuple, Tensor], Tensor]:
+        return lambda module, args, out: guide._drop(place.site, out, place.rectify)
+
+    begin = model.register_forward_pre_hook(lambda module, args: guide._begin(module))
+    chosen = [place for place in anatomy.places if place.site.name in guide.sites]
+    masks = [model.get_submodule(place.module).register_forward_hook(masking(place)) for place in chosen]
+    return [begin, *masks, _end_hook(model, guide)]
+
+
+def _end_hook(model: nn.Module, guide: Guide) -> RemovableHandle:
+    return model.register_forward_hook(lambda module, args, out: guide._end(out), always_call=True)
+
+
+def _compiled(model: nn.Module) -> bool:
+    return any(hasattr(m, "_orig_mod") or m._compiled_call_impl is not None for m in model.modules())
