@@ -1,0 +1,113 @@
+"""Attack: one image, a little changed to mislead each network; and how often that works over a data set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ui import choose, gallery
+from ui.entry import through_app
+from ui.pictures import pictures
+
+if TYPE_CHECKING:
+    from camdrop.checkpoints import Checkpoint
+
+HOW = r"""
+**The attack** knows the network (white box). Projected gradient descent changes an image $x_0$ step by step so that the
+cross-entropy $\mathcal L$ of a target class $t$, drawn at random from all but the true one, falls:
+
+$$x_{i+1} = \mathrm{clip}_{[0,255]}\Big(x_0 + \mathrm{clip}_{[-\varepsilon,\varepsilon]}\big(x_i - x_0 -
+s \cdot \mathrm{sign}\, \nabla_x \mathcal L(x_i, t)\big)\Big)$$
+
+with step $s$ on the scale of pixels from 0 to 255. No pixel moves more than $\varepsilon$, nor more than steps ×
+iterations: two steps of 1 never use up $\varepsilon = 5$, the paper's setting. Untargeted, it goes up the loss of the
+true class, $+s$ in place of $-s$. **FGSM** is one step with $s = \varepsilon$. A random start begins anywhere in the
+ball.
+
+**Error rate**: how many attacked images are not answered rightly. **Success rate**: how many are answered with the
+target; of an untargeted attack, how many of those answered rightly before are no longer. In brackets: 95 % confidence
+intervals (Wilson). All networks get the same images, targets and random starts, but each its own perturbation.
+
+**The paper's Table 7** is of ResNet-50 on ImageNet, 1,000 classes and larger images: its numbers stand beside ours to
+compare the order of the methods, not the values.
+
+**The heatmap** is J of Eq. 5 in the last stage, before and after on one scale of colours.
+"""
+
+
+@st.fragment
+def page() -> None:
+    """What changes rarely; the rest is in `duel` and in the table."""
+    with st.spinner("Loading PyTorch …"):
+        from camdrop.data import DataError
+        from ui import attack_table
+
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    chosen = choose.choose_checkpoints("Checkpoints", key="checkpoints", row=row)
+    if not chosen:
+        return
+    images = row.popover("Images", icon=":material/photo_library:", help="Other images, or only some of them")
+    problem, shelf = "Press Images above, and choose an image.", None
+    with images:
+        try:
+            shelf = gallery.choose_shelf(chosen[0][1].meta, key="image")
+        except DataError as error:
+            problem = str(error)
+    if shelf is None:
+        st.info(problem, icon=":material/image:")
+        return
+    duels(chosen, shelf)
+    st.subheader("Over a data set")
+    bout: attack_table.Bout | None = st.session_state.get("attack.bout")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        data, limit = attack_table.choose_data(chosen[0][1].meta)
+        # All three are always there: a button that goes away would linger under reruns this fast.
+        busy = bout is not None and bout.running
+        st.button(
+            "Attack them all", type="primary", icon=":material/play_arrow:", on_click=attack_table.start, disabled=busy,
+            args=(chosen, data, limit), help="With the attack above. Targets are random, as in the paper.",
+        )  # fmt: skip
+        st.button("Stop", icon=":material/stop:", on_click=attack_table.stop, disabled=not busy)
+        st.download_button(
+            "Table", lambda: attack_table.table_csv(bout), "attack.csv", icon=":material/download:",
+            on_click="ignore", help="The numbers as CSV", disabled=bout is None,
+        )  # fmt: skip
+    if failure := st.session_state.get("attack.problem"):
+        st.error(failure, icon=":material/error:")
+    pace = attack_table.EVERY if busy else None
+    st.fragment(attack_table.show, run_every=pace)(bout)
+
+
+@st.fragment
+def duels(chosen: list[tuple[str, Checkpoint]], shelf: gallery.Shelf | gallery.Picture) -> None:
+    """What follows the hand: the attack on one image."""
+    from ui.attack_panels import attack, choose_attack, image_panel, panels, remarks, titles
+
+    classes, extra, pick = chosen[0][1].meta.classes, [], None
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    choice, evidence, opacity = choose_attack(classes, row)
+    if isinstance(shelf, gallery.Shelf):
+        with row:
+            picture, panel, pick = gallery.leaf_through(shelf, key="image")
+        extra = [panel]
+    else:
+        picture = shelf
+    st.session_state["attack.choice"] = choice
+    truth = None if picture.label is None else classes[picture.label]
+    found = [attack(name, c, choose.fit(picture.original, c.meta), truth, choice) for name, c in chosen]
+    st.caption(" ".join(remarks(choice, truth)) or "&nbsp;")
+    left, *places = st.columns([2, *(3 for _ in chosen)])
+    with left:
+        pictures([image_panel(picture, found[0], truth), *extra], key="attack.image", columns=2, on_pick=pick)
+    for place, duel, title in zip(places, found, titles(chosen), strict=True):
+        with place:
+            pictures(panels(duel, title, evidence, opacity), key=f"attack.{duel.name}", columns=2, min_width=110)
+
+
+through_app()
+st.title("Attack")
+st.caption("How little must an image change until a network errs, and does one trained with masks resist better?")
+page()
+with st.expander("How it is computed", icon=":material/function:"):
+    st.markdown(HOW)

@@ -1,0 +1,162 @@
+"""The attack over a data set, as the paper's Table 7: done in slices between reruns, so that it can be stopped."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from camdrop.attacks import PGD, Tally, attack_dataset
+from camdrop.checkpoints import Checkpoint
+from camdrop.data import DataError, Dataset, load_dataset
+from camdrop.meta import Meta
+from ui.attack_panels import titles
+
+SPECS = ("fashion-sample", "fashion-mnist", "mnist", "cifar10")
+PAPER = {"Paper: ResNet-50 on ImageNet": (82.21, 30.89), "Paper: the same with CamDrop": (65.73, 20.16)}  # Table 7
+EVERY = 0.3  # seconds between two reruns of the table
+
+_SLICE = 0.2  # seconds of work in each
+_BATCH = 20  # images a turn
+
+
+@dataclass(eq=False)
+class Bout:
+    """An attack on several networks, which take turns, so that their rates are always of the same images."""
+
+    attack: PGD
+    data: str
+    seed: int
+    titles: list[str]
+    metas: list[Meta]
+    tallies: list[Tally]
+    runs: list[Iterator[Tally]] = field(repr=False)
+    round: list[Tally] = field(default_factory=list)  # of the networks that had their turn
+
+    @property
+    def running(self) -> bool:
+        return bool(self.runs)
+
+    @property
+    def n(self) -> int:
+        return self.tallies[0].n
+
+    @property
+    def total(self) -> int:
+        return self.tallies[0].total
+
+    def advance(self, seconds: float) -> None:
+        """Go on for about that long; at the least one turn."""
+        end = time.monotonic() + seconds
+        while self.running:
+            self.round.append(next(self.runs[len(self.round)]))
+            if len(self.round) == len(self.runs):
+                self.tallies, self.round = self.round, []
+                if self.n == self.total:
+                    self.stop()
+            if time.monotonic() >= end:
+                return
+
+    def stop(self) -> None:
+        self.runs, self.round = [], []
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the test images …")
+def _test_images(spec: str) -> Dataset:
+    return load_dataset(spec, splits=("test",))
+
+
+def begin(chosen: Sequence[tuple[str, Checkpoint]], attack: PGD, data: str, limit: int, seed: int) -> Bout:
+    """A bout before its first batch. ValueError for a data set that cannot be read, or that a network cannot take."""
+    dataset = _test_images(data)
+    for name, checkpoint in chosen:
+        meta = checkpoint.meta
+        if (meta.in_channels, meta.num_classes) != (dataset.info.channels, len(dataset.info.classes)):
+            raise DataError(
+                f"{name} is for {meta.in_channels}-channel images of {meta.num_classes} classes, which {data} has not:"
+                " choose the data set that it was trained on."
+            )
+    runs = [
+        attack_dataset(
+            checkpoint.model,
+            dataset.test,
+            attack,
+            checkpoint.meta.mean,
+            checkpoint.meta.std,
+            limit=limit,
+            seed=seed,
+            batch_size=_BATCH,
+        )
+        for _, checkpoint in chosen
+    ]
+    tallies = [next(run) for run in runs]
+    return Bout(attack, data, seed, titles(chosen), [c.meta for _, c in chosen], tallies, runs)
+
+
+def choose_data(meta: Meta) -> tuple[str, int]:
+    """The data set and how many of its images, by default those at hand for a network."""
+    own = "fashion-sample" if meta.dataset in ("", "fashion-mnist") else meta.dataset
+    data = st.selectbox(
+        "Data set", SPECS, SPECS.index(own) if own in SPECS else 0, key="attack.data", width=200,
+        persist_state="session", accept_new_options=True,
+        help="fashion-sample is bundled, with 1,000 test images. The others are downloaded once. Your own: write "
+        "folder:DIR, where DIR has test/CLASS/ with images.",
+    )  # fmt: skip
+    limit = st.number_input(
+        "At most, images", 1, 100_000, 1000, 100, key="attack.limit", width=150, persist_state="session"
+    )
+    return str(data or SPECS[0]), int(limit)
+
+
+def start(chosen: Sequence[tuple[str, Checkpoint]], data: str, limit: int) -> None:
+    """Begin a bout with the attack that the page shows: a callback."""
+    choice = st.session_state["attack.choice"]
+    try:
+        st.session_state["attack.bout"] = begin(chosen, choice.attack, data, limit, choice.seed)
+        st.session_state.pop("attack.problem", None)
+    except ValueError as error:
+        st.session_state["attack.problem"] = str(error)
+
+
+def stop() -> None:
+    """End the bout with what is done: a callback."""
+    st.session_state["attack.bout"].stop()
+
+
+def show(bout: Bout | None) -> None:
+    """The table as it stands; then goes on with the bout, for the next rerun to show."""
+    if bout and bout.running:
+        st.progress(bout.n / bout.total, f"{bout.n:,} of {bout.total:,} images")
+    rows = list(zip(bout.titles, bout.tallies, strict=True)) if bout else []
+    paper = [(name, "–", f"{error:.2f}", f"{success:.2f}") for name, (error, success) in PAPER.items()]
+    ours = [(name, str(t.clean_error), str(t.error), str(t.success)) for name, t in rows]
+    heads = ("Network", "Clean error (%)", "Error rate (%)", "Success rate (%)")
+    columns = {head: [row[i] for row in ours + paper] for i, head in enumerate(heads)}
+    st.table(columns, hide_index=True, border="horizontal")
+    if bout:
+        st.caption(f"{bout.attack} · {bout.data}, {bout.n:,} images, seed {bout.seed} · in brackets: 95 % intervals")
+    if bout and bout.running:
+        bout.advance(_SLICE)
+        if not bout.running:
+            st.rerun()  # other buttons, and no more reruns
+
+
+def table_csv(bout: Bout | None) -> bytes:
+    """The table as CSV: a line a network, with the attack that made it."""
+    if bout is None:
+        return b""
+    settings = {"data": bout.data} | dataclasses.asdict(bout.attack) | {"seed": bout.seed}
+    rows = [
+        {"network": title, "method": meta.method, "architecture": meta.architecture} | settings | tally.numbers()
+        for title, meta, tally in zip(bout.titles, bout.metas, bout.tallies, strict=True)
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8-sig")  # so that spreadsheets read γ
