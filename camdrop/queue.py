@@ -66,21 +66,30 @@ def command(folder: Path) -> list[str]:
     return [sys.executable, "-m", "camdrop", "race", "--run", str(folder), "--resume"]
 
 
-def _start(run: Run) -> None:
-    """Start the process of a run: at a low priority, in a session of its own, so that it outlives whoever starts it."""
-    folder = run.folder.resolve()
+def spawn(folder: Path, arguments: list[str], lock: int) -> subprocess.Popen[bytes]:
+    """Start a process for a folder: at a low priority, in a session of its own, so that it outlives whoever starts it.
+
+    It inherits the lock, and so is seen to be there before it has done anything; what it prints goes to log.txt.
+    """
     here = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
-    # The process inherits the lock, and so is seen to be there before it has done anything.
-    with locked(folder, LAUNCHED) as lock, (folder / "log.txt").open("ab") as log:
-        set_state(run, "running", "starting")
+    with (folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(
-            command(folder), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": path},
+            arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": path},
             start_new_session=True, pass_fds=(lock,),
         )  # fmt: skip
-        set_state(run, "running", "starting", process.pid)
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+    return process
+
+
+def _start(run: Run) -> None:
+    """Start the process of a run."""
+    folder = run.folder.resolve()
+    with locked(folder, LAUNCHED) as lock:
+        set_state(run, "running", "starting")
+        process = spawn(folder, command(folder), lock)
+        set_state(run, "running", "starting", process.pid)
     threading.Thread(target=_then_next, args=(process, run.folder.parent), daemon=True).start()
 
 

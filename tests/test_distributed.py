@@ -4,14 +4,13 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from camdrop import runs
 from camdrop.checkpoints import load
 from camdrop.distributed import Team
+from tests.shades import shades
 
 
 def test_parts_of_a_batch_cover_it_once():
@@ -21,30 +20,25 @@ def test_parts_of_a_batch_cover_it_once():
     assert Team().mean(whole) is whole and Team().told("x") == "x"
 
 
-def train(tmp_path, name, processes, batch):
-    options = ("--data", f"folder:{tmp_path / 'data'}", "--method", "baseline", "--epochs", "2", "--lr", "0.05",
-               "--batch-size", str(batch), "--crop", "1", "--validation", "0.2", "--device", "cpu",
-               "--threads", "1")  # fmt: skip
+def train(run, processes, *options):
+    """Train into the folder `run` by so many processes, and return the records of its metrics."""
     launcher = (
         ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)) if processes > 1 else ()
     )
-    command = [sys.executable, *launcher, "-m", "camdrop", "train", "--run-dir", str(tmp_path / name), *options]
+    command = [sys.executable, *launcher, "-m", "camdrop", "train", "--run-dir", str(run), *options]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=240, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
     assert done.returncode == 0, done.stderr
-    return runs.read_metrics(tmp_path / name)[0]
+    return runs.read_metrics(run)[0]
 
 
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 40), ("test", 5)):
-        for name, low in (("bright", 90), ("dark", 0)):
-            (tmp_path / "data" / split / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.integers(low, low + 160, (8, 8), dtype=np.uint8)
-                Image.fromarray(pixels).save(tmp_path / "data" / split / name / f"{i}.png")
-    one, two = train(tmp_path, "one", 1, 16), train(tmp_path, "two", 2, 8)
+    data = shades(tmp_path / "data", train=40, test=5)
+    options = ("--data", data, "--method", "baseline", "--epochs", "2", "--lr", "0.05",
+               "--crop", "1", "--validation", "0.2", "--device", "cpu", "--threads", "1")  # fmt: skip
+    one = train(tmp_path / "one", 1, *options, "--batch-size", "16")
+    two = train(tmp_path / "two", 2, *options, "--batch-size", "8")
     assert len(one) == len(two) == 8 + 1
     for a, b in zip(one[:-1], two[:-1], strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-4) and a["train_error"] == b["train_error"]

@@ -10,7 +10,6 @@ import time
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from camdrop import drive as driving
 from camdrop import runs
@@ -18,6 +17,7 @@ from camdrop.checkpoints import load
 from camdrop.drive import drive
 from camdrop.masks import CamDrop, DropBlock
 from camdrop.recipe import Contender, Recipe
+from tests.shades import shades
 
 RECIPE = Recipe("resnet8", epochs=3, batch_size=10, learning_rate=0.05, crop=1, flip=False, validation=0.2)
 CONTENDERS = (Contender("baseline"), Contender("dropblock", DropBlock(keep_prob=0.8, block_size=3)),
@@ -26,15 +26,7 @@ CONTENDERS = (Contender("baseline"), Contender("dropblock", DropBlock(keep_prob=
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp("shades")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 50), ("test", 10)):
-        for name, low in (("bright", 90), ("dark", 0)):
-            (root / split / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.integers(low, low + 160, (8, 8), dtype=np.uint8)
-                Image.fromarray(pixels).save(root / split / name / f"{i}.png")
-    return f"folder:{root}"
+    return shades(tmp_path_factory.mktemp("shades"), train=50, test=10)
 
 
 @pytest.fixture

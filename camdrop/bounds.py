@@ -1,0 +1,194 @@
+"""Gradient bounds (paper section 3.4): how far a mask tightens what the gradient of a layer can be at most.
+
+For a parameter b of layer l, the chain rule ∂L/∂b = Σ_k ∂L/∂S_k · ∂S_k/∂b (Eq. 13) and |∂L/∂S_k| ≤ 1 give
+
+    |∂L/∂b| ≤ ‖∂S/∂b‖₁ = Σ_k |∂S_k/∂b|                     (Eq. 15)
+
+and the paper holds that masks make it smaller, CamDrop's (c) more so than a traditional dropout's (t):
+
+    ‖∂S/∂b‖₁⁽ᶜ⁾ ≤ ‖∂S/∂b‖₁⁽ᵗ⁾ ≤ ‖∂S/∂b‖₁                  (Eq. 16)
+
+Here both sides are measured, for every image and parameter. The mask acts behind layer l alone, so that it meets the
+same features X whatever it is. The network is in evaluation mode (images do not mix), and is not changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import vjp, vmap
+
+from camdrop.cam import compress_weights
+from camdrop.masks import CamDrop, DropBlock, Mask, Method
+from camdrop.resnet import DropSite, ResNet
+
+PARAMETERS = {  # what b is
+    "bias": "the bias of a channel, which batch norm adds: one number for all positions",
+    "unit": "a bias that each unit (channel, row, column) would have of its own, as the paper writes its layers",
+    "weight": "a weight of the convolution",
+}
+_ELEMENTS = 2**22  # of a Jacobian at once: 16 MB
+
+
+def layers(model: ResNet) -> tuple[str, ...]:
+    """The layers whose bounds can be measured: the convolutions before a drop site, `layer1.0.conv1` …"""
+    return tuple(site.name for site in model.drop_sites if site.kind != "skip")
+
+
+@dataclass(frozen=True, eq=False)
+class Stop:
+    """A batch stopped behind a layer; nothing is masked before it."""
+
+    model: ResNet
+    site: DropSite
+    labels: Tensor  # (N,)
+    point: str  # where the network takes up again, just before the layer's block
+    entry: Tensor  # the features there
+    source: Tensor  # (N, C_in, H_in, W_in), what the layer's convolution gets
+    features: Tensor  # (N, C, H, W), X: what the layer puts out
+
+
+@torch.no_grad()
+def stop_at(model: ResNet, images: Tensor, labels: Tensor, layer: str) -> Stop:
+    """Send normalised images (N, in_channels, H, W) with labels (N,) to a layer by its name (see `layers`).
+
+    ValueError for an unknown layer, or labels that are no classes of the network.
+    """
+    if layer not in layers(model):
+        raise ValueError(f"layer must be one of {', '.join(layers(model))}, got {layer!r}")
+    if labels.shape != images.shape[:1] or not 0 <= int(labels.min()) <= int(labels.max()) < model.num_classes:
+        raise ValueError(f"labels must be {len(images)} numbers from 0 to {model.num_classes - 1}, one an image")
+    site = next(s for s in model.drop_sites if s.name == layer)
+    chain = ["stem", *model.blocks]
+    point = chain[chain.index(site.block) - 1]
+    source = entry = model.forward_to(point, images)
+    seen: dict[str, Tensor] = {}
+
+    def remember(here: DropSite, features: Tensor) -> Tensor:
+        seen[here.name] = features
+        return features
+
+    model.blocks[site.block](entry, remember)
+    before = f"{site.block}.conv{int(layer[-1]) - 1}"
+    return Stop(model, site, labels, point, entry, seen.get(before, source), seen[layer])
+
+
+@dataclass(frozen=True, eq=False)
+class Norms:
+    """Both sides of Eq. 15 for each image and parameter, (N, parameters) by the keys of `PARAMETERS`."""
+
+    bound: dict[str, Tensor]  # ‖∂S/∂b‖₁
+    gradient: dict[str, Tensor]  # |∂L/∂b| of the cross-entropy of that one image
+    dropped: Tensor  # (N,) share of the units that the mask drops
+
+
+def norms(stop: Stop, mask: Mask | None = None) -> Norms:
+    """Measure both sides of Eq. 15 at a stop, with a mask on its features or with none.
+
+    One forward pass, and one backward pass for all K scores together, in chunks that fit the processor's cache.
+    """
+    kept = None if mask is None else mask.keep * mask.scale
+    n, room = len(stop.features), _ELEMENTS // stop.model.num_classes
+    chunks = torch.arange(n, device=stop.features.device).split(max(1, room * n // stop.features.numel()))
+    parts = [_norms(_some(stop, chunk), None if kept is None else kept[chunk]) for chunk in chunks]
+    bound, gradient = ({name: torch.cat([part[i][name] for part in parts]) for name in PARAMETERS} for i in (0, 1))
+    return Norms(bound, gradient, torch.zeros(n) if mask is None else mask.dropped)
+
+
+def _some(stop: Stop, chunk: Tensor) -> Stop:
+    """A stop with some of its images."""
+    parts = {name: getattr(stop, name)[chunk] for name in ("labels", "entry", "source", "features")}
+    return dataclasses.replace(stop, **parts)
+
+
+def _norms(stop: Stop, kept: Tensor | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """‖∂S/∂b‖₁ and |∂L/∂b| by parameter; `kept` (N, C, H, W) is what the mask multiplies X by."""
+    x, k = stop.features, stop.model.num_classes
+
+    def scores(probe: Tensor) -> Tensor:
+        def drop(here: DropSite, features: Tensor) -> Tensor:
+            if here != stop.site:
+                return features
+            return features + probe if kept is None else (features + probe) * kept
+
+        return stop.model.forward_from(stop.point, stop.entry, drop)
+
+    s, pull = vjp(scores, torch.zeros_like(x))  # type: ignore[misc]
+    residual = s.softmax(1) - F.one_hot(stop.labels, k)  # ∂L/∂S
+    # A probe behind the ReLU becomes one on the bias before it by σ'; a branch ends without one.
+    gate = (x > 0).to(x.dtype) if stop.site.kind == "conv" else torch.ones_like(x)
+    bound, gradient = dict[str, Tensor](), dict[str, Tensor]()
+    for classes in torch.arange(k, device=x.device).split(max(1, _ELEMENTS // x.numel())):
+        wanted = F.one_hot(classes, k).to(s.dtype)[:, None].expand(-1, len(x), -1)
+        (found,) = vmap(pull)(wanted)  # (classes, N, C, H, W), ∂S_k/∂X
+        for name, jacobian in _parameters(stop, found * gate).items():
+            products = torch.einsum("knp,nk->np", jacobian, residual[:, classes])
+            bound[name] = bound.get(name, 0) + jacobian.abs().sum(0)
+            gradient[name] = gradient.get(name, 0) + products
+    return bound, {name: products.abs() for name, products in gradient.items()}
+
+
+def _parameters(stop: Stop, found: Tensor) -> dict[str, Tensor]:
+    """From ∂S/∂(a bias of each unit), (k, N, C, H, W), to that of all parameters, (k, N, parameters)."""
+    conv = stop.model.get_submodule(stop.site.name)
+    norm = stop.model.get_submodule(stop.site.name.replace("conv", "bn"))
+    assert isinstance(conv, torch.nn.Conv2d) and isinstance(norm, torch.nn.BatchNorm2d)
+    assert norm.running_var is not None
+    slope = norm.weight / (norm.running_var + norm.eps).sqrt()  # of batch norm in evaluation mode
+    kernel, stride, padding = conv.kernel_size, conv.stride, conv.padding
+    patches = F.unfold(stop.source, kernel, 1, padding, stride)  # type: ignore[arg-type]  # (N, C_in·r·r, H·W)
+    weight = torch.einsum("knol,nil->knoi", found.flatten(3) * slope[:, None], patches)
+    return {"bias": found.sum((3, 4)), "unit": found.flatten(2), "weight": weight.flatten(2)}
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Eq. 16 at a layer: the same features without a mask, with a traditional one (t) and with CamDrop's (c)."""
+
+    layer: str
+    rescaled: bool  # whether what is kept was scaled up, by 1/γ or Eq. 10
+    none: Norms
+    traditional: Norms
+    guided: Norms
+
+
+def compare(
+    stop: Stop, traditional: Method | None = None, guided: Method | None = None, seed: int = 0
+) -> tuple[Comparison, Comparison]:
+    """Measure the chain of Eq. 16 at a stop with and without the rescaling, in this order.
+
+    Both methods draw with a generator of that seed; by default they are DropBlock and CamDrop as in the paper.
+    """
+    alpha = compress_weights(stop.model.fc.weight[stop.labels], stop.site.channels)
+    masks = [
+        method.sample(stop.features, alpha=alpha, generator=torch.Generator(stop.features.device).manual_seed(seed))
+        for method in (traditional or DropBlock(), guided or CamDrop())
+    ]
+    none, name = norms(stop), stop.site.name
+    rescaled = Comparison(name, True, none, norms(stop, masks[0]), norms(stop, masks[1]))
+    plain = [norms(stop, dataclasses.replace(mask, scale=torch.ones_like(mask.scale))) for mask in masks]
+    return rescaled, Comparison(name, False, none, *plain)
+
+
+def measure(
+    model: ResNet,
+    images: Tensor,
+    labels: Tensor,
+    wanted: Sequence[str] | None = None,
+    *,
+    traditional: Method | None = None,
+    guided: Method | None = None,
+    seed: int = 0,
+    progress: Callable[[str, float], None] | None = None,
+) -> Iterator[Comparison]:
+    """`compare` at each of the wanted layers (by default all) for normalised images and their labels."""
+    wanted = layers(model) if wanted is None else wanted
+    for i, layer in enumerate(wanted):
+        yield from compare(stop_at(model, images, labels, layer), traditional, guided, seed)
+        if progress:
+            progress("Gradient bounds", (i + 1) / len(wanted))

@@ -1,0 +1,156 @@
+"""Arrays → Plotly figures of the studies, as plain dictionaries; their colours are those of camdrop/figures.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from camdrop.figures import METHODS, NEUTRAL, css
+
+Array = npt.NDArray[Any]
+Figure = dict[str, Any]
+
+_LAYOUT: Figure = {
+    "margin": {"l": 60, "r": 10, "t": 30, "b": 44},
+    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    "height": 320,
+}
+_DECADES: Figure = {"dtick": 1, "exponentformat": "power"}  # of a logarithmic axis
+
+
+def bound_boxes(layers: Sequence[str], quantiles: Mapping[str, Sequence[Sequence[float]]], unit: str) -> Figure:
+    """Distributions of a bound, a box a layer and method: its five quantiles (5, 25, 50, 75, 95 %) at each layer.
+
+    What is 0 is drawn at the foot.
+    """
+    traces = []
+    every = np.array([row for rows in quantiles.values() for row in rows])
+    floor = every[every > 0].min(initial=1.0) / 2  # a logarithmic axis has no 0
+    for method, rows in quantiles.items():
+        low, q1, median, q3, high = np.maximum(np.array(rows), floor).T.tolist()
+        traces.append({
+            "type": "box", "name": _name(method), "x": list(layers), "lowerfence": low, "q1": q1, "median": median,
+            "q3": q3, "upperfence": high, "marker": {"color": css(METHODS[method])}, "line": {"width": 1.5},
+        })  # fmt: skip
+    axes: Figure = {
+        "yaxis": {"type": "log", "title": {"text": unit}} | _DECADES,
+        "boxmode": "group",
+    }
+    return {"data": traces, "layout": _LAYOUT | axes}
+
+
+def ratio_histogram(edges: Array, counts: Mapping[str, Array]) -> Figure:
+    """How often each method makes the bound so many times what it is without a mask; bins of logarithmic edges."""
+    centres = np.sqrt(edges[1:] * edges[:-1])
+    traces = [
+        {
+            "type": "scatter", "mode": "lines", "line": {"shape": "hvh", "color": css(METHODS[method]), "width": 2},
+            "name": _name(method), "x": centres.tolist(), "y": (100 * count / max(1, count.sum())).tolist(),
+            "hovertemplate": "× %{x:.2f}: %{y:.1f} %",
+        }
+        for method, count in counts.items()
+    ]  # fmt: skip
+    one = {"type": "line", "x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1, "line": {"dash": "dot", "width": 1.5,
+           "color": css(METHODS["baseline"])}}  # fmt: skip
+    axes: Figure = {
+        "xaxis": {
+            "type": "log",
+            "title": {"text": "bound ÷ bound without a mask"},
+            "range": [-2, 1],
+            "dtick": 1,
+            "exponentformat": "power",
+        },
+        "yaxis": {"title": {"text": "% of pairs"}, "rangemode": "tozero"},
+        "shapes": [one],
+    }
+    return {"data": traces, "layout": _LAYOUT | axes}
+
+
+def under_the_bound(points: Mapping[str, Array]) -> Figure:
+    """The gradient against its bound, (2, n) points a method; Eq. 15 says that none lies above the diagonal."""
+    traces: list[Figure] = []
+    low, high = np.inf, 1e-6
+    for method, (bound, gradient) in points.items():
+        shown = (bound > 1e-6) & (gradient > 1e-6)
+        low, high = min([low, *bound[shown]]), max([high, *bound[shown]])
+        traces.append({
+            "type": "scattergl", "mode": "markers", "name": _name(method), "x": bound[shown].tolist(),
+            "y": gradient[shown].tolist(), "marker": {"size": 4, "opacity": 0.7, "color": css(METHODS[method])},
+        })  # fmt: skip
+    ends = [float(min(low, high)), float(high)]
+    line = {"color": css(METHODS["baseline"]), "dash": "dot", "width": 1.5}
+    traces.append(
+        {"type": "scatter", "mode": "lines", "name": "equal", "x": ends, "y": ends, "line": line, "hoverinfo": "skip"}
+    )
+    axes: Figure = {
+        "xaxis": {"type": "log", "title": {"text": "bound ‖∂S/∂b‖₁"}} | _DECADES,
+        "yaxis": {"type": "log", "title": {"text": "gradient |∂L/∂b|"}} | _DECADES,
+    }
+    return {"data": traces, "layout": _LAYOUT | axes}
+
+
+def _name(method: str) -> str:
+    names = {"baseline": "no mask", "dropblock": "DropBlock", "camdrop": "CamDrop", "spatialdropout": "SpatialDropout"}
+    return names.get(method, method.capitalize())
+
+
+def sweep_surface(rates: Sequence[float], keeps: Sequence[float], errors: Array, *, front: str, keep: str) -> Figure:
+    """A 3-D view of the errors in percent (rates, keeps), NaN where there is none yet, as the paper's Figure 4.
+
+    The better, the higher. `front` is the axis in front: "rate" (Figure 4a) or "keep" (4b). Where a person has turned
+    it lasts as long as `keep` is the same.
+    """
+    eye = {"x": 0.55, "y": -2.1, "z": 0.9} if front == "rate" else {"x": 2.1, "y": -0.55, "z": 0.9}
+    surface = {
+        "type": "surface", "x": list(rates), "y": list(keeps), "z": _holes(errors.T), "connectgaps": True,
+        "colorscale": "Viridis", "reversescale": True, "showscale": False, "cmin": 0, "cmax": 100, "hoverinfo": "skip",
+        "contours": {axis: {"show": True, "color": "rgba(128,128,128,0.5)", "width": 1} for axis in "xy"},
+    }  # fmt: skip
+    row, column = np.nonzero(~np.isnan(errors))
+    cells = {
+        "type": "scatter3d", "mode": "markers",
+        "x": np.array(rates)[row].tolist(), "y": np.array(keeps)[column].tolist(), "z": errors[row, column].tolist(),
+        "marker": {"size": 2, "color": css(NEUTRAL)},
+        "hovertemplate": "lr %{x}<br>γ %{y}<br>error %{z:.1f} %<extra></extra>",
+    }  # fmt: skip
+    grid = {"gridcolor": css(NEUTRAL), "gridwidth": 1}
+    x = {"type": "log", "title": {"text": "lr"}, "tickvals": list(rates)[::2], "range": _span(np.log10(rates))}
+    y = {"title": {"text": "γ"}, "range": _span(keeps)}
+    z = {"title": {"text": "error (%)"}, "range": [100, 0]}
+    axes = {f"{name}axis": axis | grid for name, axis in (("x", x), ("y", y), ("z", z))}
+    scene = axes | {"camera": {"eye": eye, "center": {"x": 0, "y": 0, "z": -0.15}}, "aspectmode": "cube"}
+    layout = {"scene": scene, "margin": {"l": 0, "r": 0, "t": 0, "b": 0}, "height": 420, "uirevision": keep}
+    return {"data": [surface, cells], "layout": layout | {"showlegend": False}}
+
+
+def sweep_heatmap(rates: Sequence[float], keeps: Sequence[float], errors: Array, marks: Array) -> Figure:
+    """The same errors to read values from; `marks` (rates, keeps) are words beside them, such as × for diverged."""
+    words = [
+        [f"{mark}" if np.isnan(e) else f"{e:.1f} {mark}".strip() for e, mark in zip(*row, strict=True)]
+        for row in zip(errors, marks, strict=True)
+    ]
+    heat = {
+        "type": "heatmap", "x": [f"{keep:g}" for keep in keeps], "y": [f"{rate:g}" for rate in rates],
+        "z": _holes(errors), "zmin": 0, "zmax": 100, "text": words, "texttemplate": "%{text}", "xgap": 2, "ygap": 2,
+        "colorscale": "Viridis", "reversescale": True, "colorbar": {"title": {"text": "error (%)"}, "thickness": 12},
+        "hovertemplate": "lr %{y}<br>γ %{x}<br>%{text}<extra></extra>", "hoverongaps": False,
+    }  # fmt: skip
+    axes = {
+        "xaxis": {"type": "category", "showgrid": False, "title": {"text": "retaining rate γ"}},
+        "yaxis": {"type": "category", "showgrid": False, "title": {"text": "learning rate"}},
+    }
+    return {"data": [heat], "layout": _LAYOUT | axes | {"height": 400, "margin": {"l": 60, "r": 10, "t": 10, "b": 44}}}
+
+
+def _holes(values: Array) -> list[list[float | None]]:
+    """As lists, with None where there is nothing to draw."""
+    return [[None if np.isnan(v) else float(v) for v in row] for row in values]
+
+
+def _span(values: Array | Sequence[float]) -> list[float]:
+    """The range of an axis, which is never empty."""
+    low, high = float(np.min(values)), float(np.max(values))
+    return [low, high] if low < high else [low - 0.5, high + 0.5]

@@ -1,0 +1,204 @@
+"""Learning rate × retaining rate (paper Figure 4): one small training a cell, kept in a folder that a page can follow.
+
+sweep.json      what is swept: data set, recipe, learning rates, retaining rates, method
+status.json     where it is: running, stopped, finished or failed; process, message
+cells.jsonl     one line a finished cell, appended whole; a torn last line is cut off on resuming
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from camdrop.masks import METHODS, Method
+from camdrop.queue import spawn
+from camdrop.recipe import Recipe, make_method
+from camdrop.runs import LAUNCHED, RunError, in_use, locked, write_whole
+
+# Section 4.2: between 0.03 and 15, with 1, 3 and 10 among them; γ from 1 to 0.5, with each tenth among them.
+LEARNING_RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 6.0, 10.0, 15.0)
+KEEP_PROBS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
+RECIPE = Recipe(
+    "resnet8", epochs=1, batch_size=64, lr_schedule="step", crop=2, flip=False, validation=0.1
+)  # of the bundled sample some five minutes on two cores
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep does, as `sweep.json` holds it.
+
+    `images` is how many training images are used at most. The recipe's own learning rate plays no part, and a γ of 1
+    trains without a mask. ValueError for values that make no sense.
+    """
+
+    data: str = "fashion-sample"
+    recipe: Recipe = RECIPE
+    learning_rates: tuple[float, ...] = LEARNING_RATES
+    keep_probs: tuple[float, ...] = KEEP_PROBS
+    method: str = "camdrop"
+    block_size: int = 7
+    reading: str = "paper"
+    images: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, values in (("learning rates", self.learning_rates), ("retaining rates", self.keep_probs)):
+            if not values or len(set(values)) < len(values):
+                raise ValueError(f"{name} must be different numbers, at least one, got {values}")
+        if not min(self.learning_rates) > 0:
+            raise ValueError(f"learning rates must be above 0, got {min(self.learning_rates)}")
+        if self.images is not None and self.images < 4:
+            raise ValueError(f"images must be at least 4, got {self.images}")
+        if self.method == "baseline":
+            raise ValueError(f"method must be one of {', '.join(METHODS)}: a γ of 1 trains without one")
+        for keep_prob in self.keep_probs:
+            self.mask(keep_prob)
+
+    def mask(self, keep_prob: float) -> Method | None:
+        """The method of a column; None where nothing is dropped."""
+        options = {"keep_prob": keep_prob, "block_size": self.block_size, "reading": self.reading}
+        method = make_method(self.method, options)
+        return None if keep_prob == 1 else method
+
+    @property
+    def cells(self) -> list[tuple[float, float]]:
+        """(learning rate, γ) of every cell, in the order of training: the corners of the plane soon have some."""
+        every = [(rate, keep) for rate in self.learning_rates for keep in self.keep_probs]
+        return [cell for start in range(3) for cell in every[start::3]]
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        plain = json.loads(text)
+        lists = {name: tuple(plain[name]) for name in ("learning_rates", "keep_probs")}
+        return cls(**plain | lists | {"recipe": Recipe(**plain["recipe"])})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: errors in percent of the images held out and of as many that were trained on, without masks.
+
+    `state` is done; diverged, where the loss was no longer finite: such a network answers by chance; or failed, without
+    errors. `message` says why.
+    """
+
+    learning_rate: float
+    keep_prob: float
+    state: str
+    train_error: float | None = None
+    validation_error: float | None = None
+    steps: int = 0
+    seconds: float = 0.0
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's folder as it is now. `state` is new, running, stopped, finished or failed."""
+
+    folder: Path
+    plan: Plan
+    state: str
+    cells: dict[tuple[float, float], Cell]
+    message: str = ""
+    pid: int | None = None
+
+
+def create(folder: Path, plan: Plan) -> None:
+    """Make a sweep's folder. RunError where it holds one already."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "sweep.json").exists():
+            raise RunError(f"{folder} holds a sweep already; continue it with --resume, or name another folder")
+        write_whole(folder / "sweep.json", plan.to_json())
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written ({error.strerror}); choose another folder") from None
+
+
+def load_sweep(folder: Path) -> Sweep:
+    """Read a sweep's folder. RunError where there is none in it or its files cannot be read."""
+    try:
+        plan = Plan.from_json((folder / "sweep.json").read_text())
+        status = json.loads((folder / "status.json").read_text()) if (folder / "status.json").exists() else {}
+        sweep = Sweep(folder, plan, **({"state": "new"} | status), cells=read_cells(folder))
+    except FileNotFoundError:
+        raise RunError(f"{folder} holds no sweep; start one with --run {folder}") from None
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise RunError(
+            f"{folder} cannot be read as a sweep ({type(error).__name__}); delete it or restore its files"
+        ) from None
+    if sweep.state == "running" and not in_use(folder):
+        return dataclasses.replace(sweep, state="stopped", message="its process is gone; resume it to go on")
+    return sweep
+
+
+def list_sweeps(root: Path) -> list[Sweep]:
+    """The sweeps below `root`, the newest first; folders that cannot be read are left out."""
+    found = []
+    for path in sorted(root.glob("*/sweep.json"), key=lambda path: path.stat().st_mtime, reverse=True):
+        with contextlib.suppress(RunError):
+            found.append(load_sweep(path.parent))
+    return found
+
+
+def read_cells(folder: Path) -> dict[tuple[float, float], Cell]:
+    """The cells that are there, by learning rate and γ; a line that is not whole yet is left out."""
+    path = folder / "cells.jsonl"
+    whole = path.read_bytes().rpartition(b"\n")[0].splitlines() if path.exists() else []
+    cells = (Cell(**json.loads(line)) for line in whole)
+    return {(cell.learning_rate, cell.keep_prob): cell for cell in cells}
+
+
+def append(folder: Path, cell: Cell) -> None:
+    """Add a cell, on the disk when this returns."""
+    with (folder / "cells.jsonl").open("ab") as file:
+        file.write(json.dumps(dataclasses.asdict(cell)).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def mend(folder: Path) -> None:
+    """Cut off the half line that a killed process may have left."""
+    path = folder / "cells.jsonl"
+    if path.exists():
+        with path.open("r+b") as file:
+            file.truncate(len(b"".join(file.read().rpartition(b"\n")[:2])))
+
+
+def set_state(folder: Path, state: str, message: str = "", pid: int | None = None) -> None:
+    """Write where a sweep is."""
+    write_whole(folder / "status.json", json.dumps({"state": state, "message": message, "pid": pid}))
+
+
+def command(folder: Path) -> list[str]:
+    """The command line that begins a sweep, or goes on with it."""
+    return [sys.executable, "-m", "camdrop", "sweep", "--run", str(folder.resolve()), "--resume"]
+
+
+def launch(folder: Path) -> None:
+    """Begin a sweep, or go on with it, in a process of its own that outlives whoever starts it.
+
+    RunError where it runs already.
+    """
+    with locked(folder, LAUNCHED) as lock:
+        with locked(folder):
+            set_state(folder, "running", "starting")
+        process = spawn(folder, command(folder), lock)
+        set_state(folder, "running", "starting", process.pid)
+    threading.Thread(target=process.wait, daemon=True).start()  # or it would be left as a zombie
+
+
+def stop(folder: Path) -> None:
+    """Ask a sweep's process to end; the cells in flight are lost."""
+    sweep = load_sweep(folder)
+    if sweep.state == "running" and sweep.pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(sweep.pid, signal.SIGTERM)

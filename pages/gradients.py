@@ -1,0 +1,122 @@
+"""Gradients: do masks tighten the bound of the gradients, as section 3.4 of the paper says?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ui.choose import choose_checkpoint
+from ui.entry import through_app
+from ui.live import live_slider
+
+if TYPE_CHECKING:
+    from camdrop.checkpoints import Checkpoint
+
+HOW = r"""
+**The bound.** A parameter $b$ moves the loss through the $K$ scores (Eq. 13), and no $\partial L/\partial S_k$ of the
+cross-entropy is larger than 1. So (Eq. 15)
+
+$$\left|\frac{\partial L}{\partial b}\right| \;\le\; \left\|\frac{\partial S}{\partial b}\right\|_1
+  = \sum_{k=1}^{K}\left|\frac{\partial S_k}{\partial b}\right|$$
+
+That is sure, and every dot of the lower right plot lies under the diagonal. The paper goes on (Eq. 16): with a mask
+the bound is smaller, and with CamDrop's (c) smaller than with a traditional dropout's (t),
+$\|\cdot\|^{(c)} \le \|\cdot\|^{(t)} \le \|\cdot\|$. That is measured here, for each image and parameter.
+
+**Why it need not hold.** A dropped unit has no gradient. But its neighbours live on: what is kept is *scaled up*, by
+$1/\gamma$ or Eq. 10, and the ReLUs behind see other inputs, so that some open which were closed. Only behind the last
+convolution, *without* the rescaling, nothing can grow: there t ≤ none holds always. And c ≤ t asks CamDrop to
+drop where DropBlock does; with the same γ it drops far less (see *dropped*), so that most pairs have c = none.
+
+**How.** The mask acts behind the one layer whose bounds are shown, so all three see the same features; both methods
+draw by the same seed; batch norm is in evaluation mode. One backward pass takes the gradients of all $K$ scores
+(`torch.func.vjp` under `vmap`). *bias*: what batch norm adds, one a channel. *unit*: a bias of each unit, as the paper
+writes its layers. *weight*: those of the convolution. A pair counts if its bound is not 0 without a mask.
+"""
+
+
+def choose_methods(names: tuple[str, ...]) -> tuple[Any, Any, int, int, list[str]]:
+    """The controls: the two methods, the number of images, the seed, and the layers."""
+    from camdrop.masks import METHODS, READINGS
+    from camdrop.recipe import make_method
+    from ui.gradient_panels import spread
+
+    kinds = {METHODS[name].__name__: name for name in ("dropblock", "dropout", "spatialdropout")}
+    count = st.number_input("Images", 1, 128, 32, key="images", bind="query-params", width=110)
+    with st.popover("More", icon=":material/tune:", help="CamDrop's reading, the other method, layers, seed"):
+        reading = st.segmented_control(
+            "Reading of the paper", READINGS, default=READINGS[0], required=True, key="reading", bind="query-params",
+            help="How likely a candidate becomes a seed in CamDrop.",
+        )  # fmt: skip
+        kind = st.segmented_control(
+            "Traditional dropout (t)", list(kinds), default="DropBlock", required=True, key="t", bind="query-params"
+        )
+        if [name for name in st.session_state.get("layers", ()) if name not in names]:
+            del st.session_state["layers"]  # of another network
+        wanted = st.multiselect("Layers", names, spread(names), key="layers", bind="query-params")
+        seed = st.number_input("Seed of images and masks", 0, 2**31, 0, key="seed", bind="query-params")
+    gamma = live_slider("Keep rate γ", key="gamma", min=0.0, max=1.0, step=0.01, default=0.9, local=True)
+    r = live_slider("Block size r", key="r", min=1, max=16, step=1, default=4, local=True)
+    options = {"keep_prob": gamma, "block_size": int(r), "reading": reading}
+    return make_method(kinds[str(kind)], options), make_method("camdrop", options), count, seed, wanted
+
+
+@st.fragment
+def page() -> None:
+    with st.spinner("Loading PyTorch …"):
+        from camdrop.bounds import PARAMETERS, layers
+        from ui import gradient_panels as panels
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.container(width=340):
+            chosen = choose_checkpoint("Checkpoint", key="checkpoint")
+        if chosen is None:
+            return
+        checkpoint: Checkpoint = chosen[1]
+        t, c, count, seed, wanted = choose_methods(layers(checkpoint.model))
+    if not wanted:
+        st.info("Choose at least one layer, under More.", icon=":material/arrow_upward:")
+        return
+    bar = st.progress(0.0)
+    try:
+        found = panels.chains(checkpoint, wanted, count, t, c, seed, bar.progress)
+    except ValueError as error:
+        st.error(str(error), icon=":material/image_not_supported:")
+        return
+    finally:
+        bar.empty()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.segmented_control(
+            "Parameter b", list(PARAMETERS), default="bias", required=True, key="parameter", bind="query-params",
+            help=" · ".join(f"{name}: {what}" for name, what in PARAMETERS.items()),
+        )  # fmt: skip
+        if st.session_state.get("layer") not in (None, *wanted):
+            del st.session_state["layer"]
+        layer = st.selectbox("Layer below", wanted, key="layer", bind="query-params", width=190)
+        scaled = st.toggle("Rescaled", True, key="rescaled", bind="query-params", help="What is kept times 1/γ, Eq. 10")
+    pairs = [chains[str(name)] for chains in found]
+    st.markdown(panels.verdict(pairs, t))
+    shown = [pair[0 if scaled else 1] for pair in pairs]
+    st.caption("**The bounds at each layer**: median, middle half, and 5 to 95 % of the pairs; 0 is at the foot")
+    st.plotly_chart(panels.boxes(shown, t), key="boxes")
+    left, right = st.columns(2)
+    detail = shown[wanted.index(layer)]
+    with left:
+        st.caption(f"**What masks do to the bounds at {layer}**: left of 1 is tighter")
+        st.plotly_chart(panels.ratios(detail, t), key="ratios")
+    with right:
+        st.caption(f"**Gradients at {layer} under their bounds** (Eq. 15: none above the line)")
+        st.plotly_chart(panels.scatter(detail, t), key="scatter")
+    columns = panels.table(pairs)
+    formats = {key: "%.3f" if "÷" in key else "percent" for key in columns if key != "Layer"}
+    config = {key: st.column_config.NumberColumn(format=how) for key, how in formats.items()}
+    st.dataframe(columns, hide_index=True, column_config=config)
+
+
+through_app()
+st.title("Gradients")
+st.caption("Does a mask tighten what a gradient can be at most, and CamDrop's more than DropBlock's?")
+page()
+with st.expander("How it is computed", icon=":material/function:"):
+    st.markdown(HOW)

@@ -1,0 +1,94 @@
+"""Sweep: which learning rates can be trained with, and does CamDrop widen their range (Figure 4)?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from ui.entry import through_app
+
+through_app()
+
+NEW = "New sweep"
+HOW = """
+**Figure 4** of the paper trains a ResNet-8 on MNIST at each of eight learning rates and eight retaining rates γ. It
+finds that up to a rate of 1 all of them learn, that from 10 on none does, and that in between CamDrop (γ below 1) saves
+some that are lost without it (γ = 1). It draws accuracies; here are errors with the axis turned, so that up is better.
+
+**A cell** is one training: the same initial weights, batches and crops for all, its own learning rate (÷10 at three
+milestones, as the paper does) and γ; at γ = 1 there is no mask. The validation error is of a tenth of the images that
+are held out, the training error of as many that were trained on; both without masks. A cell whose loss is no longer
+finite has *diverged*: such a network answers by chance.
+
+**One seed a cell.** A difference between two neighbours of a few percent is luck; look at the shape of the whole.
+
+**The process** that trains is its own: it goes on when this tab is closed, and this page only reads its folder. Killed
+or stopped, it goes on with the cells that are missing. On the command line: `python -m camdrop sweep --run runs/sweep`.
+"""
+
+
+@st.fragment
+def page() -> None:
+    """Which sweep; then its setup, or how it goes."""
+    with st.spinner("Loading PyTorch …"):
+        from camdrop.sweep import list_sweeps, load_sweep
+        from ui import sweeps
+        from ui.run_checkpoints import root
+
+    names = [found.folder.name for found in list_sweeps(root())]
+    wanted = st.query_params.get("sweep")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Sweep", [NEW, *names], key="sweep", bind="query-params", width=420)
+        if name != NEW:
+            found = load_sweep(root() / name)
+            sweeps.manage(found)
+    if problem := st.session_state.pop("race.problem", None):
+        st.error(problem, icon=":material/error:")
+    if wanted and wanted not in (NEW, *names):
+        st.warning(f"The link names the sweep {wanted}, which is not here.", icon=":material/link_off:")
+    for reason in sweeps.broken().values():
+        st.error(reason, icon=":material/broken_image:")
+    if name != NEW:
+        st.fragment(watch, run_every=2.0 if found.state == "running" else None)(found)
+        return
+    plan = sweeps.setup()
+    if plan is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Start", type="primary", icon=":material/play_arrow:", on_click=sweeps.start, args=(plan,))
+        with st.empty():
+            with st.spinner("Measuring some real steps …"):
+                words = sweeps.forecast(plan)
+            st.markdown(words)
+
+
+def watch(before: Any) -> None:
+    """The live part: reads the folder, every two seconds while cells are trained."""
+    from camdrop.runs import RunError
+    from camdrop.sweep import load_sweep
+    from ui import sweeps
+
+    try:
+        found = load_sweep(before.folder)
+    except RunError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    if found.state != before.state:
+        st.rerun()  # other buttons, and another pace
+    sweeps.progress(found)
+    if not found.cells:
+        st.info("The first cells take some seconds.", icon=":material/hourglass_empty:")
+        return
+    measure = st.segmented_control(
+        "Measure", list(sweeps.MEASURES), default="Validation error", required=True, key="measure",
+        bind="query-params", label_visibility="collapsed",
+    )  # fmt: skip
+    sweeps.figures(found, str(measure))
+
+
+st.title("Sweep")
+st.caption("At which learning rates does a network still learn, and does CamDrop widen their range?")
+page()
+with st.expander("How it is computed", icon=":material/function:"):
+    st.markdown(HOW)

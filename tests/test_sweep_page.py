@@ -1,0 +1,109 @@
+"""Sweep: the page shows what is in the folder, and starts, stops and resumes a process of its own."""
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from camdrop import sweep
+from camdrop.runs import in_use
+from camdrop.study_figures import sweep_heatmap, sweep_surface
+from camdrop.sweep import RECIPE, Cell, Plan
+from tests.lab_pages import Pages
+
+PLAN = Plan(recipe=dataclasses.replace(RECIPE, seed=4), learning_rates=(10.0, 0.1), keep_probs=(0.5, 1.0))
+SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+
+
+@pytest.fixture
+def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pages:
+    monkeypatch.setenv("CAMDROP_RUNS", str(tmp_path))
+    monkeypatch.setattr("ui.sweeps._speed", lambda *_: 0.001)
+    monkeypatch.setattr(sweep, "command", lambda _folder: SLEEP)  # in place of a process that trains
+    return Pages(tmp_path, monkeypatch)
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    return next(button for button in app.button if button.label == label).click().run()
+
+
+def words(app: AppTest) -> str:
+    return " ".join(
+        element.value for kind in ("markdown", "caption", "error", "warning", "info") for element in app.get(kind)
+    )
+
+
+def drawn(pages: Pages, monkeypatch: pytest.MonkeyPatch, **query: str) -> dict[str, dict]:
+    """The figures of the page, by their keys."""
+    found: dict[str, dict] = {}
+    monkeypatch.setattr("streamlit.plotly_chart", lambda figure, *, key, **_: found.update({key: figure}))
+    pages.open("sweep", **query)
+    return found
+
+
+def test_the_figures_are_the_cells(pages: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep.create(tmp_path / "s", PLAN)
+    for cell in (
+        Cell(0.1, 1.0, "done", 5.0, 12.5), Cell(0.1, 0.5, "done", 9.0, 11.0), Cell(10.0, 1.0, "diverged", 90.0, 91.0),
+    ):  # fmt: skip
+        sweep.append(tmp_path / "s", cell)
+    found = drawn(pages, monkeypatch, sweep="s")
+    heat = found["heatmap"]["data"][0]
+    assert (heat["y"], heat["x"]) == (["0.1", "10"], ["1", "0.5"])
+    assert heat["z"] == [[12.5, 11.0], [91.0, None]] and heat["text"] == [["12.5", "11.0"], ["91.0 ×", ""]]
+    for key in ("surface.rate", "surface.keep"):
+        surface = found[key]["data"][0]
+        assert (surface["x"], surface["y"], surface["z"]) == ([0.1, 10.0], [1.0, 0.5], [[12.5, 91.0], [11.0, None]])
+    training = drawn(pages, monkeypatch, sweep="s", measure="Training error")["heatmap"]["data"][0]
+    assert training["z"] == [[5.0, 9.0], [90.0, None]]
+
+
+def test_plotly_takes_the_figures() -> None:
+    import numpy as np
+    from plotly.graph_objects import Figure
+
+    errors = np.array([[1.0, np.nan], [2.0, 3.0]])
+    for front in ("rate", "keep"):
+        Figure(sweep_surface([0.1, 1.0], [1.0, 0.5], errors, front=front, keep="x"))
+    Figure(sweep_heatmap([0.1, 1.0], [1.0, 0.5], errors, np.full((2, 2), "")))
+
+
+def test_start_stop_resume_delete(pages: Pages, tmp_path: Path) -> None:
+    app = pages.open("sweep")
+    assert "64 trainings of 6,000 images" in words(app)
+    app.text_input(key="sweep.rates").set_value("0.1, fast").run()
+    assert "numbers with commas" in app.error[0].value
+    app.text_input(key="sweep.rates").set_value("0.1, 1").run()
+    assert "16 trainings" in words(app)
+    press(app, "Start")
+    assert not app.exception and app.selectbox(key="sweep").value == "sweep camdrop fashion-sample"
+    folder = tmp_path / "sweep camdrop fashion-sample"
+    assert sweep.load_sweep(folder).state == "running" and sweep.load_sweep(folder).plan.learning_rates == (0.1, 1.0)
+    press(app, "Stop")
+    end = time.monotonic() + 20
+    while in_use(folder):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    app.run()
+    assert "its process is gone" in words(app)
+    press(app, "Resume")
+    assert sweep.load_sweep(folder).state == "running"
+    press(app, "Stop")
+    while in_use(folder):
+        time.sleep(0.05)
+    app.run()
+    press(app, "Delete for good")
+    assert not folder.exists() and app.selectbox(key="sweep").value == "New sweep" and not app.exception
+
+
+def test_broken_folders_and_links(pages: Pages, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "sweep.json").write_text("{")
+    app = pages.open("sweep", sweep="gone")
+    assert "the sweep gone, which is not here" in words(app) and "cannot be read as a sweep" in words(app)
+    sweep.create(tmp_path / "s", PLAN)
+    sweep.append(tmp_path / "s", Cell(0.1, 1.0, "failed", message="MemoryError: no room"))
+    assert "A cell failed: MemoryError: no room" in words(pages.open("sweep", sweep="s"))

@@ -1,0 +1,139 @@
+"""What the page Gradients shows: the bounds of a checkpoint, measured once for all sessions, as figures and a table."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from camdrop.bounds import compare, stop_at
+from camdrop.chain import RATIOS, Chain, summarise
+from camdrop.data import gallery, normalise
+from camdrop.recipe import method_name
+from camdrop.study_figures import Figure, bound_boxes, ratio_histogram, under_the_bound
+from ui.gallery import TITLES, fit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from camdrop.checkpoints import Checkpoint
+    from camdrop.masks import Method
+
+Pair = tuple[Chain, Chain]  # with and without the rescaling
+
+
+@functools.lru_cache(maxsize=24)
+def batch(checkpoint: Checkpoint, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """At most `count` labelled images of the network's own data set, drawn by the seed.
+
+    ValueError where there are none at hand.
+    """
+    import torch
+
+    meta = checkpoint.meta
+    if meta.dataset not in TITLES:
+        raise ValueError(
+            f"There are no labelled images of {meta.dataset or 'its data set'} here: choose another checkpoint, or run "
+            "python -m camdrop bounds CHECKPOINT --data folder:DIR."
+        )
+    split, _ = gallery(meta.dataset)
+    some = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
+    return normalise(fit(split.images[some], meta), meta.mean, meta.std), split.labels[some]
+
+
+@functools.lru_cache(maxsize=512)
+def _chains(
+    checkpoint: Checkpoint, layer: str, count: int, traditional: Method, guided: Method, seed: int
+) -> dict[str, Pair]:
+    stop = stop_at(checkpoint.model, *batch(checkpoint, count, seed), layer)
+    rescaled, plain = compare(stop, traditional, guided, seed)
+    return {name: (summarise(rescaled, name), summarise(plain, name)) for name in rescaled.none.bound}
+
+
+def chains(
+    checkpoint: Checkpoint,
+    layers: Sequence[str],
+    count: int,
+    traditional: Method,
+    guided: Method,
+    seed: int,
+    progress: Callable[[float, str], object],
+) -> list[dict[str, Pair]]:
+    """Eq. 16 at each layer, by parameter; `progress` is told the share done and the layer that comes next."""
+    found = []
+    for i, layer in enumerate(layers):
+        progress(i / len(layers), f"Gradients of all scores at {layer} …")
+        found.append(_chains(checkpoint, layer, count, traditional, guided, seed))
+    return found
+
+
+def spread(names: Sequence[str], most: int = 6) -> list[str]:
+    """At most `most` of the layers, evenly from the first to the last."""
+    if len(names) <= most:
+        return list(names)
+    return [names[round(i * (len(names) - 1) / (most - 1))] for i in range(most)]
+
+
+def verdict(pairs: Sequence[Pair], traditional: Method) -> str:
+    """Where the chain holds and where not, in words."""
+
+    def least_and_most(here: Sequence[Chain]) -> str:
+        least, most = (pick(here, key=lambda chain: chain.holds) for pick in (min, max))
+        if f"{least.holds:.0%}" == f"{most.holds:.0%}":
+            return f"{most.holds:.0%}"
+        return f"{least.holds:.0%} ({least.layer}) to {most.holds:.0%} ({most.layer})"
+
+    rescaled, plain = zip(*pairs, strict=True)
+    loose = [
+        max(1 - getattr(chain, name) for chain in rescaled) for name in ("guided_below_none", "traditional_below_none")
+    ]
+    held = min(chain.gradient_below_bound for chain in (*rescaled, *plain))
+    return (
+        f"**Eq. 16**, c ≤ t ≤ none, holds for {least_and_most(rescaled)} of the pairs of an image and a parameter; "
+        f"without the rescaling for {least_and_most(plain)}. With it, {type(traditional).__name__} *loosens* up to "
+        f"{loose[1]:.0%} of the bounds of a layer, CamDrop up to {loose[0]:.0%}. "
+        f"**Eq. 15** holds for {'every one' if held == 1 else f'{held:.2%}'}."
+    )
+
+
+def table(pairs: Sequence[Pair]) -> dict[str, list[Any]]:
+    """The numbers by columns; shares and ratios of the rescaled masks but for one column."""
+
+    def column(read: Callable[[Chain], float]) -> list[float]:
+        return [read(rescaled) for rescaled, _ in pairs]
+
+    return {
+        "Layer": [rescaled.layer for rescaled, _ in pairs],
+        "c ≤ t ≤ none": column(lambda chain: chain.holds),
+        "not rescaled": [plain.holds for _, plain in pairs],
+        "c ≤ t": column(lambda chain: chain.guided_below_traditional),
+        "t ≤ none": column(lambda chain: chain.traditional_below_none),
+        "c ≤ none": column(lambda chain: chain.guided_below_none),
+        "t ÷ none": column(lambda chain: chain.ratio["traditional"]),
+        "c ÷ none": column(lambda chain: chain.ratio["guided"]),
+        "dropped by t": column(lambda chain: chain.dropped["traditional"]),
+        "dropped by c": column(lambda chain: chain.dropped["guided"]),
+        "Eq. 15": column(lambda chain: chain.gradient_below_bound),
+    }
+
+
+def boxes(shown: Sequence[Chain], traditional: Method) -> Figure:
+    """The distributions at every layer."""
+    names = _methods(traditional)
+    quantiles = {method: [chain.quantiles[name] for chain in shown] for name, method in names.items()}
+    return bound_boxes([chain.layer for chain in shown], quantiles, "‖∂S/∂b‖₁")
+
+
+def ratios(chain: Chain, traditional: Method) -> Figure:
+    """By how much the masks change the bounds of a layer."""
+    names = _methods(traditional)
+    return ratio_histogram(RATIOS, {names[name]: count for name, count in chain.histogram.items()})
+
+
+def scatter(chain: Chain, traditional: Method) -> Figure:
+    """Gradients of a layer under their bounds."""
+    return under_the_bound({method: chain.points[name] for name, method in _methods(traditional).items()})
+
+
+def _methods(traditional: Method) -> dict[str, str]:
+    return {"none": "baseline", "traditional": method_name(traditional), "guided": "camdrop"}

@@ -1,0 +1,154 @@
+"""The parts of the page Sweep: setting one up, and how it stands."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+
+import numpy as np
+import streamlit as st
+
+from camdrop import sweep
+from camdrop.data import INFO
+from camdrop.estimate import seconds_per_image
+from camdrop.masks import METHODS, READINGS
+from camdrop.recipe import Contender
+from camdrop.runs import LAUNCHED, RunError, locked
+from camdrop.study_figures import sweep_heatmap, sweep_surface
+from camdrop.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Cell, Plan, Sweep
+from camdrop.training import pick_device
+from ui.race_setup import SIZES
+from ui.races import STATES, attempt, duration
+from ui.run_checkpoints import root
+
+MEASURES = {"Validation error": "validation_error", "Training error": "train_error"}
+_MARKS = {"diverged": "×", "failed": "failed"}
+
+
+def setup() -> Plan | None:
+    """The controls of a new sweep, and the plan that they say; None, with the reason, if it makes no sense."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        data = st.selectbox(
+            "Data set", list(SIZES), key="sweep.data", width=200, accept_new_options=True,
+            help="The paper's is mnist. Your own: write folder:DIR, where DIR has train/CLASS/ and test/CLASS/.",
+        )  # fmt: skip
+        method = st.selectbox("Method", list(reversed(METHODS)), key="sweep.method", width=160)
+        images = st.number_input("Training images", 100, 1_000_000, 6000, 500, key="sweep.images", width=150)
+        epochs = st.number_input("Epochs", 1, 1000, 1, key="sweep.epochs", width=110)
+        with st.popover("More", icon=":material/tune:", help="The two axes, block size, reading, seed"):
+            rates = st.text_input("Learning rates", ", ".join(f"{v:g}" for v in LEARNING_RATES), key="sweep.rates")
+            keeps = st.text_input("Retaining rates γ", ", ".join(f"{v:g}" for v in KEEP_PROBS), key="sweep.keeps")
+            r = st.slider("Block size r", 1, 16, 7, key="sweep.r")
+            reading = st.segmented_control(
+                "Reading of the paper", READINGS, default=READINGS[0], required=True, key="sweep.reading"
+            )
+            seed = st.number_input("Seed", 0, 2**31, 0, key="sweep.seed")
+    try:
+        axes = [tuple(float(part) for part in text.split(",")) for text in (rates, keeps)]
+    except ValueError:
+        st.error("Learning rates and retaining rates are numbers with commas between them.", icon=":material/error:")
+        return None
+    try:
+        recipe = dataclasses.replace(RECIPE, epochs=epochs, seed=seed)
+        return Plan(str(data), recipe, axes[0], axes[1], method, r, str(reading), images)
+    except ValueError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _speed(data: str, method: str) -> float:
+    info = INFO.get(data, INFO["mnist"])
+    return seconds_per_image(RECIPE, info, Contender("timed", METHODS[method]()), pick_device("cpu"), 1)
+
+
+def forecast(plan: Plan) -> str:
+    """What the sweep takes here, by some real steps: one sentence."""
+    assert plan.recipe.epochs is not None
+    cores, count = os.cpu_count() or 1, min(plan.images or 10**9, SIZES.get(plan.data, 10**9))
+    seconds = len(plan.cells) * count * plan.recipe.epochs * _speed(plan.data, plan.method) / cores
+    return f"{len(plan.cells)} trainings of {count:,} images, {cores} at a time: **about {duration(1.1 * seconds)}**."
+
+
+def start(plan: Plan) -> None:
+    """Make the folder, start the process, show it: a callback."""
+
+    def begin() -> None:
+        data = plan.data.rstrip("/").rpartition("/")[2].rpartition(":")[2]
+        stem = f"sweep {plan.method} {''.join(c if c.isalnum() or c in '.-_' else '-' for c in data)}"
+        name, n = stem, 2
+        while (root() / name).exists():
+            name, n = f"{stem} {n}", n + 1
+        sweep.create(root() / name, plan)
+        sweep.launch(root() / name)
+        st.session_state["sweep"] = name
+
+    attempt(begin)
+
+
+def _delete(found: Sweep) -> None:
+    with locked(found.folder, LAUNCHED), locked(found.folder):
+        shutil.rmtree(found.folder)
+    st.session_state.pop("sweep", None)
+
+
+def manage(found: Sweep) -> None:
+    """Stop, resume, delete."""
+    if found.state == "running":
+        st.button("Stop", icon=":material/stop:", on_click=attempt, args=(sweep.stop, found.folder))
+    elif found.state != "finished":
+        st.button("Resume", icon=":material/play_arrow:", on_click=attempt, args=(sweep.launch, found.folder))
+    with st.popover("Delete", icon=":material/delete:", disabled=found.state == "running"):
+        st.write(f"Delete {found.folder.name} with its {len(found.cells)} cells?")
+        st.button("Delete for good", type="primary", on_click=attempt, args=(_delete, found))
+
+
+def progress(found: Sweep) -> None:
+    """State and bar, and what went wrong."""
+    plan, done = found.plan, len(found.cells)
+    total = len(plan.cells)
+    words = [STATES.get(found.state, found.state).capitalize(), f"{done} of {total} cells"]
+    broken = [sum(cell.state == state for cell in found.cells.values()) for state in ("diverged", "failed")]
+    words += [f"{n} {state}" for n, state in zip(broken, ("diverged", "failed"), strict=True) if n]
+    budget = "1 epoch" if plan.recipe.epochs == 1 else f"{plan.recipe.epochs} epochs"
+    amount = "" if plan.images is None else f" of {plan.images:,} images"
+    words.append(f"{plan.method} r {plan.block_size} ({plan.reading}), {plan.data}, {budget}{amount}")
+    st.progress(done / total, " · ".join(words))
+    if found.message and found.state in ("failed", "stopped"):
+        st.error(found.message, icon=":material/error:")
+    why = {cell.message for cell in found.cells.values() if cell.state == "failed"}
+    for reason in sorted(why)[:3]:
+        st.warning(f"A cell failed: {reason}", icon=":material/warning:")
+
+
+def figures(found: Sweep, measure: str) -> None:
+    """Both views of Figure 4, and the heatmap to read values from."""
+    plan, name = found.plan, MEASURES[measure]
+    rates, keeps = sorted(plan.learning_rates), sorted(plan.keep_probs, reverse=True)
+    grid = [[found.cells.get((rate, keep)) for keep in keeps] for rate in rates]
+    errors = np.array([[_error(cell, name) for cell in row] for row in grid])
+    marks = np.array([["" if cell is None else _MARKS.get(cell.state, "") for cell in row] for row in grid])
+    for place, (front, what) in zip(st.columns(2), (("rate", "learning"), ("keep", "retaining")), strict=True):
+        with place:
+            st.caption(f"**Figure 4 ({'a' if front == 'rate' else 'b'})**: the {what} rate in front; higher is better")
+            figure = sweep_surface(rates, keeps, errors, front=front, keep=found.folder.name)
+            st.plotly_chart(figure, key=f"surface.{front}")
+    st.caption(f"**{measure} of every cell**, in percent; × has diverged")
+    st.plotly_chart(sweep_heatmap(rates, keeps, errors, marks), key="heatmap")
+
+
+def _error(cell: Cell | None, name: str) -> float:
+    value = None if cell is None else getattr(cell, name)
+    return float("nan") if value is None else value
+
+
+def broken() -> dict[str, str]:
+    """Folders of sweeps that cannot be read, with the reason."""
+    found = {}
+    for path in root().glob("*/sweep.json"):
+        try:
+            sweep.load_sweep(path.parent)
+        except RunError as error:
+            found[path.parent.name] = str(error)
+    return found
