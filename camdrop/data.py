@@ -3,7 +3,7 @@
 import importlib.resources
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +14,14 @@ from torch import Tensor
 
 from camdrop import folders, torchvision_sets
 from camdrop.folders import Progress
-from camdrop.imagenet_classes import IMAGENET_CLASSES
+from camdrop.imagenet_classes import IMAGENET_CLASSES, IMAGENET_WNIDS
 from camdrop.images import DataError, fit_image, open_image, read_image
+from camdrop.streaming import SIZE, FileSplit, PictureFiles
 
 __all__ = [
     "INFO",
     "SPECS",
+    "AnySplit",
     "DataError",
     "DataInfo",
     "Dataset",
@@ -42,6 +44,20 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def pick(self, index: Tensor) -> "Split":
+        """Some of the images."""
+        return Split(self.images[index], self.labels[index])
+
+    def to(self, device: torch.device) -> "Split":
+        return Split(self.images.to(device), self.labels.to(device))
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images with their labels, in order, `size` at once."""
+        return zip(self.images.split(size), self.labels.split(size), strict=True)
+
+
+AnySplit = Split | FileSplit
+
 
 @dataclass(frozen=True)
 class DataInfo:
@@ -58,11 +74,11 @@ class DataInfo:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set in memory. A split that was not asked for is empty."""
+    """A data set, in memory unless its images are large. A split that was not asked for is empty."""
 
     info: DataInfo
-    train: Split
-    test: Split
+    train: AnySplit
+    test: AnySplit
 
 
 _FASHION = DataInfo(
@@ -89,9 +105,8 @@ INFO: dict[str, DataInfo] = {
         "imagenet", IMAGENET_CLASSES, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), channels=3, size=224
     ),
 }
-SPECS = ("fashion-sample", "fashion-mnist", "mnist", "cifar10", "folder:DIR")
+SPECS = ("fashion-sample", "fashion-mnist", "mnist", "cifar10", "folder:DIR", "imagenet:DIR")
 
-_MAX_FOLDER_SIZE = 224
 _STATISTICS_IMAGES = 2000
 
 
@@ -109,15 +124,18 @@ def load_dataset(
     there, else downloaded into it. `folder:DIR` is a folder with train/<class>/* and test/<class>/* (or val/), or an
     archive of one (.tar, .tar.gz, .tar.xz, .zip). A folder of 32×32 images with the class names of CIFAR-10, or of
     28×28 grey ones in the classes 0 to 9, counts as CIFAR-10 or MNIST; others take their mean and standard deviation
-    from up to 2,000 of their training images.
+    from up to 2,000 of their training images. Where the first image is larger than 224 pixels on both sides, all stay
+    files, which are read as they are needed, at 224×224 in RGB, with ImageNet's mean and standard deviation.
+    `imagenet:DIR` is such a folder whatever its first image; if its classes are ImageNet's WordNet numbers, all of them
+    or some, names and labels are those of the 1,000 classes.
 
     Args:
         spec: one of `SPECS`.
         root: where downloads live; by default $CAMDROP_DATA, else ./data.
         progress: called with what is being done and the share of it that is done, in [0, 1].
         splits: those wanted, of "train" and "test".
-        size: for `folder:` only, the side in pixels to which its images are cut and resized; by default that of the
-            first image, at most 224.
+        size: for `folder:` only, the side in pixels to which its images are cut and resized, all in memory; by default
+            that of the first image, up to 224.
 
     Raises:
         DataError: the data set is unknown, missing, damaged, or cannot be downloaded.
@@ -128,7 +146,9 @@ def load_dataset(
         if size is not None and size < 1:
             raise ValueError(f"size={size} is not possible: an image has at least one pixel a side.")
         return _from_folder(Path(spec.removeprefix("folder:")).expanduser(), splits, size, progress)
-    if spec not in SPECS:
+    if spec.startswith("imagenet:") and size is None:
+        return _in_files(folders.scan(Path(spec.removeprefix("imagenet:")).expanduser(), splits), splits, imagenet=True)
+    if spec not in SPECS and not spec.startswith("imagenet:"):
         raise DataError(f"There is no data set {spec!r}: choose one of {', '.join(SPECS)}.")
     if size is not None:
         raise ValueError(f"size={size} is only for folder:DIR; the images of {spec} have a size of their own.")
@@ -169,7 +189,7 @@ def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     return (scaled - scaled.new_tensor(mean).view(shape)) / scaled.new_tensor(std).view(shape)
 
 
-def _dataset(info: DataInfo, splits: dict[str, Split]) -> Dataset:
+def _dataset(info: DataInfo, splits: Mapping[str, AnySplit]) -> Dataset:
     nothing = Split(
         torch.empty((0, info.channels, info.size, info.size), dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
     )
@@ -190,7 +210,9 @@ def _from_folder(location: Path, splits: Sequence[str], size: int | None, progre
     files = {"train": folder.train, "test": folder.test}
     reference = folder.train or folder.test
     native = min(open_image(reference[0].source, reference[0].name).size)
-    size = size or min(native, _MAX_FOLDER_SIZE)
+    if size is None and native > SIZE:
+        return _in_files(folder, splits)
+    size = size or native
     decoded = {split: folders.decode(files[split], size, progress) for split in splits}
 
     step = -(-len(reference) // _STATISTICS_IMAGES)
@@ -208,6 +230,18 @@ def _from_folder(location: Path, splits: Sequence[str], size: int | None, progre
             for split, images in decoded.items()
         },
     )
+
+
+def _in_files(folder: folders.Folder, splits: Sequence[str], imagenet: bool = False) -> Dataset:
+    """A data set whose images stay files; with `imagenet`, WordNet numbers become the 1,000 classes."""
+    files = {"train": folder.train, "test": folder.test}
+    info = replace(INFO["imagenet"], name=folder.name, classes=folder.classes)
+    if imagenet and set(folder.classes) <= set(IMAGENET_WNIDS):
+        info, label = INFO["imagenet"], [IMAGENET_WNIDS.index(wnid) for wnid in folder.classes]
+        if len(label) < len(IMAGENET_WNIDS):
+            files = {split: tuple(replace(f, label=label[f.label]) for f in own) for split, own in files.items()}
+    found = {s: FileSplit(PictureFiles(files[s]), torch.tensor([f.label for f in files[s]])) for s in splits}
+    return _dataset(info, found)
 
 
 def _stack(images: list[Tensor], channels: int) -> Tensor:

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from camdrop.cam import class_activation_map, deletion_insertion, statistics, upsample
-from camdrop.data import DataInfo, Split, normalise
+from camdrop.data import AnySplit, DataInfo, normalise
 from camdrop.figures import Picture, blank, limits, overlay
 from camdrop.resnet import ResNet
+
+_BATCH = 64  # images read at once
 
 # name → what to tell a person
 MEASURES = {
@@ -53,33 +55,33 @@ def heatmaps(model: ResNet, images: Tensor, labels: Tensor) -> Tensor:
     return upsample(class_activation_map(features, model.fc.weight, labels), (images.shape[2], images.shape[3]))
 
 
-def draw(split: Split, limit: int | None, seed: int = 0) -> Split:
+def draw(split: AnySplit, limit: int | None, seed: int = 0) -> AnySplit:
     """At most `limit` images of a split, drawn by the seed. ValueError for a limit below 1 or a split without any."""
     if not len(split) or (limit is not None and limit < 1):
         raise ValueError(f"limit must be at least 1, of a data set with test images; got {limit} of {len(split)}")
     chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:limit].sort().values
-    return Split(split.images[chosen], split.labels[chosen])
+    return split.pick(chosen)
 
 
 def measure(
-    model: ResNet, split: Split, info: DataInfo, *, progress: Callable[[float], None] = lambda share: None
+    model: ResNet, split: AnySplit, info: DataInfo, *, progress: Callable[[float], None] = lambda share: None
 ) -> dict[str, Tensor]:
     """Each of `MEASURES` for each image of a split, (n,): of the heatmap of its true class at the last stage.
 
     model in evaluation mode; `info` has the normalisation. `progress` is told the share that is done.
     """
     rows = []
-    for i in range(len(split)):
-        image, label = normalise(split.images[i : i + 1], info.mean, info.std), split.labels[i : i + 1]
-        heat = heatmaps(model, image, label)[0]
-        seen, scores = statistics(heat), deletion_insertion(model, image, heat, int(label))
-        rows.append((seen.coverage, seen.regions, seen.entropy, scores.deletion_auc, scores.insertion_auc))
-        progress((i + 1) / len(split))
+    for images, labels in split.batches(_BATCH):
+        x = normalise(images, info.mean, info.std)
+        for i, heat in enumerate(heatmaps(model, x, labels)):
+            seen, scores = statistics(heat), deletion_insertion(model, x[i : i + 1], heat, int(labels[i]))
+            rows.append((seen.coverage, seen.regions, seen.entropy, scores.deletion_auc, scores.insertion_auc))
+            progress(len(rows) / len(split))
     return dict(zip(MEASURES, torch.tensor(rows, dtype=torch.float64).T, strict=True))
 
 
 def contact_sheet(
-    models: Sequence[tuple[ResNet, DataInfo]], split: Split, *, tile: int = 112, gap: int = 6, opacity: float = 0.55
+    models: Sequence[tuple[ResNet, DataInfo]], split: AnySplit, *, tile: int = 112, gap: int = 6, opacity: float = 0.55
 ) -> Picture:
     """As Figure 3 draws it: a column for each image, a row of the images, and a row of heatmaps for each network.
 
@@ -92,11 +94,12 @@ def contact_sheet(
         y, x = row * (tile + gap), column * (tile + gap)
         sheet[y : y + tile, x : x + tile] = picture
 
-    pictures = [_enlarged(image, tile) for image in split.images]
+    images = split.images[:]
+    pictures = [_enlarged(image, tile) for image in images]
     for column, picture in enumerate(pictures):
         place(0, column, picture)
     for row, (model, info) in enumerate(models, 1):
-        for column, heat in enumerate(heatmaps(model, normalise(split.images, info.mean, info.std), split.labels)):
+        for column, heat in enumerate(heatmaps(model, normalise(images, info.mean, info.std), split.labels)):
             low, high = limits([heat.numpy()])
             place(row, column, overlay(pictures[column], heat.numpy(), opacity=opacity, low=low, high=high))
     return sheet

@@ -17,8 +17,8 @@ class Recipe:
     """How networks are trained: SGD with momentum and weight decay, pad-and-crop and flip, a learning-rate schedule.
 
     A run is bounded by `epochs`, or by `minutes`, which picks the number of steps from the speed measured at its start.
-    `validation` is the share of the training set that is held out, `crop` the padding in pixels. ValueError for values
-    out of range.
+    `validation` is the share of the training set that is held out, `crop` the padding in pixels (large images get a
+    resized crop instead, see camdrop/batches.py). ValueError for values out of range.
     """
 
     model: str
@@ -63,18 +63,27 @@ PRESETS: dict[str, dict[str, Any]] = {
     # The paper's tables; camdrop/experiments.py has their contenders.
     **{f"table{n}": {"model": "resnet110", "epochs": 400, "lr_schedule": "step"} for n in (1, 2, 3, 4)},
     "table5": {"model": "resnet110", "epochs": 400, "lr_schedule": "step", "learning_rate": 2.0},
-}
+    "imagenet": {
+        "model": "resnet50", "epochs": 105, "batch_size": 256, "lr_schedule": "imagenet-step", "weight_decay": 1e-4,
+        "crop": 0, "validation": 0.01,
+    },
+}  # fmt: skip
 
 
 def make_recipe(preset: str | None, given: dict[str, Any]) -> Recipe:
-    """A recipe from a preset (paper: section 4.1 for CIFAR) and what is `given` over it; without one, 10 epochs of
-    ResNet-8."""
+    """A recipe from a preset (paper: section 4.1 for CIFAR, 4.3 for ImageNet) and what is `given` over it; without one,
+    10 epochs of ResNet-8."""
     if preset is not None and preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     base = {"model": "resnet8", "epochs": 10} if preset is None else PRESETS[preset]
     if "minutes" in given:
         base = {k: v for k, v in base.items() if k != "epochs"}
     return Recipe(**(base | given))
+
+
+def block_size(preset: str | None) -> int:
+    """r of a preset's methods (paper, sections 4.1 and 4.3), the side of the last features."""
+    return 7 if preset == "imagenet" else 8
 
 
 @dataclass(frozen=True)

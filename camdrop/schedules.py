@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 
 KEEP_SCHEDULES = ("constant", "linear", "inverse")
-LR_SCHEDULES = ("step", "onecycle")
-MILESTONES = (150 / 400, 250 / 400, 350 / 400)  # paper, section 4.1: ÷10 at epochs 150, 250, 350 of 400
+LR_SCHEDULES = ("imagenet-step", "step", "onecycle")
+MILESTONES = {  # where the paper divides the learning rate by 10
+    "step": (150 / 400, 250 / 400, 350 / 400),  # section 4.1
+    "imagenet-step": (50 / 105, 80 / 105, 100 / 105),  # section 4.3; its last, 105, is the end
+}
 
 
 def keep_prob_at(progress: float, keep_prob: float, schedule: str = "constant") -> float:
@@ -23,11 +26,11 @@ def keep_prob_at(progress: float, keep_prob: float, schedule: str = "constant") 
 def learning_rate_at(progress: float, peak: float, schedule: str = "step") -> float:
     """Learning rate at `progress` in [0, 1].
 
-    `step`: peak, ÷10 at each of the paper's milestones. `onecycle`: linear from peak/25 to peak over the first 30 %,
-    then a cosine to zero (Smith 2018).
+    `step` and `imagenet-step`: peak, ÷10 at each of the paper's milestones for CIFAR or ImageNet. `onecycle`: linear
+    from peak/25 to peak over the first 30 %, then a cosine to zero (Smith 2018).
     """
-    if schedule == "step":
-        return peak * 0.1 ** sum(progress >= m for m in MILESTONES)
+    if schedule in MILESTONES:
+        return peak * 0.1 ** sum(progress >= m for m in MILESTONES[schedule])
     if schedule == "onecycle":
         if progress < 0.3:
             return peak * (1 + 24 * progress / 0.3) / 25

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camdrop.data import DataInfo, Dataset, Split, normalise
+from camdrop.batches import make_batches, split_validation
+from camdrop.data import AnySplit, DataInfo, Dataset, normalise
 from camdrop.distributed import ALONE, Team
 from camdrop.masks import Mask, Method
 from camdrop.recipe import Contender, Recipe
@@ -25,27 +26,6 @@ from camdrop.schedules import keep_prob_at, learning_rate_at
 KNOBS = ("learning_rate", "keep_prob", "block_size")
 OVERHEAD = 1.05  # what a run takes over its steps: validation, film, checkpoints
 _MEASURED_STEPS = 12  # of which the first few warm up
-
-
-def augment(images: Tensor, recipe: Recipe, generator: torch.Generator, part: slice = slice(None)) -> Tensor:
-    """Random crop after zero padding and random horizontal flip of uint8 images (N, C, H, W), in one batch.
-
-    With `part`, only those images of the batch, with the random numbers that the whole batch would give them.
-    """
-    n, _, h, w = images.shape
-    device = images.device
-    rows = torch.arange(h, device=device).expand(n, h)
-    cols = torch.arange(w, device=device).expand(n, w)
-    if recipe.flip:
-        flipped = torch.rand(n, 1, generator=generator).to(device, non_blocking=True) < 0.5
-        cols = torch.where(flipped, w - 1 - cols, cols)
-    pad = recipe.crop
-    if pad:
-        shift = torch.randint(0, 2 * recipe.crop + 1, (2, n, 1), generator=generator).to(device, non_blocking=True)
-        rows, cols = rows + shift[0], cols + shift[1]
-    images, rows, cols = F.pad(images[part], (pad,) * 4), rows[part], cols[part]
-    first = torch.arange(len(images), device=device)[:, None, None]
-    return images.permute(0, 2, 3, 1)[first, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
 
 
 class Runner:
@@ -174,13 +154,12 @@ class Race:
         train, held = split_validation(data.train, recipe)
         if len(train) < 2:
             raise ValueError(f"training needs at least 2 images, got {len(train)}")
-        self.train, self.held = _to(train, device), _to(held, device)
+        self.train, self.held = train.to(device), held.to(device)
         self.batch = min(recipe.batch_size * team.size, len(train))  # of the whole team
         self.epoch_steps = len(train) // self.batch
         self.total = None if recipe.epochs is None else recipe.epochs * self.epoch_steps
         self.done = 0
-        self.order = torch.Generator().manual_seed(recipe.seed)
-        self.shuffled = torch.empty(0, dtype=torch.long)
+        self.batches = make_batches(self.train, self.batch, recipe, data.info, device, team)
         self.runners = [Runner(c, data.info, recipe, device, team, compiled) for c in contenders]
         self._times: list[float] = []
 
@@ -205,14 +184,7 @@ class Race:
     def step(self) -> None:
         """Train every contender that has not ended by one batch."""
         begin = time.perf_counter()
-        inside = self.done % self.epoch_steps
-        if inside == 0:
-            self.shuffled = torch.randperm(len(self.train), generator=self.order)
-        pick = self.shuffled[inside * self.batch : (inside + 1) * self.batch].to(self.device, non_blocking=True)
-        part = self.team.part(len(pick))
-        images = augment(self.train.images[pick], self.recipe, self.order, part)
-        x, y = normalise(images, self.info.mean, self.info.std), self.train.labels[pick[part]]
-        progress = self.progress
+        (x, y), progress = self.batches.at(self.done), self.progress
         for runner in self.active:
             start = time.perf_counter()
             runner.model.train()
@@ -236,31 +208,17 @@ class Race:
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""
         return {
-            "done": self.done, "total": self.total, "order": self.order.get_state(), "shuffled": self.shuffled,
-            "times": self._times, "runners": {r.contender.name: r.state() for r in self.runners},
-        }  # fmt: skip
+            "done": self.done, "total": self.total, "times": self._times,
+            "runners": {r.contender.name: r.state() for r in self.runners},
+        } | self.batches.state()  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
         self.done, self.total, self._times = state["done"], state["total"], list(state["times"])
-        self.order.set_state(state["order"])
-        self.shuffled = state["shuffled"]
+        self.batches.restore(state)
         for runner in self.runners:
             runner.restore(state["runners"][runner.contender.name])
             if not self.team.leads:  # the state is the leader's
                 runner.reseed(self.done)
-
-
-def split_validation(split: Split, recipe: Recipe) -> tuple[Split, Split]:
-    """The training images and the held-out share of them, drawn by the recipe's seed."""
-    n = len(split.labels)
-    held = int(n * recipe.validation)
-    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(recipe.seed + 1))
-    out, rest = shuffled[:held], shuffled[held:].sort().values
-    return Split(split.images[rest], split.labels[rest]), Split(split.images[out], split.labels[out])
-
-
-def _to(split: Split, device: torch.device) -> Split:
-    return Split(split.images.to(device), split.labels.to(device))
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
@@ -271,13 +229,13 @@ def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
 
 
 @torch.no_grad()
-def evaluate(model: ResNet, split: Split, info: DataInfo, batch_size: int = 500) -> dict[str, float]:
+def evaluate(model: ResNet, split: AnySplit, info: DataInfo, batch_size: int = 500) -> dict[str, float]:
     """Errors of a network on a split: {"top1_error": %, "top5_error": %, "n": images}; dropout is off."""
     model.eval()
     device = next(model.parameters()).device
     k = min(5, model.num_classes)
     right = torch.zeros(2, dtype=torch.long, device=device)
-    for images, labels in zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True):
+    for images, labels in split.batches(batch_size):
         scores = model(normalise(images.to(device), info.mean, info.std))
         hits = scores.topk(k, dim=1).indices == labels.to(device)[:, None]
         right += torch.stack([hits[:, 0].sum(), hits.sum()])

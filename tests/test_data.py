@@ -23,12 +23,14 @@ from camdrop import folders, images
 from camdrop.data import (
     INFO,
     DataError,
+    Split,
     fit_image,
     gallery,
     load_dataset,
     normalise,
     read_image,
 )
+from camdrop.streaming import FileSplit
 
 SAMPLE_ROW = [0, 0, 0, 0, 0, 0, 2, 4, 1, 0, 0, 0, 98, 136, 110, 109, 110, 162, 135, 144, 149, 159, 167, 144, 158, 169, 119, 0]  # fmt: skip # noqa: E501
 
@@ -364,9 +366,11 @@ def test_folder_images_are_fitted_to_the_first_or_to_size(tmp_path):
         load_dataset("fashion-sample", size=32)
 
 
-def test_large_folder_images_come_at_224(tmp_path):
-    data = load_dataset(_folder(tmp_path, _tree(size=300, n=1)))
-    assert data.info.size == 224 and data.train.images.shape == (2, 3, 224, 224)
+def test_folder_images_up_to_224_are_held_and_larger_ones_stay_files(tmp_path):
+    held = load_dataset(_folder(tmp_path / "held", _tree(size=224, n=1)))
+    assert held.info.size == 224 and held.train.images.shape == (2, 3, 224, 224) and isinstance(held.train, Split)
+    data = load_dataset(_folder(tmp_path / "files", _tree(size=225, n=1)))
+    assert data.info.size == 224 and data.train.images.shape == (2, 3, 224, 224) and isinstance(data.train, FileSplit)
 
 
 def test_known_data_sets_are_recognised(tmp_path):
@@ -485,7 +489,9 @@ def test_errors_of_folders_are_one_sentence(tmp_path):
 
 
 def test_unknown_data_set_lists_the_known():
-    assert _error("cifar100").endswith("choose one of fashion-sample, fashion-mnist, mnist, cifar10, folder:DIR.")
+    assert _error("cifar100").endswith(
+        "choose one of fashion-sample, fashion-mnist, mnist, cifar10, folder:DIR, imagenet:DIR."
+    )
 
 
 def test_folder_progress_ends_at_one(tmp_path):

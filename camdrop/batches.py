@@ -1,0 +1,141 @@
+"""The batches of a race: from a data set in memory, augmented all at once, or from files, read by workers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from camdrop.data import AnySplit, DataInfo, Split, normalise
+from camdrop.distributed import Team
+from camdrop.recipe import Recipe
+from camdrop.streaming import FileSplit, PictureFiles, Reader, Request, read, worker_count
+
+
+class Batches(Protocol):
+    """Batches of a training set in the order of the steps: this process's part of each."""
+
+    def at(self, step: int) -> tuple[Tensor, Tensor]:
+        """Normalised images x and targets y of a step; steps come one after the other."""
+
+    def state(self) -> dict[str, Any]:
+        """What the coming batches depend on besides the number of the step."""
+
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+def make_batches(
+    train: AnySplit, size: int, recipe: Recipe, info: DataInfo, device: torch.device, team: Team
+) -> Batches:
+    """Batches of `size` images, for the whole team, from a training set in memory, on the device, or in files."""
+    if isinstance(train, FileSplit):
+        return FileBatches(train.images, size, recipe, info, device, team)
+    return MemoryBatches(train, size, recipe, info, team)
+
+
+class MemoryBatches:
+    """Batches of images (N, C, H, W) that are on the device, shuffled anew each epoch, cropped and mirrored there."""
+
+    def __init__(self, train: Split, size: int, recipe: Recipe, info: DataInfo, team: Team) -> None:
+        self.images, self.labels, self.size = train.images, train.labels, size
+        self.recipe, self.info, self.team = recipe, info, team
+        self.order = torch.Generator().manual_seed(recipe.seed)
+        self.shuffled = torch.empty(0, dtype=torch.long)
+
+    def at(self, step: int) -> tuple[Tensor, Tensor]:
+        inside = step % (len(self.labels) // self.size)
+        if inside == 0:
+            self.shuffled = torch.randperm(len(self.labels), generator=self.order)
+        pick = self.shuffled[inside * self.size : (inside + 1) * self.size].to(self.images.device, non_blocking=True)
+        part = self.team.part(len(pick))
+        images = augment(self.images[pick], self.recipe, self.order, part)
+        return normalise(images, self.info.mean, self.info.std), self.labels[pick[part]]
+
+    def state(self) -> dict[str, Any]:
+        return {"order": self.order.get_state(), "shuffled": self.shuffled}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.order.set_state(state["order"])
+        self.shuffled = state["shuffled"]
+
+
+class FileBatches:
+    """Batches that workers read ahead, resized crops of 224 pixels, mirrored where the recipe says so.
+
+    An epoch's order follows from the seed and the epoch, an image's augmentation from these and the image: neither
+    resuming, nor the number of workers, nor that of the processes in a team changes a bit of what is read.
+    """
+
+    def __init__(
+        self, images: PictureFiles, size: int, recipe: Recipe, info: DataInfo, device: torch.device, team: Team
+    ) -> None:
+        self.images, self.size, self.recipe = images, size, recipe
+        self.info, self.device, self.team = info, device, team
+        self.next = -1  # the step that `coming` gives next
+        self.coming: Iterator[tuple[Tensor, Tensor]] = iter(())
+
+    def at(self, step: int) -> tuple[Tensor, Tensor]:
+        if step != self.next:
+            reader = Reader("mirror" if self.recipe.flip else "crop")
+            pin = self.device.type == "cuda"
+            self.coming = read(self._requests(step), reader, workers=worker_count(), pin=pin)
+        images, labels = next(self.coming)
+        self.next = step + 1
+        x = normalise(images.to(self.device, non_blocking=True), self.info.mean, self.info.std)
+        return x.contiguous(memory_format=torch.channels_last), labels.to(self.device, non_blocking=True)
+
+    def _requests(self, first: int) -> Iterator[list[Request]]:
+        """What to read from the step `first` on, without end."""
+        files, seed = self.images.files, self.recipe.seed
+        steps = len(files) // self.size
+        for epoch in itertools.count(first // steps):
+            order = torch.randperm(len(files), generator=torch.Generator().manual_seed(_mixed(seed, epoch)))
+            for inside in range(first % steps if epoch == first // steps else 0, steps):
+                pick = order[inside * self.size : (inside + 1) * self.size][self.team.part(self.size)]
+                yield [(files[i], _mixed(seed, epoch, i)) for i in pick.tolist()]
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        pass
+
+
+def _mixed(*numbers: int) -> int:
+    """One seed from several numbers, so that neighbours have nothing in common."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def augment(images: Tensor, recipe: Recipe, generator: torch.Generator, part: slice = slice(None)) -> Tensor:
+    """Random crop after zero padding and random horizontal flip of uint8 images (N, C, H, W), in one batch.
+
+    With `part`, only those images of the batch, with the random numbers that the whole batch would give them.
+    """
+    n, _, h, w = images.shape
+    device = images.device
+    rows = torch.arange(h, device=device).expand(n, h)
+    cols = torch.arange(w, device=device).expand(n, w)
+    if recipe.flip:
+        flipped = torch.rand(n, 1, generator=generator).to(device, non_blocking=True) < 0.5
+        cols = torch.where(flipped, w - 1 - cols, cols)
+    pad = recipe.crop
+    if pad:
+        shift = torch.randint(0, 2 * recipe.crop + 1, (2, n, 1), generator=generator).to(device, non_blocking=True)
+        rows, cols = rows + shift[0], cols + shift[1]
+    images, rows, cols = F.pad(images[part], (pad,) * 4), rows[part], cols[part]
+    first = torch.arange(len(images), device=device)[:, None, None]
+    return images.permute(0, 2, 3, 1)[first, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
+
+
+def split_validation(split: AnySplit, recipe: Recipe) -> tuple[AnySplit, AnySplit]:
+    """The training images and the held-out share of them, drawn by the recipe's seed."""
+    n = len(split.labels)
+    held = int(n * recipe.validation)
+    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(recipe.seed + 1))
+    out, rest = shuffled[:held], shuffled[held:].sort().values
+    return split.pick(rest), split.pick(out)
