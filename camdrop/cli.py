@@ -1,8 +1,7 @@
-"""`python -m camdrop …`: train, race, evaluate, cam. A mistake is one line on standard error and exit status 2."""
+"""`python -m camdrop …`: train, race, evaluate, attack, cam. A mistake is one line on stderr and exit status 2."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -10,26 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
+from camdrop import cli_attack, cli_compare, cli_export, cli_report, cli_studies
+from camdrop.cli_options import SPECS_HELP, DataSpec, Device, class_index, listed, load_data, own_info
+
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Structured dropout inside convolutional networks: train, evaluate, look.",
 )  # fmt: skip
 
-SPECS_HELP = "fashion-sample, fashion-mnist, mnist, cifar10, or folder:DIR (train/<class>/*, test/<class>/*)"
-DataSpec = Annotated[str, typer.Option(help=SPECS_HELP)]
-Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best one here")]
-
-
-def _listed(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(","))
-
-
-def _load(spec: str, splits: tuple[str, ...]) -> Any:
-    from camdrop.data import load_dataset
-    from camdrop.progress import data_progress
-
-    with data_progress() as progress:
-        return load_dataset(spec, splits=splits, progress=progress)
+app.add_typer(cli_attack.app)
+app.add_typer(cli_compare.app)
+app.add_typer(cli_studies.app)
+app.add_typer(cli_report.app)
+app.add_typer(cli_export.app)
 
 
 @app.command("race")
@@ -50,13 +42,14 @@ def race(
         ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="mnist, fashion, cifar-resnet20, cifar-resnet56 or -resnet110")
+        str | None,
+        typer.Option(help="mnist, fashion, cifar-resnet20, -resnet56, -resnet110, imagenet, or the paper's table1 … 5"),
     ] = None,
     model: Annotated[str | None, typer.Option(help="resnet8 (the default), 20, 32, 44, 56, 110, 18, 50")] = None,
     epochs: Annotated[int | None, typer.Option()] = None,
     minutes: Annotated[float | None, typer.Option(help="time budget instead of epochs")] = None,
     keep_prob: Annotated[float, typer.Option(help="γ, the retaining rate")] = 0.9,
-    block_size: Annotated[int, typer.Option(help="r")] = 8,
+    block_size: Annotated[int | None, typer.Option(help="r; by default 8, with --preset imagenet 7")] = None,
     channel_fraction: Annotated[float, typer.Option(help="share of the channels that are dominant")] = 1 / 8,
     position_fraction: Annotated[float | None, typer.Option(help="share of the positions; by default 1/r²")] = None,
     reading: Annotated[str, typer.Option(help="paper, official or matched")] = "paper",
@@ -66,33 +59,38 @@ def race(
     stages: Annotated[str | None, typer.Option(help="where masks act: layer1,layer2,layer3")] = None,
     sites: Annotated[str | None, typer.Option(help="kinds of drop site: conv,branch,skip")] = None,
     learning_rate: Annotated[float | None, typer.Option("--lr")] = None,
-    lr_schedule: Annotated[str | None, typer.Option(help="step (paper) or onecycle")] = None,
+    lr_schedule: Annotated[str | None, typer.Option(help="step (paper), imagenet-step (paper) or onecycle")] = None,
     batch_size: Annotated[int | None, typer.Option()] = None,
     weight_decay: Annotated[float | None, typer.Option()] = None,
     label_smoothing: Annotated[float | None, typer.Option()] = None,
     validation: Annotated[float | None, typer.Option(help="share of the training images held out")] = None,
     flip: Annotated[bool | None, typer.Option(help="mirror images at random")] = None,
-    crop: Annotated[int | None, typer.Option(help="padding of the random crop, in pixels")] = None,
+    crop: Annotated[int | None, typer.Option(help="padding of the random crop, in pixels; not of large images")] = None,
     seed: Annotated[int, typer.Option()] = 0,
     device: Device = None,
     threads: Annotated[int | None, typer.Option(help="threads of the CPU")] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="run the networks through torch.compile")] = False,
+    log: Annotated[str | None, typer.Option(help="tensorboard: event files in the run folder, too")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in this folder")] = False,
 ) -> None:
     """Train one network, or several side by side on the same batches, into a run folder."""
-    from camdrop import recipe
+    from camdrop import experiments, recipe
     from camdrop.drive import drive
+    from camdrop.event_log import event_log
     from camdrop.progress import data_progress, race_table
     from camdrop.runs import RunConfig
 
     config = None
     if not resume:
         options = {
-            "keep_prob": keep_prob, "block_size": block_size, "channel_fraction": channel_fraction, "guide": guide,
-            "position_fraction": position_fraction, "reading": reading, "channels": channels,
+            "keep_prob": keep_prob, "block_size": recipe.block_size(preset) if block_size is None else block_size,
+            "channel_fraction": channel_fraction, "position_fraction": position_fraction, "reading": reading,
+            "guide": guide, "channels": channels,
         }  # fmt: skip
         default = "baseline" if context.info_name == "train" else "baseline,dropblock,camdrop"
+        default = experiments.preset_methods(preset) or default
         contenders = [
-            recipe.contender(text, options, schedule, _listed(stages), _listed(sites))
+            recipe.contender(text, options, schedule, listed(stages), listed(sites))
             for text in (methods or default).split(",")
         ]
         given = {
@@ -101,8 +99,13 @@ def race(
             "validation": validation, "flip": flip, "crop": crop, "seed": seed,
         }  # fmt: skip
         chosen = recipe.make_recipe(preset, {k: v for k, v in given.items() if v is not None})
-        config = RunConfig(data, chosen, tuple(contenders), device, threads)
-    with data_progress() as progress, race_table(run) as listen:
+        config = RunConfig(data, chosen, tuple(contenders), device, threads, compiled)
+    with data_progress() as progress, race_table(run) as show, event_log(run, log) as write:
+
+        def listen(record: dict[str, Any]) -> None:
+            show(record)
+            write(record)
+
         ended = drive(run, config, resume=resume, progress=progress, listen=listen)
     if ended.state == "stopped":
         typer.echo(f"stopped at step {ended.step} of {ended.total}; go on with: camdrop race --run {run} --resume")
@@ -116,14 +119,8 @@ def evaluate(
     from camdrop import checkpoints, training
 
     loaded = checkpoints.load(checkpoint)
-    dataset = _load(data, ("test",))
-    meta, info = loaded.meta, dataset.info
-    if info.channels != meta.in_channels or len(info.classes) != meta.num_classes:
-        raise ValueError(
-            f"{checkpoint} is for {meta.in_channels}-channel images of {meta.num_classes} classes, but {data} has "
-            f"{info.channels} channels and {len(info.classes)} classes; name the data set that it was trained on"
-        )
-    own = dataclasses.replace(info, mean=meta.mean or info.mean, std=meta.std or info.std)
+    dataset = load_data(data, ("test",))
+    own = own_info(loaded.meta, checkpoint, data, dataset.info)
     result = training.evaluate(loaded.model.to(training.pick_device(device)), dataset.test, own)
     if as_json:
         typer.echo(json.dumps(result))
@@ -163,7 +160,7 @@ def cam(
     with torch.no_grad():
         stages = model.stages(normalise(pixels[None], meta.mean, meta.std))
         scores = model.forward_from(model.stage_names[-1], stages[model.stage_names[-1]])
-    index = int(scores.argmax()) if target is None else _class_index(target, meta.classes, meta.num_classes)
+    index = int(scores.argmax()) if target is None else class_index(target, meta.classes, meta.num_classes)
     heat = class_activation_map(stages[stage], model.fc.weight, torch.tensor([index]))
     values = upsample(heat, (pixels.shape[1], pixels.shape[2]))[0].numpy()
     if out.suffix == ".npy":
@@ -175,15 +172,6 @@ def cam(
         out.write_bytes(figures.png(painted, scale=max(1, 512 // painted.shape[0])))
     name = meta.classes[index] if meta.classes else str(index)
     typer.echo(f"{out}: {stage}, class {index} ({name}), probability {float(scores.softmax(1)[0, index]):.3f}")
-
-
-def _class_index(target: str, classes: tuple[str, ...], count: int) -> int:
-    if target in classes:
-        return classes.index(target)
-    if target.isdigit() and int(target) < count:
-        return int(target)
-    names = f" or one of {', '.join(classes[:20])}" if classes else ""
-    raise ValueError(f"--class must be a number from 0 to {count - 1}{names}, got {target}")
 
 
 def main() -> None:

@@ -12,19 +12,14 @@ from camdrop import cli
 from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import load
 from camdrop.data import load_dataset, normalise
+from tests.shades import shades
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder data set: dark and bright images of 12×12 pixels."""
     root = tmp_path_factory.mktemp("shades")
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 40), ("test", 10)):
-        for name, low in (("bright", 150), ("dark", 0)):
-            (root / split / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.integers(low, low + 100, (12, 12), dtype=np.uint8)
-                Image.fromarray(pixels).save(root / split / name / f"{i}.png")
+    shades(root, train=40, test=10, low=150, span=100, size=12)
     return root
 
 
