@@ -1,0 +1,54 @@
+"""What the commands of `python -m camdrop` share: options, and how they are read."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from camdrop.data import DataInfo, Dataset
+    from camdrop.meta import Meta
+
+SPECS_HELP = (
+    "fashion-sample, fashion-mnist, mnist, cifar10, folder:DIR (train/<class>/*, test/<class>/*), or imagenet:DIR "
+    "(train/<wnid>/*, val/<wnid>/*)"
+)
+DataSpec = Annotated[str, typer.Option(help=SPECS_HELP)]
+Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best one here")]
+
+
+def listed(text: str | None) -> tuple[str, ...] | None:
+    """The parts of a list by commas."""
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def load_data(spec: str, splits: tuple[str, ...]) -> Dataset:
+    """A data set by its name, with a bar while it is read."""
+    from camdrop.data import load_dataset
+    from camdrop.progress import data_progress
+
+    with data_progress() as progress:
+        return load_dataset(spec, splits=splits, progress=progress)
+
+
+def own_info(meta: Meta, path: Path, spec: str, info: DataInfo) -> DataInfo:
+    """What a checkpoint knows of a data set: `info` with its own mean and std. ValueError if they do not fit."""
+    if info.channels != meta.in_channels or len(info.classes) != meta.num_classes:
+        raise ValueError(
+            f"{path} is for {meta.in_channels}-channel images of {meta.num_classes} classes, but {spec} has "
+            f"{info.channels} channels and {len(info.classes)} classes; name the data set that it was trained on"
+        )
+    return dataclasses.replace(info, mean=meta.mean or info.mean, std=meta.std or info.std)
+
+
+def class_index(target: str, classes: tuple[str, ...], count: int) -> int:
+    """A class by its name or number. ValueError for one that there is not."""
+    if target in classes:
+        return classes.index(target)
+    if target.isdigit() and int(target) < count:
+        return int(target)
+    names = f" or one of {', '.join(classes[:20])}" if classes else ""
+    raise ValueError(f"--class must be a number from 0 to {count - 1}{names}, got {target}")
