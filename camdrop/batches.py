@@ -83,27 +83,28 @@ class FileBatches:
         if step != self.next:
             reader = Reader("mirror" if self.recipe.flip else "crop")
             pin = self.device.type == "cuda"
-            self.coming = read(self._requests(step), reader, workers=worker_count(), pin=pin)
+            requests = _requests(self.images, self.size, self.recipe.seed, self.team, step)
+            self.coming = read(requests, reader, workers=worker_count(), pin=pin)
         images, labels = next(self.coming)
         self.next = step + 1
         x = normalise(images.to(self.device, non_blocking=True), self.info.mean, self.info.std)
         return x.contiguous(memory_format=torch.channels_last), labels.to(self.device, non_blocking=True)
-
-    def _requests(self, first: int) -> Iterator[list[Request]]:
-        """What to read from the step `first` on, without end."""
-        files, seed = self.images.files, self.recipe.seed
-        steps = len(files) // self.size
-        for epoch in itertools.count(first // steps):
-            order = torch.randperm(len(files), generator=torch.Generator().manual_seed(_mixed(seed, epoch)))
-            for inside in range(first % steps if epoch == first // steps else 0, steps):
-                pick = order[inside * self.size : (inside + 1) * self.size][self.team.part(self.size)]
-                yield [(files[i], _mixed(seed, epoch, i)) for i in pick.tolist()]
 
     def state(self) -> dict[str, Any]:
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
         pass
+
+
+def _requests(images: PictureFiles, size: int, seed: int, team: Team, first: int) -> Iterator[list[Request]]:
+    """What a member of the team reads from the step `first` on, without end."""
+    steps = len(images) // size
+    for epoch in itertools.count(first // steps):
+        order = torch.randperm(len(images), generator=torch.Generator().manual_seed(_mixed(seed, epoch)))
+        for inside in range(first % steps if epoch == first // steps else 0, steps):
+            pick = order[inside * size : (inside + 1) * size][team.part(size)]
+            yield [(images.files[i], _mixed(seed, epoch, i)) for i in pick.tolist()]
 
 
 def _mixed(*numbers: int) -> int:

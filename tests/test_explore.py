@@ -384,6 +384,9 @@ def test_scores_appear_at_the_button(folder: Path) -> None:
 # In the browser.
 
 
+FASHION = "&".join(f"checkpoints=fashion-resnet8-{name}" for name in ("baseline", "camdrop", "dropblock"))
+
+
 def open_in_browser(page: Page, url: str) -> None:
     page.goto(url)
     expect(page.get_by_role("listbox", name="The gallery")).to_be_visible(timeout=60_000)
@@ -401,7 +404,7 @@ def pixels(canvas: Locator) -> list[int]:
 
 
 def test_main_path(page: Page, browser: BrowserContext, app_url: str) -> None:
-    open_in_browser(page, app_url)
+    open_in_browser(page, f"{app_url}/?{FASHION}")
     gallery_box = page.get_by_role("listbox", name="The gallery").bounding_box()
     assert gallery_box
     side = gallery_box["width"] / 6

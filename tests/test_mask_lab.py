@@ -181,7 +181,7 @@ def pixels(page: Page, name: str | re.Pattern[str]) -> list[int]:
 
 
 def test_dragging_gamma_moves_the_picture_and_the_link_restores_it(page: Page, app_url: str) -> None:
-    page.goto(f"{app_url}/mask_lab?method=DropBlock&site=layer1.0.conv2")
+    page.goto(f"{app_url}/mask_lab?checkpoint=fashion-resnet8-camdrop&method=DropBlock&site=layer1.0.conv2")
     blocks = page.get_by_role("img", name=re.compile("units are dropped in channel"))
     blocks.wait_for()
     before = blocks.get_attribute("aria-label")

@@ -60,7 +60,7 @@ def test_one_runs_and_the_others_wait_their_turn(submit, sleepers, tmp_path):
         queue.enqueue(folders[0])
     runs.stop(folders[1])  # it leaves the queue
     runs.stop(folders[0])  # and when this one ends, the last one starts by itself
-    wait_for(lambda: state(folders[2]) == "running")
+    wait_for(lambda: state(folders[2]) == "running" and runs.load_run(folders[2]).pid)
     assert [state(folder) for folder in folders] == ["stopped", "stopped", "running"]
     sleepers.append(runs.load_run(folders[2]).pid)
 

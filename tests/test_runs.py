@@ -177,7 +177,7 @@ def test_knobs_take_effect_at_the_next_step_and_are_recorded(start):
 
 
 def test_a_time_budget_picks_the_length(start):
-    folder = start(recipe=Recipe("resnet8", minutes=0.04, batch_size=10, crop=1, validation=0.2))
+    folder = start(recipe=Recipe("resnet8", minutes=0.1, batch_size=10, crop=1, validation=0.2))
     begin = time.monotonic()
     run = drive(folder)
     assert run.state == "finished" and run.total is not None and run.step == run.total > 12

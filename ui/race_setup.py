@@ -74,14 +74,16 @@ def _recipe() -> dict[str, Any]:
         values = dataclasses.asdict(make_recipe(name, {})) if (name := st.session_state["race.preset"]) else None
         if values:
             st.session_state["race.network"], st.session_state["race.unit"] = values["model"], "epochs"
-            for part in ("epochs", "learning_rate", "lr_schedule", "crop", "flip"):
+            for part in ("epochs", "learning_rate", "lr_schedule", "batch_size", "weight_decay", "validation", "crop",
+                         "flip"):  # fmt: skip
                 st.session_state[f"race.{part}"] = values[part]
             if methods := preset_methods(name):
                 _set_contenders([contender(text, {"block_size": 8}) for text in methods.split(",")])
 
     st.selectbox(
         "Preset", list(PRESETS), index=None, key="race.preset", on_change=preset, placeholder="Choose to fill in",
-        help="Those for CIFAR are the paper's: 400 epochs, learning rate ÷ 10 after 150, 250 and 350.",
+        help="Those for CIFAR and ImageNet are the paper's: 400 epochs, learning rate ÷ 10 after 150, 250 and 350; "
+        "105 epochs, ÷ 10 after 50, 80 and 100.",
     )  # fmt: skip
     keep: Any = {"persist_state": "session"}
     return {
@@ -90,7 +92,7 @@ def _recipe() -> dict[str, Any]:
         ),
         "lr_schedule": st.segmented_control(
             "Its schedule", list(reversed(LR_SCHEDULES)), default="onecycle", required=True, key="race.lr_schedule",
-            help="onecycle for short runs; step: ÷ 10 at 3/8, 5/8 and 7/8 of the run, as in the paper", **keep,
+            help="onecycle for short runs; step and imagenet-step: ÷ 10 three times, as in the paper", **keep,
         ),
         "batch_size": st.number_input("Batch size", 2, 4096, 128, key="race.batch_size", **keep),
         "weight_decay": st.number_input("Weight decay", 0.0, 1.0, 5e-4, 1e-4, "%.4g", key="race.weight_decay", **keep),
