@@ -6,6 +6,7 @@ st.set_page_config(page_title="CamDrop Lab", page_icon="🎯", layout="wide")
 st.navigation(
     [
         st.Page("pages/explore.py", title="Explore", icon=":material/image_search:", default=True),
+        st.Page("pages/tour.py", title="Tour", icon=":material/school:"),
         st.Page("pages/mask_lab.py", title="Mask lab", icon=":material/layers:"),
         st.Page("pages/five_methods.py", title="Five methods", icon=":material/view_in_ar:"),
         st.Page("pages/attack.py", title="Attack", icon=":material/swords:"),

@@ -1,0 +1,117 @@
+"""Tour: eight short lessons, each a live picture, a question to predict the answer of, and a link to a page's state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ui.entry import through_app
+from ui.live import live_slider
+from ui.pictures import pictures
+from ui.tour import LESSONS, Lesson, Slider
+
+if TYPE_CHECKING:
+    from ui.pictures import Panel
+
+# Another lesson begins at its title, also for those who use the keyboard or listen: the next Tab is its link.
+FOCUS = """
+export default ({ parentElement, data }) => {
+  const title = parentElement.querySelector("[tabindex]");
+  title.setAttribute("aria-label", data.title);
+  if (title.dataset.shown && title.dataset.shown !== data.title) title.focus();
+  title.dataset.shown = data.title;
+};
+"""
+_title = st.components.v2.component("camdrop.tour", html='<div tabindex="-1" role="heading"></div>', js=FOCUS)
+
+
+def go(step: int) -> None:
+    """To another lesson, with its control as at first."""
+    number = st.session_state["lesson"] + step
+    st.session_state["lesson"] = number
+    key = f"tour_{LESSONS[number - 1].control.parameter}"
+    for slot in (key, f"live.{key}"):
+        st.session_state.pop(slot, None)
+
+
+def steer(lesson: Lesson) -> float | str:
+    """The lesson's one control."""
+    control = lesson.control
+    key = f"tour_{control.parameter}"
+    if isinstance(control, Slider):
+        return live_slider(
+            control.label, key=key, min=control.min, max=control.max, step=control.step, default=control.default
+        )
+    if control.options == ("true", "false"):
+        return str(st.toggle(control.label, True, key=key, bind="query-params")).lower()
+    return st.segmented_control(
+        control.label, control.options, default=control.options[0], required=True, key=key, bind="query-params"
+    )
+
+
+def picture(number: int, value: float | str) -> None:
+    """The lesson's picture; a sentence where a checkpoint is missing."""
+    with st.spinner("Loading PyTorch …"):
+        from camdrop.checkpoints import CheckpointError
+        from ui import tour_panels
+
+    try:
+        if number == 6:
+            with st.spinner("Taking the gradients of 32 images …"):
+                figure = tour_panels.bounds(value == "true")
+            st.plotly_chart(figure, key="bounds", height=360)
+            return
+        found = _panels(number, value)
+    except CheckpointError:
+        st.info("The picture needs the checkpoints that ship: run `make checkpoints`.", icon=":material/image:")
+        return
+    pictures([tour_panels.simple(panel) for panel in found], key=f"tour.{number}", columns=len(found), max_width=300)
+
+
+def _panels(number: int, value: float | str) -> list[Panel]:
+    from ui import tour_panels
+
+    if isinstance(value, str):
+        return {1: tour_panels.heatmap, 4: tour_panels.guidance, 5: tour_panels.amounts}[number](value)
+    if number == 2:
+        return tour_panels.five(value)
+    return {3: tour_panels.blocks, 7: tour_panels.heatmaps, 8: tour_panels.attacked}[number](int(value))
+
+
+@st.fragment
+def show(number: int) -> None:
+    lesson = LESSONS[number - 1]
+    text, question = st.columns([3, 2], gap="large")
+    with text:
+        st.subheader(f"{number} · {lesson.title}", anchor=False)
+        st.markdown(lesson.text)
+        st.caption(f"In the paper: {lesson.source}.")
+        link = st.empty()
+    with question:
+        st.markdown(f"**Predict.** {lesson.question}")
+        value = steer(lesson)
+        with st.expander("Answer", icon=":material/lightbulb:", key=f"answer.{number}"):
+            st.markdown(lesson.answer)
+        with st.container(horizontal=True):
+            on, back = number < len(LESSONS), number > 1
+            turns = [
+                on and st.button("Next", type="primary", icon=":material/arrow_forward:", on_click=go, args=(1,)),
+                back and st.button("Back", icon=":material/arrow_back:", on_click=go, args=(-1,)),
+            ]
+            if any(turns):
+                st.rerun()  # the number is chosen outside of this fragment
+    link.link_button(f"Open in {lesson.page_title}", lesson.link(value), icon=":material/open_in_new:")
+    picture(number, value)
+
+
+through_app()
+with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+    with st.container(width="content"):
+        st.title("Tour", width="content")
+        st.caption("Eight short lessons. In each: read, predict, try, then open the answer.")
+    chosen = st.segmented_control(
+        "Lesson", range(1, len(LESSONS) + 1), default=1, required=True, key="lesson", bind="query-params"
+    )
+_title(data={"title": f"Lesson {chosen}: {LESSONS[chosen - 1].title}"}, key="tour.title")
+show(chosen)

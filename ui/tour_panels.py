@@ -1,0 +1,147 @@
+"""The live pictures of the guided tour: fixed scenes of the checkpoints that ship, drawn as the pages draw them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from camdrop.attacks import PGD
+from camdrop.data import gallery, normalise
+from camdrop.lab import dissect, shares, stop_at
+from camdrop.masks import METHODS
+from camdrop.recipe import make_method
+from ui import attack_panels, explore_panels, gradient_panels, mask_panels
+from ui.choose import open_checkpoint
+from ui.compare import TRUE, Style, draw, look
+from ui.figure_1 import figure_1
+from ui.gallery import TITLES, Picture, fit
+from ui.live import Live
+from ui.pictures import Panel
+from ui.stop import Cells, Scene, cells
+from ui.tour import GUIDED, LESSONS, NETWORKS
+
+if TYPE_CHECKING:
+    from camdrop.checkpoints import Checkpoint
+    from camdrop.lab import Dissection
+    from camdrop.study_figures import Figure
+
+IMAGE, SEED = 19, 3
+STYLE = Style("viridis", False, False, 0.6, 0.0, 1.0)
+
+
+def _picture(checkpoint: Checkpoint, number: int) -> Picture:
+    split, info = gallery(checkpoint.meta.dataset)
+    original, label = split.images[number - 1], int(split.labels[number - 1])
+    name = f"{TITLES[info.name]} {number} · {info.classes[label]}"
+    return Picture(fit(original, checkpoint.meta), label, name, original, number)
+
+
+@functools.lru_cache(maxsize=16)
+def _scene(checkpoint: Checkpoint, site: str, label: str) -> Scene:
+    """The tour's image at a drop site; the same object for the same scene, on which `cells` counts."""
+    meta, picture = checkpoint.meta, _picture(checkpoint, IMAGE)
+    image = normalise(picture.pixels[None], meta.mean, meta.std)
+    return Scene(meta, picture, image, stop_at(checkpoint.model, image, site), meta.classes.index(label))
+
+
+def _draw(scene: Scene, name: str, gamma: float, r: int, reading: str = "paper") -> Dissection:
+    method = make_method(name, {"keep_prob": gamma, "block_size": r, "reading": reading})
+    assert method is not None
+    return dissect(scene.stop, method, scene.label, SEED)
+
+
+def _cells(d: Dissection, gamma: Live) -> Cells:
+    return dataclasses.replace(cells(d, SEED), gamma=gamma)
+
+
+def _fixed(d: Dissection) -> Cells:
+    """The cells of a mask whose γ no slider moves."""
+    return _cells(d, Live("", d.method.keep_prob))
+
+
+def heatmap(wanted: str) -> list[Panel]:
+    """Lesson 1: the baseline's map of a class."""
+    return _heatmaps(NETWORKS[:1], IMAGE, wanted)
+
+
+def heatmaps(number: int) -> list[Panel]:
+    """Lesson 7: the maps of three networks for the true class of an image."""
+    return _heatmaps(NETWORKS, number, TRUE)
+
+
+def _heatmaps(names: Sequence[str], number: int, wanted: str) -> list[Panel]:
+    opened = [open_checkpoint(name) for name in names]
+    picture = _picture(opened[0], number)
+    truth = opened[0].meta.classes[picture.label or 0]
+    views = [look(name, c, picture.pixels, truth, wanted, "layer3") for name, c in zip(names, opened, strict=True)]
+    panels = explore_panels.network_panels(draw(views, STYLE), STYLE, truth)
+    return [explore_panels.image_panel(picture, views[0], truth), *panels]
+
+
+def five(gamma: float) -> list[Panel]:
+    """Lesson 2: the features under each method."""
+    scene = _scene(open_checkpoint(GUIDED), "layer2.0.conv2", "Bag")
+    draws = [_draw(scene, name, gamma, 4) for name in METHODS]
+    return figure_1(scene, [(d, _cells(d, Live("tour_gamma", gamma))) for d in draws])
+
+
+def blocks(r: int) -> list[Panel]:
+    """Lesson 3: one channel and all channels under DropBlock, and the numbers."""
+    scene = _scene(open_checkpoint(GUIDED), "layer1.0.conv2", "Bag")
+    d = _draw(scene, "dropblock", 0.9, r)
+    shown = _fixed(d)
+    numbers = mask_panels.numbers(scene, d, d.after())
+    numbers = dataclasses.replace(
+        numbers, rows=[row for row in numbers.rows if row.label in ("Share dropped", "1 − γ")]
+    )
+    return [mask_panels.enlarged(d, shown, 0), mask_panels.channels(d, shown, 0), numbers]
+
+
+def guidance(label: str) -> list[Panel]:
+    """Lesson 4: the steps of one mask."""
+    scene = _scene(open_checkpoint(GUIDED), "layer2.0.conv2", label)
+    d = _draw(scene, "camdrop", 0.6, 4)
+    return mask_panels.strip(scene, d, _fixed(d), 0)
+
+
+def amounts(reading: str) -> list[Panel]:
+    """Lesson 5: where one mask of CamDrop cuts, and the shares dropped in each stage, DropBlock's beside them."""
+    scene = _scene(open_checkpoint(GUIDED), "layer2.0.conv2", "Bag")
+    d = _draw(scene, "camdrop", 0.9, 4, reading)
+    found = [mask_panels.channels(d, _fixed(d), 0)]
+    for name, title in (("camdrop", f"CamDrop, {reading}"), ("dropblock", "DropBlock")):
+        method, draws = _draw(scene, name, 0.9, 4, reading).method, 4
+        dropped = shares(scene.stop.model, scene.image, method, scene.label, SEED, draws)
+        stages = mask_panels.sites(scene, dropped, 0.1, draws)[1]
+        found.append(dataclasses.replace(stages, title=title, id=name, subtitle="share dropped, mean of each stage"))
+    return found
+
+
+def attacked(iterations: int) -> list[Panel]:
+    """Lesson 8: an image, and three networks' answers to what the attack made of it."""
+    opened = [(name, open_checkpoint(name)) for name in NETWORKS]
+    picture = _picture(opened[0][1], int(str(LESSONS[7].state["image"])))
+    truth = opened[0][1].meta.classes[picture.label or 0]
+    choice = attack_panels.Choice(PGD(16, 1, iterations))
+    duels = [attack_panels.attack(name, c, picture.pixels, truth, choice) for name, c in opened]
+    found = [attack_panels.image_panel(picture, duels[0], truth)]
+    for duel, title in zip(duels, attack_panels.titles(opened), strict=True):
+        under = attack_panels.panels(duel, title, attack_panels.TRUE, 0.6)[1]
+        found.append(dataclasses.replace(under, title=title, id=duel.name))
+    return found
+
+
+def bounds(rescaled: bool) -> Figure:
+    """Lesson 6: how masks change the bounds of the last layer."""
+    t, c = (make_method(name, {"keep_prob": 0.9, "block_size": 4}) for name in ("dropblock", "camdrop"))
+    assert t is not None and c is not None
+    (found,) = gradient_panels.chains(open_checkpoint(GUIDED), ["layer3.0.conv2"], 32, t, c, 0, lambda *_: None)
+    return gradient_panels.ratios(found["bias"][0 if rescaled else 1], t)
+
+
+def simple(panel: Panel) -> Panel:
+    """A panel without its buttons, so that the Tab key goes from one control to the next."""
+    subtitle = panel.subtitle.removesuffix("; click one to enlarge it")
+    return dataclasses.replace(panel, subtitle=subtitle, download="", equation="", pickable=False, selected=None)
