@@ -69,12 +69,9 @@ def figure_2(found) -> None:
     from ui.curves import MEASURES, curves
 
     st.subheader("Figure 2. Training error and validation error")
-    wanted = ("baseline", "dropblock", "camdrop")
-    runs = {
-        run.name: run
-        for run, _ in found
-        if len({method_name(c.method) for c in run.config.contenders} & set(wanted)) > 1
-    }
+    wanted = {"baseline", "dropblock", "camdrop"}
+    shared = {run.name: len({method_name(c.method) for c in run.config.contenders} & wanted) for run, _ in found}
+    runs = {run.name: run for run, _ in sorted(found, key=lambda pair: -shared[pair[0].name]) if shared[run.name] > 1}
     if not runs:
         st.info("No finished race of ours has baseline, DropBlock or CamDrop side by side.", icon=":material/flag:")
         st.page_link("pages/race.py", label="Start one", icon=":material/flag:")

@@ -169,7 +169,7 @@ def test_the_tour_by_keyboard_alone(page: Page, app_url: str) -> None:
         if number > 1:
             expect(page).to_have_url(re.compile(f"lesson={number}"))
             expect(page.locator("[tabindex='-1'][role=heading]:focus")).to_have_count(1)
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
         tab_to(f"Open in {lesson.page_title}")
         if number == len(LESSONS):
             break
