@@ -6,19 +6,16 @@ import platform
 import time
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 
 import torch
+
+from camdrop.drive import describe
 
 
 def environment(*packages: str) -> str:
     """One line on the hardware, the threads, the load before the run, and the versions of torch and of `packages`."""
-    cpu = platform.processor() or platform.machine()
-    if (info := Path("/proc/cpuinfo")).exists():
-        cpu = next(
-            (line.split(": ")[1] for line in info.read_text().splitlines() if line.startswith("model name")), cpu
-        )
-    parts = [cpu, f"{os.cpu_count()} cores", f"{torch.get_num_threads()} threads", f"load {os.getloadavg()[0]:.1f}"]
+    cpu = describe(torch.device("cpu"))
+    parts = [cpu, f"{torch.get_num_threads()} threads", f"load {os.getloadavg()[0]:.1f}"]
     if torch.cuda.is_available():
         parts.append(torch.cuda.get_device_name())
     parts += [f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in ("torch", *packages))]

@@ -114,27 +114,39 @@ def write_whole(path: Path, data: str | bytes) -> None:
 
 def create(folder: Path, config: RunConfig) -> None:
     """Make a run folder with its configuration. RunError where it holds a run already."""
+    claim(folder, "run", "config.json", config.to_json())
+
+
+def claim(folder: Path, kind: str, file: str, text: str) -> None:
+    """Make a folder of a run or a sweep (`kind`) with the `file` that says what it is. RunError where it is one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "config.json").exists():
-            raise RunError(f"{folder} holds a run already; continue it with --resume, or name another folder")
-        write_whole(folder / "config.json", config.to_json())
+        if (folder / file).exists():
+            raise RunError(f"{folder} holds a {kind} already; continue it with --resume, or name another folder")
+        write_whole(folder / file, text)
     except OSError as error:
         raise RunError(f"{folder} cannot be written ({error.strerror}); choose another folder") from None
 
 
-def load_run(folder: Path) -> Run:
-    """Read a run folder. RunError where there is no run in it or its files cannot be read."""
+@contextmanager
+def reading(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
+    """Read a folder of a run or a sweep (`kind`) in this block, which gets its status. RunError where it cannot be."""
+    status = folder / "status.json"
     try:
-        config = RunConfig.from_json((folder / "config.json").read_text())
-        status = json.loads((folder / "status.json").read_text()) if (folder / "status.json").exists() else {}
-        run = Run(folder, config, **({"state": "queued"} | status))
+        yield json.loads(status.read_text()) if status.exists() else {}
     except FileNotFoundError:
-        raise RunError(f"{folder} holds no run; start one with --run {folder}") from None
+        raise RunError(f"{folder} holds no {kind}; start one with --run {folder}") from None
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise RunError(
-            f"{folder} cannot be read as a run ({type(error).__name__}); delete it or restore its files"
+            f"{folder} cannot be read as a {kind} ({type(error).__name__}); delete it or restore its files"
         ) from None
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run folder. RunError where there is no run in it or its files cannot be read."""
+    with reading(folder, "run") as status:
+        config = RunConfig.from_json((folder / "config.json").read_text())
+        run = Run(folder, config, **({"state": "queued"} | status))
     if run.state == "running" and not in_use(folder):
         return dataclasses.replace(run, state="stopped", message="its process is gone; resume it to go on")
     return run

@@ -20,7 +20,7 @@ from pathlib import Path
 from camdrop.masks import METHODS, Method
 from camdrop.queue import spawn
 from camdrop.recipe import Recipe, make_method
-from camdrop.runs import LAUNCHED, RunError, in_use, locked, write_whole
+from camdrop.runs import LAUNCHED, RunError, claim, in_use, locked, reading, write_whole
 
 # Section 4.2: between 0.03 and 15, with 1, 3 and 10 among them; γ from 1 to 0.5, with each tenth among them.
 LEARNING_RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 6.0, 10.0, 15.0)
@@ -114,27 +114,14 @@ class Sweep:
 
 def create(folder: Path, plan: Plan) -> None:
     """Make a sweep's folder. RunError where it holds one already."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "sweep.json").exists():
-            raise RunError(f"{folder} holds a sweep already; continue it with --resume, or name another folder")
-        write_whole(folder / "sweep.json", plan.to_json())
-    except OSError as error:
-        raise RunError(f"{folder} cannot be written ({error.strerror}); choose another folder") from None
+    claim(folder, "sweep", "sweep.json", plan.to_json())
 
 
 def load_sweep(folder: Path) -> Sweep:
     """Read a sweep's folder. RunError where there is none in it or its files cannot be read."""
-    try:
+    with reading(folder, "sweep") as status:
         plan = Plan.from_json((folder / "sweep.json").read_text())
-        status = json.loads((folder / "status.json").read_text()) if (folder / "status.json").exists() else {}
         sweep = Sweep(folder, plan, **({"state": "new"} | status), cells=read_cells(folder))
-    except FileNotFoundError:
-        raise RunError(f"{folder} holds no sweep; start one with --run {folder}") from None
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise RunError(
-            f"{folder} cannot be read as a sweep ({type(error).__name__}); delete it or restore its files"
-        ) from None
     if sweep.state == "running" and not in_use(folder):
         return dataclasses.replace(sweep, state="stopped", message="its process is gone; resume it to go on")
     return sweep
