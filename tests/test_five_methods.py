@@ -11,6 +11,7 @@ from camdrop.checkpoints import Checkpoint
 from camdrop.lab import stop_at
 from camdrop.masks import METHODS
 from tests.lab_pages import Pages, first_image, texts
+from ui.stop import SEED
 
 
 def expected(checkpoint: Checkpoint, site: str, label: int, seed: int, **options: object) -> dict[str, tuple]:
@@ -29,7 +30,7 @@ def expected(checkpoint: Checkpoint, site: str, label: int, seed: int, **options
 @pytest.mark.parametrize(
     ("query", "site", "seed", "options"),
     [
-        ({}, "layer2.0.conv2", 3, {"keep_prob": 0.9, "block_size": 4, "reading": "paper"}),
+        ({}, "layer2.0.conv2", SEED, {"keep_prob": 0.9, "block_size": 4, "reading": "paper"}),
         (
             {"gamma": "0.6", "r": "2", "seed": "21", "site": "layer3.0.skip", "reading": "matched"},
             "layer3.0.skip",
