@@ -15,6 +15,7 @@ same features X whatever it is. The network is in evaluation mode (images do not
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ PARAMETERS = {  # what b is
     "unit": "a bias that each unit (channel, row, column) would have of its own, as the paper writes its layers",
     "weight": "a weight of the convolution",
 }
+Progress = Callable[[float], object] | None  # told the share done
 _ELEMENTS = 2**22  # of a Jacobian at once: 16 MB
 
 
@@ -87,16 +89,22 @@ class Norms:
     dropped: Tensor  # (N,) share of the units that the mask drops
 
 
-def norms(stop: Stop, mask: Mask | None = None) -> Norms:
+def norms(
+    stop: Stop, mask: Mask | None = None, parameters: Sequence[str] = tuple(PARAMETERS), progress: Progress = None
+) -> Norms:
     """Measure both sides of Eq. 15 at a stop, with a mask on its features or with none.
 
-    One forward pass, and one backward pass for all K scores together, in chunks that fit the processor's cache.
+    `parameters` are keys of `PARAMETERS`. One forward pass, and one backward pass for all K scores together, in chunks
+    that fit the processor's cache; `progress` is told the share done after each.
     """
     kept = None if mask is None else mask.keep * mask.scale
     n, room = len(stop.features), _ELEMENTS // stop.model.num_classes
     chunks = torch.arange(n, device=stop.features.device).split(max(1, room * n // stop.features.numel()))
-    parts = [_norms(_some(stop, chunk), None if kept is None else kept[chunk]) for chunk in chunks]
-    bound, gradient = ({name: torch.cat([part[i][name] for part in parts]) for name in PARAMETERS} for i in (0, 1))
+    parts = []
+    for i, chunk in enumerate(chunks):
+        some = None if kept is None else kept[chunk]
+        parts.append(_norms(_some(stop, chunk), some, parameters, _part(progress, i, len(chunks))))
+    bound, gradient = ({name: torch.cat([part[i][name] for part in parts]) for name in parameters} for i in (0, 1))
     return Norms(bound, gradient, torch.zeros(n) if mask is None else mask.dropped)
 
 
@@ -106,7 +114,9 @@ def _some(stop: Stop, chunk: Tensor) -> Stop:
     return dataclasses.replace(stop, **parts)
 
 
-def _norms(stop: Stop, kept: Tensor | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def _norms(
+    stop: Stop, kept: Tensor | None, parameters: Sequence[str], progress: Progress
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """‖∂S/∂b‖₁ and |∂L/∂b| by parameter; `kept` (N, C, H, W) is what the mask multiplies X by."""
     x, k = stop.features, stop.model.num_classes
 
@@ -124,17 +134,24 @@ def _norms(stop: Stop, kept: Tensor | None) -> tuple[dict[str, Tensor], dict[str
     gate = (x > 0).to(x.dtype) if stop.site.kind == "conv" else torch.ones_like(x)
     bound, gradient = dict[str, Tensor](), dict[str, Tensor]()
     for classes in torch.arange(k, device=x.device).split(max(1, _ELEMENTS // x.numel())):
-        wanted = F.one_hot(classes, k).to(s.dtype)[:, None].expand(-1, len(x), -1)
-        (found,) = vmap(pull)(wanted)  # (classes, N, C, H, W), ∂S_k/∂X
-        for name, jacobian in _parameters(stop, found * gate).items():
+        (found,) = vmap(pull)(F.one_hot(classes, k).to(s.dtype)[:, None].expand(-1, len(x), -1))
+        found = found * gate  # (classes, N, C, H, W), ∂S_k/∂X
+        for name in parameters:
+            jacobian = _jacobian(stop, found, name)
             products = torch.einsum("knp,nk->np", jacobian, residual[:, classes])
             bound[name] = bound.get(name, 0) + jacobian.abs().sum(0)
             gradient[name] = gradient.get(name, 0) + products
+        if progress:
+            progress((int(classes[-1]) + 1) / k)
     return bound, {name: products.abs() for name, products in gradient.items()}
 
 
-def _parameters(stop: Stop, found: Tensor) -> dict[str, Tensor]:
-    """From ∂S/∂(a bias of each unit), (k, N, C, H, W), to that of all parameters, (k, N, parameters)."""
+def _jacobian(stop: Stop, found: Tensor, parameter: str) -> Tensor:
+    """From ∂S/∂(a bias of each unit), (k, N, C, H, W), to that of one of `PARAMETERS`, (k, N, parameters)."""
+    if parameter == "bias":
+        return found.sum((3, 4))
+    if parameter == "unit":
+        return found.flatten(2)
     conv = stop.model.get_submodule(stop.site.name)
     norm = stop.model.get_submodule(stop.site.name.replace("conv", "bn"))
     assert isinstance(conv, torch.nn.Conv2d) and isinstance(norm, torch.nn.BatchNorm2d)
@@ -142,8 +159,12 @@ def _parameters(stop: Stop, found: Tensor) -> dict[str, Tensor]:
     slope = norm.weight / (norm.running_var + norm.eps).sqrt()  # of batch norm in evaluation mode
     kernel, stride, padding = conv.kernel_size, conv.stride, conv.padding
     patches = F.unfold(stop.source, kernel, 1, padding, stride)  # type: ignore[arg-type]  # (N, C_in·r·r, H·W)
-    weight = torch.einsum("knol,nil->knoi", found.flatten(3) * slope[:, None], patches)
-    return {"bias": found.sum((3, 4)), "unit": found.flatten(2), "weight": weight.flatten(2)}
+    return torch.einsum("knol,nil->knoi", found.flatten(3) * slope[:, None], patches).flatten(2)
+
+
+def _part(progress: Progress, i: int, count: int) -> Progress:
+    """What the i-th of `count` equal parts tells of its own share, as a share of the whole."""
+    return None if progress is None else lambda share: progress((i + share) / count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,21 +179,28 @@ class Comparison:
 
 
 def compare(
-    stop: Stop, traditional: Method | None = None, guided: Method | None = None, seed: int = 0
+    stop: Stop,
+    traditional: Method | None = None,
+    guided: Method | None = None,
+    seed: int = 0,
+    parameters: Sequence[str] = tuple(PARAMETERS),
+    progress: Progress = None,
 ) -> tuple[Comparison, Comparison]:
     """Measure the chain of Eq. 16 at a stop with and without the rescaling, in this order.
 
     Both methods draw with a generator of that seed; by default they are DropBlock and CamDrop as in the paper.
+    `parameters` and `progress` as in `norms`.
     """
     alpha = compress_weights(stop.model.fc.weight[stop.labels], stop.site.channels)
     masks = [
         method.sample(stop.features, alpha=alpha, generator=torch.Generator(stop.features.device).manual_seed(seed))
         for method in (traditional or DropBlock(), guided or CamDrop())
     ]
-    none, name = norms(stop), stop.site.name
-    rescaled = Comparison(name, True, none, norms(stop, masks[0]), norms(stop, masks[1]))
-    plain = [norms(stop, dataclasses.replace(mask, scale=torch.ones_like(mask.scale))) for mask in masks]
-    return rescaled, Comparison(name, False, none, *plain)
+    plain = [dataclasses.replace(mask, scale=torch.ones_like(mask.scale)) for mask in masks]
+    variants = [None, *masks, *plain]
+    none, *found = (norms(stop, mask, parameters, _part(progress, i, 5)) for i, mask in enumerate(variants))
+    name = stop.site.name
+    return Comparison(name, True, none, *found[:2]), Comparison(name, False, none, *found[2:])
 
 
 def measure(
@@ -181,6 +209,7 @@ def measure(
     labels: Tensor,
     wanted: Sequence[str] | None = None,
     *,
+    parameters: Sequence[str] = tuple(PARAMETERS),
     traditional: Method | None = None,
     guided: Method | None = None,
     seed: int = 0,
@@ -188,7 +217,8 @@ def measure(
 ) -> Iterator[Comparison]:
     """`compare` at each of the wanted layers (by default all) for normalised images and their labels."""
     wanted = layers(model) if wanted is None else wanted
+    tell = None if progress is None else functools.partial(progress, "Gradient bounds")
     for i, layer in enumerate(wanted):
-        yield from compare(stop_at(model, images, labels, layer), traditional, guided, seed)
-        if progress:
-            progress("Gradient bounds", (i + 1) / len(wanted))
+        yield from compare(
+            stop_at(model, images, labels, layer), traditional, guided, seed, parameters, _part(tell, i, len(wanted))
+        )

@@ -57,7 +57,9 @@ def bounds(
     some = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(seed))[:images]
     x, y = normalise(dataset.test.images[some], info.mean, info.std), dataset.test.labels[some]
     with data_progress() as progress:
-        found = measure(loaded.model, x, y, wanted, traditional=t, guided=c, seed=seed, progress=progress)
+        found = measure(
+            loaded.model, x, y, wanted, parameters=[parameter], traditional=t, guided=c, seed=seed, progress=progress
+        )
         chains = [summarise(comparison, parameter) for comparison in found]
     if as_json:
         typer.echo(json.dumps({"images": len(some), "chains": [chain.to_json() for chain in chains]}, indent=1))

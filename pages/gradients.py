@@ -12,6 +12,7 @@ from ui.live import live_slider
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
+    from camdrop.meta import Meta
 
 HOW = r"""
 **The bound.** A parameter $b$ moves the loss through the $K$ scores (Eq. 13), and no $\partial L/\partial S_k$ of the
@@ -36,14 +37,18 @@ writes its layers. *weight*: those of the convolution. A pair counts if its boun
 """
 
 
-def choose_methods(names: tuple[str, ...]) -> tuple[Any, Any, int, int, list[str]]:
+def choose_methods(meta: Meta, names: tuple[str, ...]) -> tuple[Any, Any, int, int, list[str]]:
     """The controls: the two methods, the number of images, the seed, and the layers."""
     from camdrop.masks import METHODS, READINGS
     from camdrop.recipe import make_method
-    from ui.gradient_panels import spread
+    from ui.gradient_panels import at_first
 
+    few, some = at_first(meta, names)
+    if (before := st.session_state.get("gradients.few", few)) != few and st.session_state.get("images") == before:
+        st.session_state["images"] = few  # nobody chose that many of images of this size
+    st.session_state["gradients.few"] = few
     kinds = {METHODS[name].__name__: name for name in ("dropblock", "dropout", "spatialdropout")}
-    count = st.number_input("Images", 1, 128, 32, key="images", bind="query-params", width=110)
+    count = st.number_input("Images", 1, 128, few, key="images", bind="query-params", width=110)
     with st.popover("More", icon=":material/tune:", help="CamDrop's reading, the other method, layers, seed"):
         reading = st.segmented_control(
             "Reading of the paper", READINGS, default=READINGS[0], required=True, key="reading", bind="query-params",
@@ -54,7 +59,7 @@ def choose_methods(names: tuple[str, ...]) -> tuple[Any, Any, int, int, list[str
         )
         if [name for name in st.session_state.get("layers", ()) if name not in names]:
             del st.session_state["layers"]  # of another network
-        wanted = st.multiselect("Layers", names, spread(names), key="layers", bind="query-params")
+        wanted = st.multiselect("Layers", names, some, key="layers", bind="query-params")
         seed = st.number_input("Seed of images and masks", 0, 2**31, 0, key="seed", bind="query-params")
     gamma = live_slider("Keep rate γ", key="gamma", min=0.0, max=1.0, step=0.01, default=0.9, local=True)
     r = live_slider("Block size r", key="r", min=1, max=16, step=1, default=4, local=True)
@@ -74,18 +79,10 @@ def page() -> None:
         if chosen is None:
             return
         checkpoint: Checkpoint = chosen[1]
-        t, c, count, seed, wanted = choose_methods(layers(checkpoint.model))
+        t, c, count, seed, wanted = choose_methods(checkpoint.meta, layers(checkpoint.model))
     if not wanted:
         st.info("Choose at least one layer, under More.", icon=":material/arrow_upward:")
         return
-    bar = st.progress(0.0)
-    try:
-        found = panels.chains(checkpoint, wanted, count, t, c, seed, bar.progress)
-    except ValueError as error:
-        st.error(str(error), icon=":material/image_not_supported:")
-        return
-    finally:
-        bar.empty()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.segmented_control(
             "Parameter b", list(PARAMETERS), default="bias", required=True, key="parameter", bind="query-params",
@@ -95,7 +92,14 @@ def page() -> None:
             del st.session_state["layer"]
         layer = st.selectbox("Layer below", wanted, key="layer", bind="query-params", width=190)
         scaled = st.toggle("Rescaled", True, key="rescaled", bind="query-params", help="What is kept times 1/γ, Eq. 10")
-    pairs = [chains[str(name)] for chains in found]
+    bar = st.progress(0.0)
+    try:
+        pairs = panels.chains(checkpoint, wanted, str(name), count, t, c, seed, bar.progress)
+    except ValueError as error:
+        st.error(str(error), icon=":material/image_not_supported:")
+        return
+    finally:
+        bar.empty()
     st.markdown(panels.verdict(pairs, t))
     shown = [pair[0 if scaled else 1] for pair in pairs]
     st.caption("**The bounds at each layer**: median, middle half, and 5 to 95 % of the pairs; 0 is at the foot")

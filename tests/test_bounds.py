@@ -119,7 +119,8 @@ def test_bottlenecks_and_strides():
         for name in bounds.PARAMETERS:
             chain = summarise(comparison, name)
             assert chain.gradient_below_bound == 1 and chain.pairs > 0
-    assert [share for _, share in told] == [0.5, 1.0]
+    shares = [share for _, share in told]
+    assert shares == sorted(shares) and shares[-1] == 1 and 0.5 in shares
 
 
 def test_mistakes_are_sentences(model):

@@ -14,7 +14,7 @@ from camdrop.masks import CamDrop, Dropout
 from camdrop.meta import Meta
 from camdrop.resnet import build
 from tests.lab_pages import Pages, make_checkpoint
-from ui.gradient_panels import spread
+from ui.gradient_panels import at_first, spread
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +87,9 @@ def test_layers_are_spread_over_deep_networks() -> None:
     assert spread("abcdefghijk") == list("acegik")
     names = layers(build("resnet110"))
     assert len(names) == 108 and spread(names)[0] == names[0] and spread(names)[-1] == names[-1]
+
+
+def test_large_networks_start_with_what_does_not_keep_people_waiting() -> None:
+    names = layers(build("resnet18"))
+    assert at_first(Meta("resnet18", 10, 3, image_size=224), names) == (4, spread(names))
+    assert at_first(Meta("resnet18", 1000, 3, image_size=224), names) == (2, ["layer4.1.conv1", "layer4.1.conv2"])

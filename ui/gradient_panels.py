@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from camdrop.checkpoints import Checkpoint
     from camdrop.masks import Method
+    from camdrop.meta import Meta
 
 Pair = tuple[Chain, Chain]  # with and without the rescaling
 
@@ -41,30 +42,48 @@ def batch(checkpoint: Checkpoint, count: int, seed: int) -> tuple[Tensor, Tensor
     return normalise(fit(split.images[some], meta), meta.mean, meta.std), split.labels[some]
 
 
-@functools.lru_cache(maxsize=512)
-def _chains(
-    checkpoint: Checkpoint, layer: str, count: int, traditional: Method, guided: Method, seed: int
-) -> dict[str, Pair]:
-    stop = stop_at(checkpoint.model, *batch(checkpoint, count, seed), layer)
-    rescaled, plain = compare(stop, traditional, guided, seed)
-    return {name: (summarise(rescaled, name), summarise(plain, name)) for name in rescaled.none.bound}
+_MOST = 512  # measurements that are kept
+_pairs: dict[tuple[object, ...], Pair] = {}
 
 
 def chains(
     checkpoint: Checkpoint,
     layers: Sequence[str],
+    parameter: str,
     count: int,
     traditional: Method,
     guided: Method,
     seed: int,
     progress: Callable[[float, str], object],
-) -> list[dict[str, Pair]]:
-    """Eq. 16 at each layer, by parameter; `progress` is told the share done and the layer that comes next."""
+) -> list[Pair]:
+    """Eq. 16 for a parameter at each layer; `progress` is told the share done and the layer under way."""
     found = []
     for i, layer in enumerate(layers):
-        progress(i / len(layers), f"Gradients of all scores at {layer} …")
-        found.append(_chains(checkpoint, layer, count, traditional, guided, seed))
+
+        def tell(share: float, i: int = i, layer: str = layer) -> None:
+            progress((i + share) / len(layers), f"Gradients of all scores at {layer} …")
+
+        key = (checkpoint, layer, parameter, count, traditional, guided, seed)
+        if key not in _pairs:
+            tell(0)
+            stop = stop_at(checkpoint.model, *batch(checkpoint, count, seed), layer)
+            rescaled, plain = compare(stop, traditional, guided, seed, [parameter], tell)
+            while len(_pairs) >= _MOST:
+                _pairs.pop(next(iter(_pairs)), None)
+            _pairs[key] = summarise(rescaled, parameter), summarise(plain, parameter)
+        found.append(_pairs[key])
     return found
+
+
+def at_first(meta: Meta, names: Sequence[str]) -> tuple[int, list[str]]:
+    """How many images, and which layers, are measured without anyone's waiting long.
+
+    The work is that of a backward pass for each image, class and block behind the layer. So of large images it is few,
+    and of networks of many classes only the last two layers.
+    """
+    if meta.num_classes > 100:
+        return 2, list(names[-2:])
+    return 32 if (meta.image_size or 0) <= 64 else 4, spread(names)
 
 
 def spread(names: Sequence[str], most: int = 6) -> list[str]:

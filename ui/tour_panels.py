@@ -137,8 +137,9 @@ def bounds(rescaled: bool) -> Figure:
     """Lesson 6: how masks change the bounds of the last layer."""
     t, c = (make_method(name, {"keep_prob": 0.9, "block_size": 4}) for name in ("dropblock", "camdrop"))
     assert t is not None and c is not None
-    (found,) = gradient_panels.chains(open_checkpoint(GUIDED), ["layer3.0.conv2"], 32, t, c, 0, lambda *_: None)
-    return gradient_panels.ratios(found["bias"][0 if rescaled else 1], t)
+    network, nothing = open_checkpoint(GUIDED), lambda *_: None
+    (found,) = gradient_panels.chains(network, ["layer3.0.conv2"], "bias", 32, t, c, 0, nothing)
+    return gradient_panels.ratios(found[0 if rescaled else 1], t)
 
 
 def simple(panel: Panel) -> Panel:
