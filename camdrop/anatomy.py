@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from camdrop.resnet import DropSite, ResNet
 
 _SIZES = (64, 224, 32, 384)  # of the random image, in pixels: small is fast, but some networks ask for their own size
-_NEEDED = "attach needs a CNN that ends in global average pooling and one linear layer"
+_NEEDED = "class activation maps need a CNN that ends in global average pooling and one linear layer"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Anatomy:
     last_map: str
     rectify: bool  # Z is the ReLU of what `last_map` gives
     places: tuple[Place, ...]
+    stages: tuple[tuple[str, str], ...]  # what Eq. 7 can guide: each stride as in `places`, the module of its last map
 
 
 class LastMap(NamedTuple):
@@ -113,7 +114,9 @@ def examine(model: nn.Module) -> Anatomy:
         for rectify in (False, True):
             if _is_average(pooled, F.relu(call.out) if rectify else call.out):
                 places = _places(calls, times, call, pooled.shape[1])
-                return Anatomy(head.name, call.name, rectify, places)
+                stages = _stages(calls, times, call, pooled.shape[1])
+                in_place = call.out._version != call.version  # F.relu(…, inplace=True), which is no module
+                return Anatomy(head.name, call.name, rectify or in_place, places, stages)
     raise ValueError(f"{name} {_missing(calls, heads, maps)}; {_NEEDED}")
 
 
@@ -223,18 +226,32 @@ def _missing(calls: list[_Call], heads: list[_Call], maps: list[_Call]) -> str:
 def _places(calls: list[_Call], times: Counter[str], last: _Call, width: int) -> tuple[Place, ...]:
     """A place for each convolution up to the last feature map, with at most as many channels as the classifier."""
     found, height = [], last.out.shape[2]
-    pixels = next(c.source[0] for c in calls if isinstance(c.module, nn.Conv2d))
-    assert pixels is not None
     for i, call in enumerate(calls[: calls.index(last) + 1]):
         if not isinstance(call.module, nn.Conv2d) or times[call.name] > 1 or not call.maps():
             continue
         end, rectify = _follow(call, calls[i + 1 :], times)
         channels, h = end.out.shape[1:3]
         if channels <= width:
-            stage, block = f"stride {round(pixels.shape[2] / h)}", call.name.rpartition(".")[0]
-            site = DropSite(call.name, stage, block, "conv", channels)
+            site = DropSite(call.name, _stride(calls, end), call.name.rpartition(".")[0], "conv", channels)
             found.append(Place(site, end.name, rectify, h <= 2 * height + 1))
     return tuple(found)
+
+
+def _stages(calls: list[_Call], times: Counter[str], last: _Call, width: int) -> tuple[tuple[str, str], ...]:
+    """Of the modules that give maps of one stride: the outermost, and of these the last."""
+    found: dict[str, str] = {}
+    for call in calls[: calls.index(last) + 1]:
+        if times[call.name] == 1 and call.maps() and call.out.shape[1] <= width:
+            stride = _stride(calls, call)
+            if call is last or call.name.count(".") <= found.get(stride, call.name).count("."):
+                found[stride] = call.name
+    return tuple(found.items())
+
+
+def _stride(calls: list[_Call], call: _Call) -> str:
+    pixels = next(c.source[0] for c in calls if isinstance(c.module, nn.Conv2d))
+    assert pixels is not None
+    return f"stride {round(pixels.shape[2] / call.out.shape[2])}"
 
 
 def _follow(conv: _Call, later: list[_Call], times: Counter[str]) -> tuple[_Call, bool]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from camdrop.data import AnySplit, normalise
-from camdrop.resnet import ResNet
+from camdrop.resnet import Network
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Tally:
 
 
 def attack_dataset(
-    model: ResNet,
+    model: Network,
     split: AnySplit,
     attack: PGD,
     mean: Sequence[float],

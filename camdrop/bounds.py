@@ -26,7 +26,7 @@ from torch.func import vjp, vmap
 
 from camdrop.cam import compress_weights
 from camdrop.masks import CamDrop, DropBlock, Mask, Method
-from camdrop.resnet import DropSite, ResNet
+from camdrop.resnet import DropSite, Network, ResNet
 
 PARAMETERS = {  # what b is
     "bias": "the bias of a channel, which batch norm adds: one number for all positions",
@@ -37,8 +37,16 @@ Progress = Callable[[float], object] | None  # told the share done
 _ELEMENTS = 2**22  # of a Jacobian at once: 16 MB
 
 
-def layers(model: ResNet) -> tuple[str, ...]:
-    """The layers whose bounds can be measured: the convolutions before a drop site, `layer1.0.conv1` …"""
+def layers(model: Network) -> tuple[str, ...]:
+    """The layers whose bounds can be measured: the convolutions before a drop site, `layer1.0.conv1` …
+
+    ValueError for a network that is none of our ResNets.
+    """
+    if not isinstance(model, ResNet):
+        name = model.architecture.rpartition(":")[2]
+        raise ValueError(
+            f"Bounds are measured in the ResNets that we build, and {name} is none: choose another network"
+        )
     return tuple(site.name for site in model.drop_sites if site.kind != "skip")
 
 
@@ -56,7 +64,7 @@ class Stop:
 
 
 @torch.no_grad()
-def stop_at(model: ResNet, images: Tensor, labels: Tensor, layer: str) -> Stop:
+def stop_at(model: Network, images: Tensor, labels: Tensor, layer: str) -> Stop:
     """Send normalised images (N, in_channels, H, W) with labels (N,) to a layer by its name (see `layers`).
 
     ValueError for an unknown layer, or labels that are no classes of the network.
@@ -65,9 +73,9 @@ def stop_at(model: ResNet, images: Tensor, labels: Tensor, layer: str) -> Stop:
         raise ValueError(f"layer must be one of {', '.join(layers(model))}, got {layer!r}")
     if labels.shape != images.shape[:1] or not 0 <= int(labels.min()) <= int(labels.max()) < model.num_classes:
         raise ValueError(f"labels must be {len(images)} numbers from 0 to {model.num_classes - 1}, one an image")
+    assert isinstance(model, ResNet)  # or `layers` had refused it
     site = next(s for s in model.drop_sites if s.name == layer)
-    chain = ["stem", *model.blocks]
-    point = chain[chain.index(site.block) - 1]
+    point = model.before(site)
     source = entry = model.forward_to(point, images)
     seen: dict[str, Tensor] = {}
 
@@ -204,7 +212,7 @@ def compare(
 
 
 def measure(
-    model: ResNet,
+    model: Network,
     images: Tensor,
     labels: Tensor,
     wanted: Sequence[str] | None = None,

@@ -1,4 +1,4 @@
-"""Checkpoints: our own `.safetensors` files with a JSON header, and other people's ResNets in whatever wrapping.
+"""Checkpoints: our own `.safetensors` files with a JSON header, and other people's networks in whatever wrapping.
 
 What cannot be read or written is a `CheckpointError`, one sentence that says what to do. No file is ever executed.
 """
@@ -17,12 +17,13 @@ from typing import BinaryIO, NamedTuple, NoReturn
 
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from camdrop.adapted import Adapted
 from camdrop.foreign import AGAIN, KNOWN, LEGACY, LIMIT, RESAVE, identify, unpickle
 from camdrop.masks import METHODS
-from camdrop.meta import CheckpointError, Meta
-from camdrop.resnet import ARCHITECTURES, ResNet, build
+from camdrop.meta import TORCHVISION, CheckpointError, Meta
+from camdrop.resnet import ARCHITECTURES, Network, build
 
 __all__ = ["SUFFIXES", "Checkpoint", "CheckpointError", "Listing", "Meta", "list_checkpoints", "load", "save"]
 
@@ -41,7 +42,7 @@ _STRANGERS = {
 class Checkpoint:
     """A network ready to look at: evaluation mode, float32, no gradients. `path` is None for an upload."""
 
-    model: ResNet
+    model: Network
     meta: Meta
     path: Path | None = None
 
@@ -53,7 +54,7 @@ class Listing(NamedTuple):
     broken: list[tuple[Path, str]]
 
 
-def save(path: str | os.PathLike[str], model: ResNet, meta: Meta, half: bool = False) -> None:
+def save(path: str | os.PathLike[str], model: Network, meta: Meta, half: bool = False) -> None:
     """Write a `.safetensors` file with `meta` as its header; it appears whole or not at all.
 
     With `half`, floating-point tensors are stored in half precision. CheckpointError where `meta` does not describe
@@ -64,7 +65,7 @@ def save(path: str | os.PathLike[str], model: ResNet, meta: Meta, half: bool = F
         raise CheckpointError(f"a checkpoint's name must end in .safetensors, got {path.name}")
     _compare("meta", meta, "the model has", model)
     tensors = {}
-    for name, tensor in model.state_dict().items():
+    for name, tensor in model.weights().items():
         stored = tensor.detach().cpu().contiguous()
         if half and stored.is_floating_point():
             stored = stored.half()
@@ -133,12 +134,13 @@ def list_checkpoints(folder: str | os.PathLike[str]) -> Listing:
     def place(item: tuple[Path, Meta]) -> tuple[str, int, int, str]:
         path, meta = item
         rank = methods.index(meta.method) if meta.method in methods else len(methods)
-        return meta.dataset, architectures.index(meta.architecture), rank, path.name
+        ours = meta.architecture in architectures
+        return meta.dataset, architectures.index(meta.architecture) if ours else len(architectures), rank, path.name
 
     return Listing(sorted(found, key=place), broken)
 
 
-def _compare(left: str, mine: Meta, right: str, other: Meta | ResNet) -> None:
+def _compare(left: str, mine: Meta, right: str, other: Meta | Network) -> None:
     for part in _STRUCTURE:
         a, b = getattr(mine, part), getattr(other, part)
         if a != b:
@@ -212,10 +214,9 @@ def _header(file: BinaryIO, size: int, name: str) -> tuple[dict[str, tuple[int, 
         raise CheckpointError(f"{name} has a header that cannot be used: {error}; save it again") from None
 
 
-def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, name: str) -> ResNet:
+def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, name: str) -> Network:
     """The network with the file's numbers in it; `names` are ours → the file's."""
-    with torch.device("meta"):  # so that no first weights are drawn
-        model = build(meta.architecture, meta.num_classes, meta.in_channels, meta.shortcut)
+    model = _skeleton(meta)
     state = model.state_dict()
     like = f"{name} looks like {meta.architecture}, but"
     variant = f"it is damaged, or a variant that is not known; {KNOWN}"
@@ -245,7 +246,23 @@ def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, 
                 f"{name} holds NaN or infinity in {names[key]}: its training diverged; train it again"
             )
     model.load_state_dict(state, assign=True)
-    return model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False)
+    if isinstance(model, Network):
+        return model
+    try:
+        return Adapted(meta.architecture, model).eval()
+    except ValueError as error:
+        raise CheckpointError(f"{name} cannot be shown: {error}") from None
+
+
+def _skeleton(meta: Meta) -> nn.Module:
+    """A network without numbers."""
+    if meta.architecture.startswith(TORCHVISION):
+        from camdrop.torchvision_networks import skeleton  # here: torchvision takes a second to import
+
+        return skeleton(meta.architecture.removeprefix(TORCHVISION), meta.num_classes)
+    with torch.device("meta"):  # so that no first weights are drawn
+        return build(meta.architecture, meta.num_classes, meta.in_channels, meta.shortcut)
 
 
 def _first(keys: list[str]) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 from camdrop.cam import class_activation_map, deletion_insertion, statistics, upsample
 from camdrop.data import AnySplit, DataInfo, normalise
 from camdrop.figures import Picture, blank, limits, overlay
-from camdrop.resnet import ResNet
+from camdrop.resnet import Network
 
 _BATCH = 64  # images read at once
 
@@ -49,7 +49,7 @@ def estimate(values: Tensor) -> Estimate:
 
 
 @torch.no_grad()
-def heatmaps(model: ResNet, images: Tensor, labels: Tensor) -> Tensor:
+def heatmaps(model: Network, images: Tensor, labels: Tensor) -> Tensor:
     """CAMs of the true classes (Eq. 5) at the last stage, for normalised images (N, C, H, W): (N, H, W)."""
     features = model.stages(images)[model.stage_names[-1]]
     return upsample(class_activation_map(features, model.fc.weight, labels), (images.shape[2], images.shape[3]))
@@ -64,7 +64,7 @@ def draw(split: AnySplit, limit: int | None, seed: int = 0) -> AnySplit:
 
 
 def measure(
-    model: ResNet, split: AnySplit, info: DataInfo, *, progress: Callable[[float], None] = lambda share: None
+    model: Network, split: AnySplit, info: DataInfo, *, progress: Callable[[float], None] = lambda share: None
 ) -> dict[str, Tensor]:
     """Each of `MEASURES` for each image of a split, (n,): of the heatmap of its true class at the last stage.
 
@@ -81,7 +81,7 @@ def measure(
 
 
 def contact_sheet(
-    models: Sequence[tuple[ResNet, DataInfo]], split: AnySplit, *, tile: int = 112, gap: int = 6, opacity: float = 0.55
+    models: Sequence[tuple[Network, DataInfo]], split: AnySplit, *, tile: int = 112, gap: int = 6, opacity: float = 0.55
 ) -> Picture:
     """As Figure 3 draws it: a column for each image, a row of the images, and a row of heatmaps for each network.
 

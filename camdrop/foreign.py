@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from camdrop.data import INFO
-from camdrop.meta import CheckpointError, Meta
+from camdrop.meta import BY_CONVENTION, TORCHVISION, CheckpointError, Meta
 from camdrop.resnet import ARCHITECTURES
 
 LIMIT = 1 << 30  # bytes; ResNet-50 with its optimiser's state is 0.2 GB
@@ -25,7 +25,7 @@ LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how files of torch.sav
 
 AGAIN = "copy or download it again"
 RESAVE = 'where you trust it, save its weights alone: torch.save(model.state_dict(), "weights.pth")'
-KNOWN = f"known are {', '.join(ARCHITECTURES)}"
+KNOWN = f"known are {', '.join(ARCHITECTURES)} and the classifiers of torchvision"
 
 # akamaster's ResNets (`linear`, zero-padded shortcuts) saw CIFAR-10 with ImageNet's mean and std; chenyaofo's,
 # kuangliu's and most others with these, whose std is the average of the images' own.
@@ -117,7 +117,8 @@ def identify(shapes: Mapping[str, tuple[int, ...]], name: str) -> tuple[dict[str
     """From the names and shapes of a file's tensors: our names → the file's, and what they tell of the network.
 
     Class names and normalisation are by convention: CIFAR-10's for ten classes of colour images in the CIFAR family,
-    ImageNet's for a thousand in its own; grey images could be anything. CheckpointError if no architecture fits.
+    ImageNet's for a thousand in its own and in torchvision's other networks; grey images could be anything.
+    CheckpointError if no architecture fits.
     """
     names = _translate(shapes)
     blocks: dict[str, set[str]] = {}
@@ -127,10 +128,17 @@ def identify(shapes: Mapping[str, tuple[int, ...]], name: str) -> tuple[dict[str
     counts = tuple(len(blocks[stage]) for stage in sorted(blocks))
     convs = 3 if any(key.endswith(".conv3.weight") for key in names) else 2
     fits = [n for n, a in ARCHITECTURES.items() if (a.blocks, a.convs) == (counts, convs)]
+    # A ResNeXt has the blocks of a ResNet, of another width.
+    width = shapes.get(names.get("layer1.0.conv1.weight", ""))
+    alike = fits and (not width or width[0] == ARCHITECTURES[fits[0]].widths[0])
+    if not alike and (other := _of_torchvision(shapes)):
+        return other
     if not fits:
         seen = f"{len(shapes)} tensors, the first {', '.join(list(shapes)[:3])}"
         if blocks:
             seen = f"a ResNet of {'+'.join(map(str, counts))} blocks with {convs} convolutions each"
+        if attention := next((key for key in shapes if re.search(r"(^|[._])att(e?n|ention)", key)), ""):
+            seen = f"a transformer ({attention} …), which has no class activation map"
         raise CheckpointError(f"{name} fits no architecture: it holds {seen}; {KNOWN}")
 
     def size(key: str, axis: int) -> int:
@@ -158,7 +166,29 @@ def identify(shapes: Mapping[str, tuple[int, ...]], name: str) -> tuple[dict[str
             mean=mean if colour else (),
             std=std if colour else (),
             image_size=28 if small and channels == 1 else info.size,
-            notes="no header: classes and normalisation are by convention",
+            notes=BY_CONVENTION,
         )
     except CheckpointError as error:
         raise CheckpointError(f"{name} looks like {fits[0]}, but {error}") from None
+
+
+def _of_torchvision(shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, str], Meta] | None:
+    """As `identify`, of torchvision's classifiers."""
+    from camdrop import torchvision_networks  # here: torchvision takes a second to import, and few need it
+
+    match, imagenet = torchvision_networks.recognise(shapes), INFO["imagenet"]
+    if match is None:
+        return None
+    mean, std, size = torchvision_networks.conventions(match.name)
+    known = match.num_classes == len(imagenet.classes)
+    return match.names, Meta(
+        architecture=TORCHVISION + match.name,
+        num_classes=match.num_classes,
+        in_channels=3,
+        dataset=imagenet.name if known else "",
+        classes=imagenet.classes if known else (),
+        mean=mean,
+        std=std,
+        image_size=size,
+        notes=BY_CONVENTION,
+    )

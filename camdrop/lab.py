@@ -11,31 +11,30 @@ from torch import Tensor
 
 from camdrop.cam import compress_weights, weighted_map
 from camdrop.masks import CamDrop, DropBlock, DropPath, Mask, Method, valid_centres
-from camdrop.resnet import DropSite, ResNet, SampleMasks
+from camdrop.resnet import DropSite, Network, SampleMasks
 
 
 @dataclass(frozen=True, eq=False)
 class Stop:
     """An image on its way through a network in evaluation mode, stopped at a drop site. No mask has a part in it."""
 
-    model: ResNet
+    model: Network
     site: DropSite
     features: Tensor  # (1, C, H, W), X
     before: Tensor  # (K,) class probabilities without a mask
-    point: str  # where the network takes up again, just before the site's block
+    point: str  # where the network takes up again, the last point before the site
     entry: Tensor  # (1, c, h, w), the features there
 
 
 @torch.no_grad()
-def stop_at(model: ResNet, image: Tensor, site: str) -> Stop:
+def stop_at(model: Network, image: Tensor, site: str) -> Stop:
     """Send a normalised image (1, in_channels, H, W) to a drop site by its name. ValueError for an unknown name."""
     found = next((s for s in model.drop_sites if s.name == site), None)
     if found is None:
         raise ValueError(f"site must be one of the network's drop sites, as layer2.0.conv1, got {site!r}")
     if image.ndim != 4 or len(image) != 1:
         raise ValueError(f"image must have shape (1, channels, H, W), got {tuple(image.shape)}")
-    blocks = ["stem", *model.blocks]
-    point = blocks[blocks.index(found.block) - 1]
+    point = model.before(found)
     entry = model.forward_to(point, image)
     seen: list[Tensor] = []
 
@@ -163,7 +162,7 @@ def below(stop: Stop, method: Method, label: int, seed: int) -> tuple[Tensor, Te
 
 
 @torch.no_grad()
-def shares(model: ResNet, image: Tensor, method: Method, label: int, seed: int, draws: int = 1) -> dict[str, float]:
+def shares(model: Network, image: Tensor, method: Method, label: int, seed: int, draws: int = 1) -> dict[str, float]:
     """The share of units dropped at every drop site, by its name, when all of them are masked in one forward pass.
 
     It is the mean over `draws` passes of the same normalised image (1, in_channels, H, W), done as one batch.

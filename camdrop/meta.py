@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import reprlib
 import types
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
 from camdrop.resnet import ARCHITECTURES
+
+TORCHVISION = "torchvision:"  # of an architecture: one of torchvision's classifiers follows
+BY_CONVENTION = "no header: classes and normalisation are by convention"  # the notes of other people's files
 
 
 class CheckpointError(ValueError):
@@ -58,14 +62,15 @@ class Meta:
             if not _fits(getattr(self, name), hint):
                 kind = Meta.__annotations__[name]
                 raise CheckpointError(f"{name} must be of type {kind}, got {reprlib.repr(getattr(self, name))}")
-        if self.architecture not in ARCHITECTURES:
-            raise CheckpointError(f"architecture must be one of {', '.join(ARCHITECTURES)}, got {self.architecture!r}")
+        ours = ARCHITECTURES.get(self.architecture)
+        if ours is None and not re.fullmatch(rf"{TORCHVISION}\w+", self.architecture):
+            known = f"one of {', '.join(ARCHITECTURES)}, or {TORCHVISION}NAME"
+            raise CheckpointError(f"architecture must be {known}, got {self.architecture!r}")
         for name in ("num_classes", "in_channels"):
             if not 1 <= getattr(self, name) <= 100_000:
                 raise CheckpointError(f"{name} must be at least 1 and at most 100,000, got {getattr(self, name)}")
-        family = ARCHITECTURES[self.architecture].family
         defaults = {
-            "shortcut": "pad" if family == "cifar" else "conv",
+            "shortcut": "pad" if ours and ours.family == "cifar" else "conv",
             "classes": tuple(str(k) for k in range(self.num_classes)),
             "mean": (0.0,) * self.in_channels,
             "std": (1.0,) * self.in_channels,

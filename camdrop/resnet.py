@@ -1,6 +1,7 @@
-"""ResNets with named drop sites: a forward pass gets its dropout as an argument, `model(x, drop=…)`.
+"""Networks with named drop sites: a forward pass gets its dropout as an argument, `model(x, drop=…)`.
 
-Two families, parameter names as in the common public ones (`conv1, bn1, layer1.0.conv1, …, fc`):
+Our ResNets (for others see `adapted.py`) are of two families, parameter names as in the common public ones (`conv1,
+bn1, layer1.0.conv1, …, fc`):
 
 - CIFAR (He et al. 2016, section 4.2): resnet8/20/32/44/56/110, three stages of 16/32/64 channels, identity shortcuts
   that are strided and zero-padded in depth;
@@ -62,6 +63,47 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+class Network(nn.Module):
+    """What pages and measurements know of a network: S = fc(mean of the last stage's features), Eq. 1.
+
+    model(x, drop=None): images (N, in_channels, H, W) → scores S (N, num_classes). `drop(site, features)` is called at
+    each drop site and returns what goes on from there; None means no dropout. The model holds no state of it, so that
+    several threads may run one model with different masks.
+    """
+
+    architecture: str
+    shortcut: str
+    num_classes: int
+    in_channels: int
+    stage_names: tuple[str, ...]
+    fc: nn.Linear
+
+    @property
+    def drop_sites(self) -> tuple[DropSite, ...]:
+        """Every drop site, in the order of the forward pass."""
+        raise NotImplementedError
+
+    def weights(self) -> dict[str, Tensor]:
+        """The numbers, by the names that a checkpoint keeps them under."""
+        return self.state_dict()
+
+    def stages(self, x: Tensor) -> dict[str, Tensor]:
+        """The output of every stage for images x, by the stage's name."""
+        raise NotImplementedError
+
+    def before(self, site: DropSite) -> str:
+        """The last point before a drop site where `forward_from` can take up again."""
+        raise NotImplementedError
+
+    def forward_to(self, point: str, x: Tensor) -> Tensor:
+        """Features at a point, which is one of `before` or a stage, for images x."""
+        raise NotImplementedError
+
+    def forward_from(self, point: str, features: Tensor, drop: Drop | None = None) -> Tensor:
+        """Scores from the features at a point, one of `before` or the last stage: what `model(x)` does from there."""
+        raise NotImplementedError
+
+
 class ZeroPad(nn.Module):
     """Identity shortcut to a smaller map with more channels: every `stride`-th position, zeros for the new channels."""
 
@@ -116,13 +158,8 @@ class Block(nn.Module):
         return F.relu(h + s, inplace=True)
 
 
-class ResNet(nn.Module):
-    """Post-activation ResNet; build it by `build(name, …)`.
-
-    model(x, drop=None): images (N, in_channels, H, W) → scores S (N, num_classes), Eq. 1. `drop(site, features)` is
-    called at each drop site and returns what goes on from there; None means no dropout. The model holds no state of it,
-    so that several threads may run one model with different masks.
-    """
+class ResNet(Network):
+    """Post-activation ResNet; build it by `build(name, …)`. Its points are `stem`, the stages and the blocks."""
 
     def __init__(self, name: str, num_classes: int, in_channels: int, shortcut: str) -> None:
         super().__init__()
@@ -154,7 +191,6 @@ class ResNet(nn.Module):
 
     @property
     def drop_sites(self) -> tuple[DropSite, ...]:
-        """Every drop site, in the order of the forward pass."""
         return tuple(site for block in self.blocks.values() for site in (*block.sites, block.skip))
 
     def _position(self, point: str) -> int:
@@ -178,22 +214,23 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor, drop: Drop | None = None) -> Tensor:
         return self.forward_from("stem", self._stem(x), drop)
 
-    def forward_to(self, point: str, x: Tensor, drop: Drop | None = None) -> Tensor:
-        """Features after `point` (`stem`, a stage or a block) for images x."""
+    def before(self, site: DropSite) -> str:
+        points = ["stem", *self.blocks]
+        return points[points.index(site.block) - 1]
+
+    def forward_to(self, point: str, x: Tensor) -> Tensor:
         done = self._position(point)
         x = self._stem(x)
         for block in list(self.blocks.values())[: done - 1]:
-            x = block(x, drop)
+            x = block(x)
         return x
 
     def forward_from(self, point: str, features: Tensor, drop: Drop | None = None) -> Tensor:
-        """Scores from the features after `point`: what `model(x)` does from there on."""
         for block in list(self.blocks.values())[self._position(point) - 1 :]:
             features = block(features, drop)
         return self._head(features)
 
     def stages(self, x: Tensor) -> dict[str, Tensor]:
-        """The output of every stage for images x, by the stage's name."""
         found, x = {}, self._stem(x)
         for stage in self.stage_names:
             for block in getattr(self, stage):

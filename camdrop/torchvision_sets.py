@@ -1,22 +1,16 @@
 """Fashion-MNIST, MNIST and CIFAR-10 by way of torchvision: its readers, addresses and checksums."""
 
-import hashlib
-import http.client
-import ssl
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from camdrop.download import fetch
 from camdrop.folders import Progress
 from camdrop.images import DataError
-
-TIMEOUT = 10.0  # seconds without an answer
 
 
 def read(spec: str, root: Path, splits: Sequence[str], progress: Progress | None) -> dict[str, tuple[Tensor, Tensor]]:
@@ -69,7 +63,7 @@ def _download(spec: str, reader: Any, root: Path, progress: Progress | None) -> 
                         progress(f"Downloading {spec}", (done + share) / len(files))
 
                 path = Path(scratch) / name
-                if reason := _fetch(addresses, path, md5, report):
+                if reason := fetch(addresses, path, ("md5", md5), report):
                     raise DataError(
                         f"{spec} is not in {root} and cannot be downloaded ({reason}):"
                         " use fashion-sample, which is bundled, or folder:DIR with images of your own."
@@ -80,27 +74,3 @@ def _download(spec: str, reader: Any, root: Path, progress: Progress | None) -> 
         raise DataError(
             f"{spec} cannot be stored in {root} ({error.strerror}): set CAMDROP_DATA to a folder."
         ) from None
-
-
-def _fetch(addresses: Sequence[str], path: Path, md5: str, report: Callable[[float], None]) -> str:
-    """Store the first address that answers with the right file; return why none did, or nothing."""
-    reason = ""
-    for address in addresses:
-        digest = hashlib.md5(usedforsecurity=False)
-        try:
-            with urllib.request.urlopen(address, timeout=TIMEOUT) as response, path.open("wb") as file:
-                total = int(response.headers.get("Content-Length") or 0)
-                while chunk := response.read(1 << 18):
-                    file.write(chunk)
-                    digest.update(chunk)
-                    if total:
-                        report(min(file.tell() / total, 1.0))
-        except urllib.error.HTTPError as error:
-            reason = f"the server says {error.code} {error.reason}"
-        except (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, TimeoutError, ConnectionError) as error:
-            reason = f"no network: {getattr(error, 'reason', error)}"
-        else:
-            if digest.hexdigest() == md5:
-                return ""
-            reason = "what the server sent is damaged"
-    return reason

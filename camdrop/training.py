@@ -20,7 +20,7 @@ from camdrop.data import AnySplit, DataInfo, Dataset, normalise
 from camdrop.distributed import ALONE, Team
 from camdrop.masks import Mask, Method
 from camdrop.recipe import Contender, Recipe
-from camdrop.resnet import Drop, ResNet, SampleMasks, build
+from camdrop.resnet import Drop, Network, SampleMasks, build
 from camdrop.schedules import keep_prob_at, learning_rate_at
 
 KNOBS = ("learning_rate", "keep_prob", "block_size")
@@ -229,7 +229,7 @@ def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
 
 
 @torch.no_grad()
-def evaluate(model: ResNet, split: AnySplit, info: DataInfo, batch_size: int = 500) -> dict[str, float]:
+def evaluate(model: Network, split: AnySplit, info: DataInfo, batch_size: int = 500) -> dict[str, float]:
     """Errors of a network on a split: {"top1_error": %, "top5_error": %, "n": images}; dropout is off."""
     model.eval()
     device = next(model.parameters()).device

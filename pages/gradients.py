@@ -79,7 +79,12 @@ def page() -> None:
         if chosen is None:
             return
         checkpoint: Checkpoint = chosen[1]
-        t, c, count, seed, wanted = choose_methods(checkpoint.meta, layers(checkpoint.model))
+        try:
+            names = layers(checkpoint.model)
+        except ValueError as error:
+            st.info(str(error), icon=":material/arrow_upward:")
+            return
+        t, c, count, seed, wanted = choose_methods(checkpoint.meta, names)
     if not wanted:
         st.info("Choose at least one layer, under More.", icon=":material/arrow_upward:")
         return

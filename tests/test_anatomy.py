@@ -126,7 +126,7 @@ MISSING = {
 def test_a_sentence_says_which_part_is_missing(name):
     with pytest.raises(ValueError, match=MISSING[name]) as error:
         examine(foreign(name))
-    assert str(error.value).endswith("needs a CNN that ends in global average pooling and one linear layer")
+    assert str(error.value).endswith("need a CNN that ends in global average pooling and one linear layer")
     assert "\n" not in str(error.value)
 
 

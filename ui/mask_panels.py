@@ -238,7 +238,8 @@ def sites(scene: Scene, found: Mapping[str, float], goal: float, draws: int) -> 
     """The share dropped at every drop site when all of them are masked, and its mean in each stage."""
     names, values = list(found), np.array(list(found.values()))
     here = names.index(scene.stop.site.name)
-    stages = {name: values[[n.startswith(f"{name}.") for n in names]].mean() for name in scene.stop.model.stage_names}
+    stage_of = {site.name: site.stage for site in scene.stop.model.drop_sites}
+    stages = {s: values[[stage_of[n] == s for n in names]].mean() for s in dict.fromkeys(stage_of.values())}
     how = "all masked in one forward pass" if draws == 1 else f"all masked at once, mean of {draws} passes"
     return [
         Panel(

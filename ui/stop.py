@@ -72,7 +72,8 @@ def choose_scene() -> Scene | None:
         picture = choose_picture(meta, key="image")
     names = [site.name for site in model.drop_sites]
     middle = model.stage_names[len(model.stage_names) // 2]
-    end_of_branch = next(s.name for s in model.drop_sites if s.stage == middle and s.kind == "branch")
+    # The first end of a residual branch in the middle stage; other people's networks name none.
+    first = min(model.drop_sites, key=lambda s: (s.stage != middle, s.kind != "branch")).name
     _reset_unless("label", [TRUE, *meta.classes])
     _reset_unless("site", names)
     label = st.selectbox(
@@ -86,10 +87,10 @@ def choose_scene() -> Scene | None:
     site = st.selectbox(
         "Drop site",
         names,
-        names.index(end_of_branch),
+        names.index(first),
         key="site",
         bind="query-params",
-        width=150,
+        width=150 if len(first) < 20 else 300,
         help="Where in the network the mask is applied: after a convolution, or on a skip connection.",
     )
     if picture is None:

@@ -1,0 +1,160 @@
+"""torchvision's classifiers: those with class activation maps, how their weights are known, and where they are from."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torchvision import models
+
+from camdrop.download import fetch as download
+from camdrop.foreign import LIMIT
+from camdrop.meta import CheckpointError
+
+if TYPE_CHECKING:
+    from camdrop.checkpoints import Checkpoint
+
+# Those that end in global average pooling and one linear layer.
+_SERVED = (
+    *("densenet", "efficientnet", "googlenet", "inception", "mnasnet", "mobilenet_v2"),
+    *("regnet", "resnet", "resnext", "shufflenet", "wide_resnet"),
+)
+_NEAREST = 8  # networks by their number of parameters that a file's names and shapes are compared with
+_AUXILIARY = re.compile(r"^(aux\d|AuxLogits)\.")  # classifiers of GoogLeNet and Inception for training only
+
+
+class Match(NamedTuple):
+    """A network by its name, and its names of the tensors → the file's."""
+
+    name: str
+    num_classes: int
+    names: dict[str, str]
+
+
+class _Unallocated(TorchFunctionMode):
+    """No memory for parameters and no first weights; a meta device as such stops networks that compute on their way."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        return func(*args, **(kwargs or {}) | ({"device": "meta"} if func is torch.empty else {}))
+
+
+@functools.cache
+def names() -> tuple[str, ...]:
+    """The networks that have class activation maps, and weights of at most 1 GB."""
+    found = models.list_models(module=models)
+    return tuple(name for name in found if name.startswith(_SERVED) and 4 * _parameters(name) <= LIMIT)
+
+
+def _parameters(name: str) -> int:
+    return models.get_model_weights(name).DEFAULT.meta["num_params"]
+
+
+def skeleton(name: str, num_classes: int) -> nn.Module:
+    """A network without numbers, for `load_state_dict(…, assign=True)`.
+
+    GoogLeNet and Inception are as torchvision makes them for its own weights, less the auxiliary classifiers.
+    """
+    options = {"init_weights": False, "aux_logits": False, "transform_input": True}
+    with _Unallocated():
+        return models.get_model(
+            name, weights=None, num_classes=num_classes, **(options if name in ("googlenet", "inception_v3") else {})
+        )
+
+
+@functools.lru_cache(maxsize=16)
+def _shapes(name: str) -> dict[str, tuple[int, ...]]:
+    return _counted({key: tuple(tensor.shape) for key, tensor in skeleton(name, 1000).state_dict().items()})
+
+
+def _counted(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Less the batch counters, which files from before PyTorch 0.4.1 do not have."""
+    return {key: shape for key, shape in shapes.items() if not key.endswith("num_batches_tracked")}
+
+
+def recognise(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
+    """The network whose tensors these are, by all their names and shapes; its last layer may have other classes."""
+    ours = _plain(shapes)
+    mine = _counted({key: shapes[file] for key, file in ours.items()})
+    for name in sorted(models.list_models(module=models), key=lambda name: _apart(name, shapes))[:_NEAREST]:
+        wanted = _shapes(name)
+        if wanted.keys() == mine.keys():
+            other = {(mine[key], shape) for key, shape in wanted.items() if mine[key] != shape}
+            rows = {got[:1] for got, shape in other if shape[:1] == (1000,) and got[1:] == shape[1:]}
+            if not other or (len(rows) == 1 and all(got[1:] == shape[1:] for got, shape in other)):
+                return Match(name, rows.pop()[0] if rows else 1000, ours)
+    return None
+
+
+def _apart(name: str, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """How many parameters fewer or more than torchvision tells of it, taking any matrix for the last layer."""
+    sizes = {key: torch.Size(shape).numel() for key, shape in shapes.items() if "running_" not in key}
+    counts = [sum(sizes.values()), sum(size for key, size in sizes.items() if not _AUXILIARY.match(key))]
+    matrices = {shape for shape in shapes.values() if len(shape) == 2} | {(1000, 0)}
+    return min(abs(count + (1000 - k) * (c + 1) - _parameters(name)) for k, c in matrices for count in counts)
+
+
+def _plain(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """Names without what wraps a network (`module.`), as they are spelled today → the file's."""
+    parts = zip(*(key.split(".")[:-1] for key in shapes), strict=False)
+    wrapped = sum(1 for _ in itertools.takewhile(lambda part: len(set(part)) == 1, parts))
+    found = {}
+    for key in shapes:
+        name = ".".join(key.split(".")[wrapped:])
+        if not _AUXILIARY.match(name):
+            found[re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2.", name)] = key
+    return found
+
+
+def conventions(name: str) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """Mean and standard deviation of the pixels, and the size of the images that its weights are for."""
+    preset = models.get_model_weights(name).DEFAULT.transforms()
+    return tuple(preset.mean), tuple(preset.std), preset.crop_size[0]
+
+
+def fetch(name: str, progress: Callable[[float], object] | None = None) -> Checkpoint:
+    """A network of `names()` with torchvision's own weights for ImageNet, from its cache or downloaded into it.
+
+    `progress` is told the share of the download. CheckpointError for an unknown name, or where there is no network.
+    """
+    from camdrop.checkpoints import load
+
+    if name not in names():
+        raise CheckpointError(f"torchvision has no network {name!r} with class activation maps: choose one of its list")
+    weights = models.get_model_weights(name).DEFAULT
+    path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[1]
+    if not path.exists():
+        _download(name, weights.url, path, progress)
+    found = load(path, name=path.name)
+    mean, std, size = conventions(name)
+    error = round(100 - weights.meta["_metrics"]["ImageNet-1K"]["acc@1"], 3)
+    meta = dataclasses.replace(
+        found.meta, mean=mean, std=std, image_size=size, test_error=error, notes=f"torchvision's {weights}"
+    )
+    return dataclasses.replace(found, meta=meta)
+
+
+def _download(name: str, url: str, path: Path, progress: Callable[[float], object] | None) -> None:
+    checksum = path.stem.rsplit("-", 1)[1]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            if reason := download([url], Path(scratch) / path.name, ("sha256", checksum), progress):
+                raise CheckpointError(
+                    f"The weights of {name} cannot be downloaded ({reason}): try again with a network, or copy "
+                    f"{path.name} into {path.parent}."
+                )
+            os.replace(Path(scratch) / path.name, path)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path.parent} cannot be written ({error.strerror}): set TORCH_HOME to a folder"
+        ) from None
