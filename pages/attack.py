@@ -40,23 +40,12 @@ compare the order of the methods, not the values.
 def page() -> None:
     """What changes rarely; the rest is in `duel` and in the table."""
     with st.spinner("Loading PyTorch …"):
-        from camdrop.data import DataError
         from ui import attack_table
 
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    chosen = choose.choose_checkpoints("Checkpoints", key="checkpoints", row=row)
-    if not chosen:
+    subjects = choose.choose_subjects()
+    if subjects is None:
         return
-    images = row.popover("Images", icon=":material/photo_library:", help="Other images, or only some of them")
-    problem, shelf = "Press Images above, and choose an image.", None
-    with images:
-        try:
-            shelf = gallery.choose_shelf(chosen[0][1].meta, key="image")
-        except DataError as error:
-            problem = str(error)
-    if shelf is None:
-        st.info(problem, icon=":material/image:")
-        return
+    chosen, shelf = subjects
     duels(chosen, shelf)
     st.subheader("Over a data set")
     bout: attack_table.Bout | None = st.session_state.get("attack.bout")

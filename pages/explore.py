@@ -50,29 +50,14 @@ and a high insertion score.
 def page() -> None:
     """What changes rarely; the rest is in `look_at`."""
     with st.spinner("Loading PyTorch …"):
-        from camdrop.data import DataError
         from ui.compare import filters, scores
         from ui.explore_panels import choose_style, legend
         from ui.export import bundle, table
 
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    chosen = choose.choose_checkpoints("Checkpoints", key="checkpoints", row=row)
-    if not chosen:
+    subjects = choose.choose_subjects(filters)
+    if subjects is None:
         return
-    images = row.popover("Images", icon=":material/photo_library:", help="Other images, or only some of them")
-    problem, shelf = "Press Images above, and choose an image.", None
-    bar = st.empty()
-    with images:
-        told = filters(chosen, lambda name, share: bar.progress(share, f"{name} looks at the gallery …"))
-        try:
-            shelf = gallery.choose_shelf(chosen[0][1].meta, key="image", filters=told)
-        except DataError as error:
-            problem = str(error)
-    bar.empty()
-    if shelf is None:
-        st.info(problem, icon=":material/image:")
-        return
-
+    chosen, shelf = subjects
     board, tools = st.container(), st.container(horizontal=True, vertical_alignment="center")
     with tools:
         opacity = live_slider("Opacity", key="opacity", min=0.0, max=1.0, step=0.01, default=0.6, local=True)
@@ -109,11 +94,19 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: gallery.Shelf | gallery
     classes = chosen[0][1].meta.classes
     stages = max((checkpoint.model.stage_names for _, checkpoint in chosen), key=len)
     numbers = [name.removeprefix("layer") for name in stages]
-    extra, pick = [], None
+    extra, pick, store = [], None, st.session_state
+    if moved := store.get("stage", "") == store.get("explore.last") != numbers[-1]:
+        store["stage"] = numbers[-1]  # the last stage stays the last as networks change
+    store["explore.last"] = numbers[-1]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.selectbox("Heatmap of", [TRUE, PREDICTED, *classes], key="class", bind="query-params", width=180)
         stage = st.segmented_control(
-            "Stage", numbers, default=numbers[-1], required=True, key="stage", bind="query-params"
+            "Stage",
+            numbers,
+            default=None if moved else numbers[-1],
+            required=True,
+            key="stage",
+            bind="query-params",
         )
         if isinstance(shelf, gallery.Shelf):
             picture, panel, pick = gallery.leaf_through(shelf, key="image")
@@ -125,7 +118,6 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: gallery.Shelf | gallery
         look(name, checkpoint, choose.fit(picture.original, checkpoint.meta), truth, wanted, f"layer{stage}")
         for name, checkpoint in chosen
     ]
-    store = st.session_state
     settings = {key: value for key in LINK if (value := store.get(f"live.{key}", store.get(key))) is not None}
     store["explore"]["seen"] = Seen(views, picture.name, truth, settings)
     panels = [image_panel(picture, views[0], truth), *network_panels(draw(views, style), style, truth), *extra]

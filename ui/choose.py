@@ -1,19 +1,23 @@
-"""Choosing checkpoints: those that ship, those of runs (`run:NAME/CONTENDER`), and uploads.
+"""Choosing checkpoints: those that ship, those of runs (`run:NAME/CONTENDER`), and those added (ui/add.py).
 
 With the pictures of ui/gallery.py, what pages start from.
 
-Every choice but an upload is in the link. Call these inside a fragment: they load PyTorch when they are first called.
+Every choice but one added for the session is in the link. Call these inside a fragment: they load PyTorch when they
+are first called.
 """
 
 from __future__ import annotations
 
-import functools
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
-from ui.gallery import TITLES, Picture, choose_picture, fit
+from ui import add
+from ui.describe import describe, method_label
+from ui.gallery import Filter, Picture, Shelf, choose_picture, choose_shelf, fit
 from ui.run_checkpoints import run_checkpoints
 
 if TYPE_CHECKING:
@@ -28,51 +32,25 @@ __all__ = [
     "choose_checkpoint",
     "choose_checkpoints",
     "choose_picture",
+    "choose_subjects",
     "describe",
     "fit",
     "method_label",
     "open_checkpoint",
 ]
 
-FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
-
-_MOST_UPLOADS = 6  # checkpoints a session keeps; a ResNet-50 has 0.1 GB
-
-
-def method_label(meta: Meta) -> str:
-    """How a network was trained, such as `CamDrop γ 0.9 r 7`."""
-    from camdrop.masks import METHODS
-
-    if not meta.method:
-        return "Method unknown"
-    if meta.method not in METHODS:
-        return meta.method.capitalize()
-    options = meta.method_options
-    signs = {"keep_prob": "γ", "block_size": "r"}
-    parts = [f"{sign} {options[name]:g}" for name, sign in signs.items() if isinstance(options.get(name), int | float)]
-    return " ".join([METHODS[meta.method].__name__, *parts])
-
-
-def describe(meta: Meta) -> str:
-    """What a network is, such as `CamDrop γ 0.9 r 7 · ResNet-8 · Fashion-MNIST · error 7.4 %`."""
-    parts = [method_label(meta), meta.architecture.replace("resnet", "ResNet-")]
-    if meta.dataset:
-        parts.append(TITLES.get(meta.dataset, meta.dataset))
-    if meta.test_error is not None:
-        parts.append(f"error {meta.test_error:.1f} %")
-    return " · ".join(parts)
+FOLDER = Path(os.environ.get("CAMDROP_CHECKPOINTS") or Path(__file__).resolve().parent.parent / "checkpoints")
 
 
 def open_checkpoint(name: str) -> Checkpoint:
-    """A checkpoint by its name: a file's in the folder, without its suffix, or an upload's of this session.
+    """A checkpoint by its name: a file's in the folder, without its suffix, or one added in this session.
 
     Those in the folder are loaded once for all sessions. CheckpointError where there is none, or it is damaged.
     """
     from camdrop.checkpoints import CheckpointError
 
-    uploads: dict[str, Checkpoint] = st.session_state.get("uploads", {})
-    if name in uploads:
-        return uploads[name]
+    if name in add.added():
+        return add.added()[name]
     path = next((path for path, _ in _shipped(FOLDER) if path.stem == name), None) or run_checkpoints().get(name)
     if path is None:
         raise CheckpointError(f"There is no checkpoint {name!r} here: choose another, or add its file.")
@@ -98,7 +76,7 @@ def _of_runs() -> dict[str, Meta]:
     return {name: meta for name, best in paths.items() for path, meta in _shipped(best.parent) if path == best}
 
 
-@functools.lru_cache(maxsize=256)
+@st.cache_resource(max_entries=256, show_spinner="Reading checkpoints …")
 def _listing(folder: Path, changed: int) -> tuple[list[tuple[Path, Meta]], list[tuple[Path, str]]]:
     from camdrop.checkpoints import list_checkpoints
 
@@ -110,14 +88,14 @@ def choose_checkpoint(label: str, *, key: str) -> tuple[str, Checkpoint] | None:
 
     `key` is the link's parameter.
     """
-    place, metas, added = _offer(key, st.container(horizontal=True, vertical_alignment="bottom"))
+    place, metas, added, gone = _offer(key, st.container(horizontal=True, vertical_alignment="bottom"))
     if not metas:
         return None
-    if added:
-        st.session_state[key] = added[-1]
     names = list(metas)
     preferred = next((i for i, name in enumerate(names) if metas[name].method == "camdrop"), 0)
-    name = place.selectbox(label, names, 0 if added else preferred, key=key, bind="query-params")
+    if changed := bool(added) or st.session_state.get(key) in gone:
+        st.session_state[key] = added[-1] if added else gone[st.session_state[key]] or names[preferred]
+    name = place.selectbox(label, names, 0 if changed else preferred, key=key, bind="query-params")
     return next(iter(_open([name])), None) if name else None
 
 
@@ -130,20 +108,22 @@ def choose_checkpoints(
     horizontal container for the controls, by default one of its own.
     """
     row = row or st.container(horizontal=True, vertical_alignment="bottom")
-    place, metas, added = _offer(key, row, 720)  # pixels: four names beside each other
+    place, metas, added, gone = _offer(key, row, 720)  # pixels: four names beside each other
     if not metas:
         return []
     first = next(iter(metas.values()))
-    alike = [name for name, meta in metas.items() if _kind(meta) == _kind(first)]
-    if added:
+    alike = [name for name, meta in metas.items() if _kind(meta) == _kind(first)][: min(3, most)]
+    before: list[str] = st.session_state.get(key) or []
+    if changed := bool(added) or not gone.keys().isdisjoint(before):
         # Networks that look at other images take the place of those chosen; others join them.
-        kind = _kind(metas[added[0]])
-        chosen = [name for name in st.session_state.get(key) or [] if name in metas and _kind(metas[name]) == kind]
-        st.session_state[key] = list(dict.fromkeys([*chosen, *added]))[-most:]
+        kinds = {_kind(metas[name]) for name in added[:1]} or {_kind(meta) for meta in metas.values()}
+        chosen = [name for name in (gone.get(name, name) for name in before) if name in metas]
+        chosen = [name for name in chosen if _kind(metas[name]) in kinds]
+        st.session_state[key] = list(dict.fromkeys([*chosen, *added]))[-most:] or alike
     names = place.multiselect(
         label,
         list(metas),
-        None if added else alike[: min(3, most)],  # Streamlit wants a default or a value, not both
+        None if changed else alike,  # Streamlit wants a default or a value, not both
         key=key,
         bind="query-params",
         max_selections=most,
@@ -152,6 +132,36 @@ def choose_checkpoints(
     if not names:
         st.info("Choose at least one checkpoint above to see where it looks.", icon=":material/arrow_upward:")
     return _open(names)
+
+
+def choose_subjects(
+    filters: Callable[[list[tuple[str, Checkpoint]], Callable[[str, float], object]], Mapping[str, Filter]]
+    | None = None,
+) -> tuple[list[tuple[str, Checkpoint]], Shelf | Picture] | None:
+    """One row: checkpoints to compare, and the images to show them; None where either is not chosen yet.
+
+    `filters` gives the ways to narrow the images down; told the networks and whom to tell a checkpoint's name and
+    the share that is done.
+    """
+    from camdrop.data import DataError
+
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    chosen = choose_checkpoints("Checkpoints", key="checkpoints", row=row)
+    if not chosen:
+        return None
+    images = row.popover("Images", icon=":material/photo_library:", help="Other images, or only some of them")
+    problem, shelf, bar = "Press Images above, and choose an image.", None, st.empty()
+    with images:
+        told = filters and filters(chosen, lambda name, share: bar.progress(share, f"{name} looks at the gallery …"))
+        try:
+            shelf = choose_shelf(chosen[0][1].meta, key="image", filters=told)
+        except DataError as error:
+            problem = str(error)
+    bar.empty()
+    if shelf is None:
+        st.info(problem, icon=":material/image:")
+        return None
+    return chosen, shelf
 
 
 def _kind(meta: Meta) -> tuple[str, int, int]:
@@ -181,33 +191,20 @@ def _open(names: list[str]) -> list[tuple[str, Checkpoint]]:
 
 def _offer(
     key: str, row: DeltaGenerator, width: Literal["stretch"] | int = "stretch"
-) -> tuple[DeltaGenerator, dict[str, Meta], list[str]]:
-    """In `row`, a place for the choice and the button to add checkpoints; what there is then, and what was added."""
-    from camdrop.checkpoints import SUFFIXES
-
-    problems: list[str] = []
+) -> tuple[DeltaGenerator, dict[str, Meta], list[str], dict[str, str]]:
+    """In `row`, a place for the choice and the button to add checkpoints; what there is then, what came and went."""
     place = row.container(width=width)
-    with row.popover("Add", icon=":material/add:", help="Your own checkpoints, or other people's"):
-        files = st.file_uploader(
-            "Checkpoints of ResNets",
-            type=[suffix.removeprefix(".") for suffix in SUFFIXES],
-            accept_multiple_files=True,
-            key=f"{key}.files",
-            help="Ours (.safetensors), or other people's state dictionaries (.pt, .pth, .th …). Architecture, classes "
-            "and channels are read from the file; nothing in it is executed. An upload stays in this session, and "
-            "cannot be in the link.",
-        )
-        added = _take_in(files, problems)
+    added, gone = add.offer(key, FOLDER, row)
     metas = {path.stem: meta for path, meta in _shipped(FOLDER)} | _of_runs()
-    metas |= {name: checkpoint.meta for name, checkpoint in st.session_state.get("uploads", {}).items()}
-    problems += [reason for _, reason in _listing(FOLDER, FOLDER.stat().st_mtime_ns)[1]] if FOLDER.is_dir() else []
+    metas |= {name: checkpoint.meta for name, checkpoint in add.added().items()}
+    problems = [reason for _, reason in _listing(FOLDER, FOLDER.stat().st_mtime_ns)[1]] if FOLDER.is_dir() else []
     for problem in problems:
         st.error(problem, icon=":material/broken_image:")
-    absent = [name for name in st.query_params.get_all(key) if name and name not in metas]
+    absent = [name for name in st.query_params.get_all(key) if name and name not in metas.keys() | gone.keys()]
     if absent:
         st.warning(
-            f"The link names {', '.join(absent)}, which is not here: a link cannot carry an upload. Add the file "
-            "again, or choose another checkpoint.",
+            f"The link names {', '.join(absent)}, which is not here: a link carries only checkpoints that are kept. "
+            "Add it again, or choose another.",
             icon=":material/link_off:",
         )
     if not metas:
@@ -215,28 +212,4 @@ def _offer(
             "There is no checkpoint yet. Make the three that ship with `make checkpoints`, or add one of your own.",
             icon=":material/model_training:",
         )
-    return place, metas, added
-
-
-def _take_in(files: list[Any], problems: list[str]) -> list[str]:
-    """Open files that were not seen before, and say which; a file that cannot be opened becomes one of `problems`."""
-    from camdrop.checkpoints import CheckpointError, load
-
-    seen: dict[str, str | None] = st.session_state.setdefault("uploads.seen", {})
-    uploads: dict[str, Checkpoint] = st.session_state.setdefault("uploads", {})
-    added = []
-    for file in files:
-        if file.file_id not in seen:
-            try:
-                with st.spinner(f"Opening {file.name} …"):
-                    uploads[file.name] = load(file, name=file.name)
-                seen[file.file_id] = None
-                added.append(file.name)
-            except CheckpointError as error:
-                seen[file.file_id] = str(error)
-        problem = seen[file.file_id]
-        if problem:
-            problems.append(problem)
-    for name in list(uploads)[: max(0, len(uploads) - _MOST_UPLOADS)]:
-        del uploads[name]
-    return added
+    return place, metas, added, gone

@@ -110,7 +110,8 @@ def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None =
     An upload leaves nothing to pick, and is the picture; None where none was made yet. DataError where the network
     cannot take the image, or a file cannot be read.
     """
-    own = meta.dataset if meta.dataset in TITLES else ("fashion-mnist" if meta.in_channels == 1 else "cifar10")
+    colour = "imagenet" if (meta.image_size or 0) > _THUMBNAIL else "cifar10"
+    own = meta.dataset if meta.dataset in TITLES else ("fashion-mnist" if meta.in_channels == 1 else colour)
     # Its own data set is an option of its own, so that the choice follows when the network changes.
     sources = {_OWN: own} | {title: name for name, title in TITLES.items()} | {_UPLOAD: "", _CAMERA: ""}
     source = st.selectbox("Images from", list(sources), key=f"{key}_from", bind="query-params")

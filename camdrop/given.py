@@ -1,0 +1,144 @@
+"""What a person says of a network whose file does not: class names, normalisation; remembered by its weights."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+from camdrop.checkpoints import Checkpoint, CheckpointError
+from camdrop.data import INFO
+from camdrop.meta import BY_CONVENTION, Meta
+
+__all__ = ["amend", "fingerprint", "read_class_names", "recall", "remember"]
+
+_BY_HAND = "class names and normalisation were given by hand"
+_STRUCTURE = ("architecture", "num_classes", "in_channels", "shortcut")
+
+
+def read_class_names(data: bytes, name: str) -> tuple[str, ...]:
+    """The class names of a file, in the order of the network's outputs; `name` is what messages call it.
+
+    Text with one name a line, or JSON: a list, a dictionary by number such as `{"0": "cat"}` or
+    `{"0": ["n01440764", "tench"]}`, or one by name, such as torchvision's `class_to_idx`, `{"cat": 0}`.
+    CheckpointError for anything else.
+    """
+    try:
+        text = data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise CheckpointError(f"{name} is no text in UTF-8; save the class names as such") from None
+    if text[:1] not in ("[", "{"):
+        return tuple(line for line in map(_one_line, text.splitlines()) if line)
+    try:
+        found = json.loads(text)
+        if isinstance(found, dict):
+            by_name = all(isinstance(entry, int) for entry in found.values())
+            numbered = {int(v if by_name else k): (k if by_name else v) for k, v in found.items()}
+            found = [numbered[k] for k in range(len(found))]
+        names = [entry[-1] if isinstance(entry, list) else entry for entry in found]
+        return tuple(_one_line(entry) for entry in names)
+    except (ValueError, TypeError, LookupError, RecursionError):
+        raise CheckpointError(
+            f'{name} holds no class names as JSON: they look like ["cat", "dog"], or {{"0": "cat", "1": "dog"}} with '
+            "numbers from 0 and no gap"
+        ) from None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(str.split(text))
+
+
+def amend(
+    meta: Meta,
+    *,
+    classes: Sequence[str],
+    mean: Sequence[float],
+    std: Sequence[float],
+    image_size: int | None,
+    dataset: str,
+) -> Meta:
+    """`meta` with what a person gave by hand.
+
+    Classes of one name get their number behind it. CheckpointError, one sentence, where numbers do not fit the network,
+    or the classes not the data set.
+    """
+    if len(classes) != meta.num_classes:
+        raise CheckpointError(
+            f"{len(classes)} class names were given, but the network has {meta.num_classes} classes: write one a line, "
+            "in the order of its outputs."
+        )
+    if "" in classes:
+        raise CheckpointError(f"Class {list(classes).index('')} has no name: write one.")
+    for what, values in (("mean", mean), ("standard deviation", std)):
+        if len(values) != meta.in_channels:
+            raise CheckpointError(
+                f"The {what} needs {meta.in_channels} numbers, one for each channel, but has {len(values)}."
+            )
+    if max(mean) > 1:
+        raise CheckpointError(f"A mean of {max(mean):g} is beyond 1: pixels are from 0 to 1 here, so divide it by 255.")
+    if min(std) <= 0:
+        raise CheckpointError(f"A standard deviation of {min(std):g} is not possible: it must be above 0.")
+    if dataset in INFO:
+        own = INFO[dataset].classes
+        if len(own) != len(classes):
+            raise CheckpointError(
+                f"{dataset} has {len(own)} classes, but the network {len(classes)}: choose no data set."
+            )
+        if sorted(own) == sorted(classes) and own != tuple(classes):
+            raise CheckpointError(
+                f"These are the classes of {dataset} in another order, so its labels would be wrong: put them in its "
+                "order, or choose no data set."
+            )
+    often = Counter(classes)
+    return dataclasses.replace(
+        meta,
+        classes=tuple(name if often[name] == 1 else f"{name} ({k})" for k, name in enumerate(classes)),
+        mean=tuple(mean),
+        std=tuple(std),
+        image_size=image_size,
+        dataset=dataset,
+        notes=_BY_HAND if meta.notes == BY_CONVENTION else meta.notes,
+    )
+
+
+def fingerprint(model: nn.Module) -> str:
+    """The SHA-256 of a network's numbers, whatever file they came in."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.detach().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def remember(folder: Path, checkpoint: Checkpoint) -> None:
+    """Keep what is known of a network for when it is opened again. CheckpointError where that cannot be written."""
+    path = folder / f"{fingerprint(checkpoint.model)}.json"
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.write_text(checkpoint.meta.to_json(), "utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be written ({error.strerror}), so this holds for now only") from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def recall(folder: Path, checkpoint: Checkpoint) -> Checkpoint:
+    """A network with what was remembered of it; as it is where that is nothing, or cannot be read."""
+    try:
+        meta = Meta.from_json((folder / f"{fingerprint(checkpoint.model)}.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return checkpoint
+    if any(getattr(meta, part) != getattr(checkpoint.meta, part) for part in _STRUCTURE):
+        return checkpoint
+    return dataclasses.replace(checkpoint, meta=meta)

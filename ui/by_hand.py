@@ -1,0 +1,152 @@
+"""The dialog in which a person says of a network what its file does not: class names, normalisation, data set."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ui.gallery import TITLES
+
+if TYPE_CHECKING:
+    from camdrop.checkpoints import Checkpoint
+    from camdrop.meta import Meta
+
+_NONE, _HAND = "Another", "Numbers by hand"
+
+
+@st.dialog("What the network is", width="medium")
+def by_hand(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
+    """Describe `networks[name]`: it is replaced by itself with what was given, and that is remembered in `folder`."""
+    from camdrop.checkpoints import CheckpointError
+    from camdrop.given import amend, read_class_names, remember
+    from camdrop.meta import BY_CONVENTION
+
+    checkpoint = networks[name]
+    meta = checkpoint.meta
+    key = f"by_hand.{st.session_state['by_hand.opened']}"  # each opening starts from what is known
+    st.text(name)
+    if meta.notes == BY_CONVENTION:
+        st.info(
+            "The file holds weights only. What stands here is by convention for such a network: check it.",
+            icon=":material/help:",
+        )
+    with st.container(horizontal=True):
+        dataset = _choose_dataset(meta, key)
+        size = st.number_input("Image size", 1, 4096, meta.image_size, key=f"{key}.size", width=140, help="In pixels")
+    mean, std = _choose_normalisation(meta, key)
+    classes = _choose_names(meta, key)
+    if st.button("Use this", type="primary", key=f"{key}.use"):
+        try:
+            given = amend(
+                meta,
+                classes=read_class_names(classes.encode(), "The field"),
+                mean=_numbers(mean, meta.in_channels),
+                std=_numbers(std, meta.in_channels),
+                image_size=size,
+                dataset=dataset,
+            )
+        except CheckpointError as error:
+            st.error(str(error), icon=":material/error:")
+            return
+        networks[name] = dataclasses.replace(checkpoint, meta=given)
+        try:
+            remember(folder, networks[name])
+        except CheckpointError as error:
+            st.toast(str(error), icon=":material/warning:", duration="long")
+        st.rerun()
+
+
+def _choose_dataset(meta: Meta, key: str) -> str:
+    """Of the data sets with as many classes; choosing one fills in its class names."""
+    from camdrop.data import INFO
+
+    fitting = [name for name in TITLES if len(INFO[name].classes) == meta.num_classes]
+    options = list(dict.fromkeys([meta.dataset, *fitting, ""]))
+
+    def fill() -> None:
+        if chosen := st.session_state[f"{key}.dataset"]:
+            st.session_state[f"{key}.names"] = "\n".join(INFO[chosen].classes if chosen in INFO else meta.classes)
+
+    return st.selectbox(
+        "Data set",
+        options,
+        key=f"{key}.dataset",
+        format_func=lambda name: TITLES.get(name, name) or _NONE,
+        on_change=fill,
+        width=220,
+        help="Whose classes these are: its images come with their true class. Choosing one fills in its class names.",
+    )
+
+
+def _choose_normalisation(meta: Meta, key: str) -> tuple[str, str]:
+    """Mean and standard deviation, as text."""
+    from camdrop.data import INFO
+
+    own = [(TITLES[name], INFO[name]) for name in TITLES if INFO[name].channels == meta.in_channels]
+    known = {title: (info.mean, info.std) for title, info in own}
+    known |= {f"Pixels from {low} to 1": ((mean,) * meta.in_channels, (std,) * meta.in_channels)
+              for low, mean, std in (("0", 0.0, 1.0), ("−1", 0.5, 0.5))}  # fmt: skip
+    now = (meta.mean, meta.std)
+    if now not in known.values():
+        known = {"As it is": now} | known
+    with st.container(horizontal=True):
+        chosen = st.selectbox(
+            "Normalisation",
+            [*known, _HAND],
+            list(known.values()).index(now),
+            key=f"{key}.normalisation",
+            width=220,
+            help="What was subtracted from the pixels, and what they were divided by, in training.",
+        )
+        mean, std = (", ".join(map(str, part)) for part in known.get(chosen, now))
+        hand = chosen == _HAND
+        shown = "hand" if hand else chosen
+        mean = st.text_input("Mean", mean, key=f"{key}.mean.{shown}", disabled=not hand, width=200)
+        std = st.text_input("Standard deviation", std, key=f"{key}.std.{shown}", disabled=not hand, width=200)
+    return mean, std
+
+
+def _choose_names(meta: Meta, key: str) -> str:
+    """The class names, as text: typed, or from a file."""
+    from camdrop.checkpoints import CheckpointError
+    from camdrop.given import read_class_names
+
+    store = st.session_state
+    store.setdefault(f"{key}.names", "\n".join(meta.classes))
+
+    def read() -> None:
+        file = store[f"{key}.file"]
+        try:
+            if file is not None:
+                store[f"{key}.names"] = "\n".join(read_class_names(file.getvalue(), file.name))
+            store.pop(f"{key}.problem", None)
+        except CheckpointError as error:
+            store[f"{key}.problem"] = str(error)
+
+    text = st.text_area("Class names, one a line, in the order of the outputs", key=f"{key}.names", height=200)
+    count = sum(1 for line in text.splitlines() if line.strip())
+    st.caption(f"{count:,} of {meta.num_classes:,} classes have a name.")
+    st.file_uploader(
+        "… or from a file",
+        type=["txt", "json"],
+        key=f"{key}.file",
+        on_change=read,
+        help='One name a line, or JSON: ["cat", "dog"], {"0": "cat"}, {"0": ["n02123045", "tabby"]}, {"cat": 0}.',
+    )
+    if problem := store.get(f"{key}.problem"):
+        st.error(problem, icon=":material/error:")
+    return text
+
+
+def _numbers(text: str, channels: int) -> tuple[float, ...]:
+    """Numbers with commas or spaces between; one stands for all channels."""
+    from camdrop.checkpoints import CheckpointError
+
+    try:
+        numbers = tuple(float(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise CheckpointError(f"{text!r} are no numbers: write such as 0.485, 0.456, 0.406.") from None
+    return numbers * channels if len(numbers) == 1 else numbers
