@@ -17,7 +17,7 @@ app = typer.Typer()
 def compare(
     checkpoints: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT…")],
     data: DataSpec,
-    limit: Annotated[int, typer.Option(help="only that many test images, drawn at random")] = 500,
+    limit: Annotated[int | None, typer.Option(help="only that many test images, drawn at random")] = None,
     sheet: Annotated[Path | None, typer.Option(help="FILE.png: images and heatmaps, as Figure 3 draws them")] = None,
     images: Annotated[int, typer.Option(help="how many of them on the sheet")] = 8,
     seed: Annotated[int, typer.Option(help="of the images")] = 0,
