@@ -164,14 +164,9 @@ def _cell_line(cell: Cell) -> str:
 def _sweep_table(sweep: Sweep) -> Table:
     from rich.table import Table
 
-    def shown(cell: Cell | None) -> str:
-        if cell is None or cell.validation_error is None:
-            return "" if cell is None else cell.state
-        return f"{cell.validation_error:.1f}" + (" ×" if cell.state == "diverged" else "")
-
     plan = sweep.plan
     title = "Validation error in percent (×: diverged)"
     table = Table("lr \\ γ", *(f"{keep:g}" for keep in plan.keep_probs), title=title)
     for rate in plan.learning_rates:
-        table.add_row(f"{rate:g}", *(shown(sweep.cells.get((rate, keep))) for keep in plan.keep_probs))
+        table.add_row(f"{rate:g}", *(str(sweep.cells.get((rate, keep), "")) for keep in plan.keep_probs))
     return table

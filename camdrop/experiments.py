@@ -1,4 +1,4 @@
-"""The paper's tables 1–5: what it reports, and what runs of ours say in the same places, by their configuration."""
+"""The paper's tables 1–6: what it reports, and what runs of ours say in the same places, by their configuration."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 from camdrop.recipe import PRESETS, Contender, Recipe, contender
+from camdrop.resnet import ARCHITECTURES
 from camdrop.results import SIGNS, Record, Result, Spread, label, results
 from camdrop.runs import Run
 
@@ -22,7 +24,7 @@ class Row:
     title: str
     paper: float
     contender: str
-    paper_train: float | None = None
+    paper_also: float | None = None  # what the table calls `also`
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,12 @@ class PaperTable:
     number: int
     title: str
     rows: tuple[Row, ...]
+    also: Literal["", "training", "top-5"] = ""  # the other error that it reports
 
     @property
     def preset(self) -> str:
         """Its recipe, by the name in `PRESETS`."""
-        return f"table{self.number}"
+        return "imagenet" if self.number == 6 else f"table{self.number}"
 
     @property
     def methods(self) -> str:
@@ -46,7 +49,19 @@ class PaperTable:
     @property
     def command(self) -> str:
         """The command line that fills the table."""
-        return f"python -m camdrop race --preset {self.preset} --data cifar10 --run runs/{self.preset}"
+        data = "imagenet:DIR" if self.number == 6 else "cifar10"
+        return f"python -m camdrop race --preset {self.preset} --data {data} --run runs/{self.preset}"
+
+    def takes(self, recipe: Recipe) -> bool:
+        """Whether runs of this recipe belong into it.
+
+        Table 6 has the ImageNet family of networks, Table 5 the others at its high learning rate, the rest those at
+        lower ones.
+        """
+        if ARCHITECTURES[recipe.model].family == "imagenet":
+            return self.number == 6
+        high = recipe.learning_rate >= PRESETS["table5"]["learning_rate"]
+        return self.number == 5 if high else self.number < 5
 
 
 TABLES: dict[int, PaperTable] = {
@@ -78,13 +93,21 @@ TABLES: dict[int, PaperTable] = {
             Row("ResNet-110, lr 2.0", 7.16, "baseline", 2.22e-4),
             Row("with CamDrop", 5.94, "camdrop", 8.53e-2),
             Row("with CamDrop, inversely", 6.29, "camdrop:schedule=inverse", 1.66e-4),
-        )),
+        ), "training"),
+        PaperTable(6, "Structured dropout on ImageNet", (
+            Row("ResNet-50", 23.61, "baseline", 6.93),
+            Row("+ dropout", 23.63, "dropout", 6.89),
+            Row("+ DropPath", 23.57, "droppath", 6.85),
+            Row("+ SpatialDropout", 23.51, "spatialdropout", 6.83),
+            Row("+ DropBlock", 23.41, "dropblock", 6.82),
+            Row("+ CamDrop", 22.93, "camdrop", 6.67),
+        ), "top-5"),
     )
 }  # fmt: skip
 
 
 def preset_methods(preset: str | None) -> str | None:
-    """The contenders of the presets `table1` … `table5`, for `race --methods`; None for other presets."""
+    """The contenders of the presets `table1` … `table5` and `imagenet`, for `race --methods`; None for others."""
     return next((table.methods for table in TABLES.values() if table.preset == preset), None)
 
 
@@ -106,8 +129,7 @@ class Cell:
     """Errors of one contender over the seeds of a setting, in percent; its γ and r, and what it was trained on."""
 
     errors: tuple[float, ...]
-    train_errors: tuple[float, ...]
-    validation_errors: tuple[float, ...]
+    also: tuple[float, ...]  # what the table calls so
     rates: str
     devices: tuple[str, ...]
 
@@ -126,13 +148,12 @@ def columns(table: PaperTable, found: Found) -> dict[Setting, dict[str, Cell]]:
     """Our columns of a table: for each setting of the `found` runs that fills two rows or more, cells by row title.
 
     Contenders of those runs that are no row of the table (other readings of the paper, say) are cells by their label.
-    Table 5 takes the runs at its high learning rate, the others those at lower ones.
     """
     wanted = {_identity(contender(row.contender, dict(_COMMON))): row.title for row in table.rows}
     grouped: dict[Setting, dict[str, dict[int, tuple[Result, str]]]] = {}
     for run, records in found:
         recipe = run.config.recipe
-        if (recipe.learning_rate >= PRESETS["table5"]["learning_rate"]) != (table.number == 5):
+        if not table.takes(recipe):
             continue
         for result in results(run, records):
             if result.test_error is None or result.contender.stages or result.contender.kinds:
@@ -144,7 +165,7 @@ def columns(table: PaperTable, found: Found) -> dict[Setting, dict[str, Cell]]:
                 row[recipe.seed] = (result, run.device)
     titles = set(wanted.values())
     return {
-        setting: {title: _cell(list(seeds.values())) for title, seeds in rows.items()}
+        setting: {title: _cell(table, list(seeds.values())) for title, seeds in rows.items()}
         for setting, rows in grouped.items()
         if len(titles & set(rows)) > 1
     }
@@ -164,8 +185,8 @@ def _identity(c: Contender) -> tuple[object, ...]:
 
 
 def _extra(table: PaperTable, c: Contender) -> str | None:
-    """The label of another reading of CamDrop, which belongs beside that of Table 1."""
-    if table.number != 1 or getattr(c.method, "guide", None) != "cam" or c.schedule != "constant":
+    """The label of another reading of CamDrop, which belongs beside that of Tables 1 and 6."""
+    if table.number not in (1, 6) or getattr(c.method, "guide", None) != "cam" or c.schedule != "constant":
         return None
     method = c.method
     if getattr(method, "channels", "") == "all" or getattr(method, "channel_fraction", 0) != 1 / 8:
@@ -174,12 +195,12 @@ def _extra(table: PaperTable, c: Contender) -> str | None:
     return label(c) + (f", positions {fraction:.3g}" if fraction is not None else "")
 
 
-def _cell(seeds: list[tuple[Result, str]]) -> Cell:
+def _cell(table: PaperTable, seeds: list[tuple[Result, str]]) -> Cell:
     rows, method = [result for result, _ in seeds], seeds[0][0].contender.method
+    also = [r.top5_error if table.also == "top-5" else r.train_error for r in rows]
     return Cell(
         tuple(r.test_error for r in rows if r.test_error is not None),
-        tuple(r.train_error for r in rows if r.train_error is not None),
-        tuple(r.validation_error for r in rows if r.validation_error is not None),
+        tuple(error for error in also if error is not None),
         " ".join(f"{sign} {getattr(method, k):g}" for k, sign in SIGNS.items() if hasattr(method, k)),
         tuple(dict.fromkeys(device for _, device in seeds if device)),
     )

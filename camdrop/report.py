@@ -12,6 +12,7 @@ from camdrop.evidence import MEASURES, Estimate
 from camdrop.experiments import TABLES, Cell, Found, PaperTable, Setting, columns, in_order
 from camdrop.results import Follower
 from camdrop.runs import RunError, list_runs
+from camdrop.sweep import Sweep, list_sweeps
 
 SHIPPED = Path(__file__).resolve().parent.parent / "results"  # runs that come along, without weights
 
@@ -22,12 +23,9 @@ PROTOCOL = (
 )
 # Table 7: error and success rates of targeted PGD on ImageNet, ResNet-50.
 ATTACKED = (("PGD", 82.21, 30.89), ("PGD / CamDrop", 65.73, 20.16))
-IMAGENET = (
-    ("ResNet-50", 23.61, 6.93), ("+ dropout", 23.63, 6.89), ("+ DropPath", 23.57, 6.85),
-    ("+ SpatialDropout", 23.51, 6.83), ("+ DropBlock", 23.41, 6.82), ("+ CamDrop", 22.93, 6.67),
-)  # fmt: skip
-COMPARE_COMMAND = "python -m camdrop compare checkpoints/*.safetensors --data DATA --json > results/compare.json"
-ATTACK_COMMAND = "python -m camdrop attack checkpoints/*.safetensors --data DATA --json > results/attack.json"
+COMPARE_COMMAND = "python -m camdrop compare checkpoints/CHECKPOINT… --data DATA --json > results/compare.json"
+SWEEP_COMMAND = "python -m camdrop sweep --data mnist --run runs/sweep"
+ATTACK_COMMAND = "python -m camdrop attack checkpoints/CHECKPOINT… --data DATA --json > results/attack.json"
 
 
 def find(folders: Sequence[Path]) -> Found:
@@ -42,18 +40,17 @@ def find(folders: Sequence[Path]) -> Found:
 
 
 def table(paper: PaperTable, found: Found) -> str:
-    """One of the tables 1–5 as Markdown: the paper's column and ours, and the command that makes another."""
+    """One of the tables 1–6 as Markdown: the paper's column and ours, and the command that makes another."""
     ours = columns(paper, found)
-    twice = any(row.paper_train is not None for row in paper.rows)
     names = ["", "Paper", *(f"Ours, {i}" for i in range(1, len(ours) + 1))]
     extra = dict.fromkeys(title for cells in ours.values() for title in cells)
     lines = [_line(names), _line([":--", *("--:" for _ in names[1:])])]
     for row in paper.rows:
         extra.pop(row.title, None)
-        said = f"{row.paper:.2f}" + (f" (training {row.paper_train:.3g})" if twice else "")
-        lines.append(_line([row.title, said, *(_cell(cells.get(row.title), twice) for cells in ours.values())]))
+        said = f"{row.paper:.2f}" + (f" ({paper.also} {row.paper_also:.3g})" if paper.also else "")
+        lines.append(_line([row.title, said, *(_cell(paper, cells.get(row.title)) for cells in ours.values())]))
     for title in extra:
-        lines.append(_line([title, "", *(_cell(cells.get(title), twice) for cells in ours.values())]))
+        lines.append(_line([title, "", *(_cell(paper, cells.get(title)) for cells in ours.values())]))
     notes = [_note(paper, i, setting, cells) for i, (setting, cells) in enumerate(ours.items(), 1)]
     notes += [] if ours else ["No run of ours fills this table yet."]
     return "\n".join([*lines, "", *(f"{note}  " for note in notes), "", f"Run it: `{paper.command}`"])
@@ -61,17 +58,16 @@ def table(paper: PaperTable, found: Found) -> str:
 
 def _note(paper: PaperTable, number: int, setting: Setting, cells: dict[str, Cell]) -> str:
     agree, pairs = in_order(paper, cells)
-    devices = ", ".join(dict.fromkeys(device for cell in cells.values() for device in cell.devices))
+    devices = " and ".join(dict.fromkeys(device for cell in cells.values() for device in cell.devices))
     rates = ", ".join(dict.fromkeys(cell.rates for cell in cells.values() if cell.rates))
     order = f"{agree} of {pairs} pairs of rows stand in the paper's order" if pairs else ""
     return f"**Ours, {number}:** {'; '.join(filter(None, [str(setting), rates, devices, order]))}."
 
 
-def _cell(cell: Cell | None, twice: bool) -> str:
+def _cell(paper: PaperTable, cell: Cell | None) -> str:
     if cell is None:
         return "–"
-    trained = sum(cell.train_errors) / max(1, len(cell.train_errors))
-    return f"{cell} (training {trained:.3g})" if twice else str(cell)
+    return f"{cell} ({paper.also} {sum(cell.also) / len(cell.also):.3g})" if paper.also and cell.also else str(cell)
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -116,12 +112,28 @@ def looks(folders: Sequence[Path]) -> str:
     return "\n".join([*lines, "", note, "", f"Run it: `{COMPARE_COMMAND}`"])
 
 
-def imagenet() -> str:
-    """Table 6 as Markdown: the paper's errors alone, since ImageNet does not come with anything."""
-    lines = [_line(["", "Top-1 error", "Top-5 error"]), _line([":--", "--:", "--:"])]
-    lines += [_line([name, f"{one:.2f}", f"{five:.2f}"]) for name, one, five in IMAGENET]
-    words = "ResNet-50, r = 7, γ = 0.9. Ours: none, it takes ImageNet and days of GPUs."
-    return "\n".join([*lines, "", words])
+def sweeps(folders: Sequence[Path]) -> str:
+    """Figure 4 as numbers in Markdown: the validation errors of the sweeps in the folders."""
+    parts = [sweep_table(found) for found in find_sweeps(folders)] or ["No sweep of ours is recorded yet."]
+    return "\n\n".join([*parts, f"Run it: `{SWEEP_COMMAND}`"])
+
+
+def find_sweeps(folders: Sequence[Path]) -> list[Sweep]:
+    """The sweeps in the folders that have cells."""
+    return [found for folder in folders for found in list_sweeps(folder) if found.cells]
+
+
+def sweep_table(found: Sweep) -> str:
+    """A sweep's validation errors in percent, and what they say of the paper's claim, as Markdown."""
+    plan = found.plan
+    lines = [f"**{found}.** {found.verdict()}", ""]
+    lines += [
+        _line(["lr \\ γ", *(f"{keep:g}" for keep in plan.keep_probs)]),
+        _line(["--:"] * (len(plan.keep_probs) + 1)),
+    ]
+    for rate in plan.learning_rates:
+        lines.append(_line([f"{rate:g}", *(str(found.cells.get((rate, keep), "–")) for keep in plan.keep_probs)]))
+    return "\n".join(lines)
 
 
 def markdown(folders: Sequence[Path]) -> str:
@@ -130,8 +142,8 @@ def markdown(folders: Sequence[Path]) -> str:
     parts = ["# CamDrop Lab: the paper's results and ours", PROTOCOL]
     for paper in TABLES.values():
         parts += [f"## Table {paper.number}. {paper.title}", table(paper, found)]
-    parts += ["## Figure 3. Where networks look", looks(folders)]
-    parts += ["## Table 6. ImageNet", imagenet(), "## Table 7. Targeted PGD", attacks(folders)]
+    parts += ["## Table 7. Targeted PGD", attacks(folders), "## Figure 3. Where networks look", looks(folders)]
+    parts += ["## Figure 4. Learning rate and retaining rate", sweeps(folders)]
     return "\n\n".join(parts) + "\n"
 
 

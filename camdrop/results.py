@@ -58,6 +58,7 @@ class Result:
     train_error: float | None = None
     validation_error: float | None = None
     test_error: float | None = None
+    top5_error: float | None = None  # of the test images
     dropped: float | None = None
     images_per_second: float | None = None
     seconds: float = 0.0
@@ -88,7 +89,15 @@ def results(run: Run, records: Sequence[Record]) -> list[Result]:
         for record in own:
             if record["kind"] == "result":
                 known |= record | {"epoch": record["best_epoch"]}
-        fields = ("train_error", "validation_error", "test_error", "dropped", "images_per_second", "epoch")
+        fields = (
+            "train_error",
+            "validation_error",
+            "test_error",
+            "top5_error",
+            "dropped",
+            "images_per_second",
+            "epoch",
+        )
         reason = next((record["reason"] for record in own if record["kind"] == "end"), None)
         rows.append(Result(contender, seconds=seconds, ended=reason, **{k: known[k] for k in fields if k in known}))
     return rows

@@ -21,7 +21,6 @@ readings stand below it.
 """
 FIGURES = (
     ("**Figure 1.** Five ways to drop", "pages/five_methods.py", "Five methods"),
-    ("**Figure 4.** Learning rate and retaining rate", "pages/sweep.py", "Sweep"),
     ("**Eq. 13–16.** Gradient bounds", "pages/gradients.py", "Gradients"),
 )
 
@@ -40,18 +39,22 @@ def page() -> None:
     st.subheader(f"Table {first.number}. {first.title}")
     st.markdown(report.table(first, found))
     figure_2(found)
-    for pair in (others[:2], others[2:]):
+    for pair in (others[:2], others[2:4]):
         for column, paper in zip(st.columns(2, gap="large"), pair, strict=True):
             with column:
                 st.subheader(f"Table {paper.number}. {paper.title}")
                 st.markdown(report.table(paper, found))
+    last = others[-1]
+    st.subheader(f"Table {last.number}. {last.title}")
+    st.markdown(report.table(last, found))
     st.subheader("Figure 3. Where networks look")
     figure_3()
     st.markdown(report.looks(folders))
-    st.subheader("Table 6. ImageNet")
-    st.markdown(report.imagenet())
     st.subheader("Table 7. Targeted PGD")
     st.markdown(report.attacks(folders))
+    st.subheader("Figure 4. Learning rate and retaining rate")
+    figure_4(report.find_sweeps(folders))
+    st.markdown(f"Run it: `{report.SWEEP_COMMAND}`")
     with st.container(horizontal=True):
         st.download_button(
             "Report (HTML)", lambda: report.page(folders), "report.html", icon=":material/html:", on_click="ignore"
@@ -64,14 +67,16 @@ def page() -> None:
 
 def figure_2(found) -> None:
     """Training error left, validation error right, of the run that compares most contenders of the paper's figure."""
+    from camdrop.experiments import TABLES
     from camdrop.recipe import method_name
     from ui import races
     from ui.curves import MEASURES, curves
 
     st.subheader("Figure 2. Training error and validation error")
     wanted = {"baseline", "dropblock", "camdrop"}
-    shared = {run.name: len({method_name(c.method) for c in run.config.contenders} & wanted) for run, _ in found}
-    runs = {run.name: run for run, _ in sorted(found, key=lambda pair: -shared[pair[0].name]) if shared[run.name] > 1}
+    found = [run for run, _ in found if TABLES[1].takes(run.config.recipe)]
+    shared = {run.name: len({method_name(c.method) for c in run.config.contenders} & wanted) for run in found}
+    runs = {run.name: run for run in sorted(found, key=lambda run: -shared[run.name]) if shared[run.name] > 1}
     if not runs:
         st.info("No finished race of ours has baseline, DropBlock or CamDrop side by side.", icon=":material/flag:")
         st.page_link("pages/race.py", label="Start one", icon=":material/flag:")
@@ -101,6 +106,20 @@ def figure_3() -> None:
     st.image(sheet, output_format="PNG", width="stretch")
     names = "; ".join(name for name, _ in alike)
     st.caption(f"From above: the images; {names}. Heatmaps of the true class at the last stage, each in its own range.")
+
+
+def figure_4(found) -> None:
+    """Both views of one of the sweeps, and what it says of the paper's claim."""
+    from ui import sweeps
+
+    if not found:
+        st.info("No sweep of ours has cells yet.", icon=":material/grid_on:")
+        st.page_link("pages/sweep.py", label="Start one", icon=":material/grid_on:")
+        return
+    names = {f"{sweep.folder.name}: {sweep}": sweep for sweep in found}
+    shown = names[st.selectbox("Sweep", list(names), key="figure4", bind="query-params", width=720)]
+    st.markdown(f"The paper: up to a rate of 1 all learn, from 10 on none, and masks save some. {shown.verdict()}")
+    sweeps.figures(shown, "Validation error")
 
 
 st.title("Results")

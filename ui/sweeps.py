@@ -111,9 +111,7 @@ def progress(found: Sweep) -> None:
     words = [STATES.get(found.state, found.state).capitalize(), f"{done} of {total} cells"]
     broken = [sum(cell.state == state for cell in found.cells.values()) for state in ("diverged", "failed")]
     words += [f"{n} {state}" for n, state in zip(broken, ("diverged", "failed"), strict=True) if n]
-    budget = "1 epoch" if plan.recipe.epochs == 1 else f"{plan.recipe.epochs} epochs"
-    amount = "" if plan.images is None else f" of {plan.images:,} images"
-    words.append(f"{plan.method} r {plan.block_size} ({plan.reading}), {plan.data}, {budget}{amount}")
+    words.append(str(found))
     st.progress(done / total, " · ".join(words))
     if found.message and found.state in ("failed", "stopped"):
         st.error(found.message, icon=":material/error:")

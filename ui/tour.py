@@ -190,8 +190,8 @@ LESSONS = (
         "Sections 1, 3.3 and 4.1, Figure 3",
         "Whose map covers most of this bag? Now predict: will it be the same network for other images? Try ten.",
         "No, it changes from image to image, so a few chosen pictures prove little. Over the 10,000 test images the "
-        "bright part covers 33.4 % (baseline), 29.2 % (DropBlock) and 33.6 % (CamDrop) of the image, ± 0.2. So CamDrop’s "
-        "network looks as wide as the baseline, no wider. That is one small network of each kind on "
+        "bright part covers 33.4 % (baseline), 29.2 % (DropBlock) and 33.6 % (CamDrop) of the image, ± 0.2. So "
+        "CamDrop’s network looks as wide as the baseline, no wider. That is one small network of each kind on "
         "Fashion-MNIST, and CamDrop in the *official* reading, which drops very little. The paper’s are "
         "ResNet-50 on ImageNet: ours do not settle what theirs do.",
         Slider("image", "Image", 19, 1, 1000, 1),
