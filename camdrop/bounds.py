@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +34,7 @@ PARAMETERS = {  # what b is
     "weight": "a weight of the convolution",
 }
 Progress = Callable[[float], object] | None  # told the share done
+MOST_CLASSES = 100  # of a race that measures bounds: each is a backward pass
 _ELEMENTS = 2**22  # of a Jacobian at once: 16 MB
 
 
@@ -230,3 +231,45 @@ def measure(
         yield from compare(
             stop_at(model, images, labels, layer), traditional, guided, seed, parameters, _part(tell, i, len(wanted))
         )
+
+
+@dataclass(frozen=True)
+class Tension:
+    """How a network stands while it trains: means over images, the last layer of each stage, and its biases."""
+
+    gradient_bound: float  # ‖∂S/∂b‖₁ with a mask on what the layer puts out (Eq. 13–15)
+    unmasked_bound: float  # the same without
+    saturated: float  # the share of the units of each stage's output that are zero: there σ' of ReLU is 0 as well
+
+
+@torch.no_grad()
+def tension(
+    model: Network,
+    images: Tensor,
+    labels: Tensor,
+    method: Method | None = None,
+    sites: Collection[str] = (),
+    generator: torch.Generator | None = None,
+) -> Tension:
+    """Measure `Tension` for normalised images (N, in_channels, H, W) with their labels, in evaluation mode.
+
+    `method` masks those of the layers that are in `sites`, drawn by the generator; none is masked without. The mode of
+    the model is as it was afterwards. ValueError as of `layers`.
+    """
+    training = model.training
+    model.eval()
+    last = {site.stage: site for site in model.drop_sites if site.kind == "branch"}
+    pairs = []
+    for site in last.values():
+        stop = stop_at(model, images, labels, site.name)
+        free = norms(stop, None, ("bias",)).bound["bias"].mean()
+        bound = free
+        if method is not None and site.name in sites:
+            alpha = compress_weights(model.fc.weight[labels], site.channels)
+            mask = method.sample(stop.features, alpha=alpha, generator=generator)
+            bound = norms(stop, mask, ("bias",)).bound["bias"].mean()
+        pairs.append(torch.stack([bound, free]))
+    zeros = [(features == 0).float().mean() for features in model.stages(images).values()]
+    model.train(training)
+    masked, free = torch.stack(pairs).mean(0).tolist()
+    return Tension(masked, free, float(torch.stack(zeros).mean()))

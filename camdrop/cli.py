@@ -70,6 +70,7 @@ def race(
     device: Device = None,
     threads: Annotated[int | None, typer.Option(help="threads of the CPU")] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="run the networks through torch.compile")] = False,
+    bounds: Annotated[bool, typer.Option("--bounds", help="measure gradient bounds (Eq. 13) after each epoch")] = False,
     log: Annotated[str | None, typer.Option(help="tensorboard: event files in the run folder, too")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in this folder")] = False,
 ) -> None:
@@ -99,7 +100,7 @@ def race(
             "validation": validation, "flip": flip, "crop": crop, "seed": seed,
         }  # fmt: skip
         chosen = recipe.make_recipe(preset, {k: v for k, v in given.items() if v is not None})
-        config = RunConfig(data, chosen, tuple(contenders), device, threads, compiled)
+        config = RunConfig(data, chosen, tuple(contenders), device, threads, compiled, bounds)
     with data_progress() as progress, race_table(run) as show, event_log(run, log) as write:
 
         def listen(record: dict[str, Any]) -> None:

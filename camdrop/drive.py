@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import io
 import json
+import math
 import os
 import platform
 import signal
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 
 from camdrop import checkpoints
+from camdrop.bounds import MOST_CLASSES, tension
 from camdrop.cam import class_activation_map
 from camdrop.data import Dataset, Split, load_dataset, normalise
 from camdrop.distributed import Team, team
@@ -103,6 +105,8 @@ class _Drive:
         if self.config.threads:
             torch.set_num_threads(self.config.threads)
         self.data: Dataset = load_dataset(self.config.data, progress=progress)
+        if self.config.bounds and len(self.data.info.classes) > MOST_CLASSES:
+            raise ValueError(f"bounds are measured for at most {MOST_CLASSES} classes: race without --bounds")
         self.race = Race(
             self.data, self.config.recipe, list(self.config.contenders), device, team, self.config.compiled
         )
@@ -177,6 +181,8 @@ class _Drive:
             taken: dict[str, Any] = runner.take(self.race.progress)
             if ends and self.team.leads and len(self.held) and runner.ended is None:
                 taken["validation_error"] = evaluate(runner.model, self.held, self.data.info)["top1_error"]
+            if ends and self.team.leads and self.config.bounds and runner.ended is None:
+                taken |= self._tension(runner)
             self.write("point", contender=runner.contender.name, seconds=time.monotonic() - self.began, **taken)
             if runner.ended:
                 self.write("end", contender=runner.contender.name, reason=runner.ended)
@@ -187,6 +193,16 @@ class _Drive:
                     self.best[runner.contender.name] = error
                     self._checkpoint(runner, "best", taken)
         self.status("running")
+
+    def _tension(self, runner: Runner) -> dict[str, float | None]:
+        """Gradient bounds at the probes; masks are drawn by a generator of their own, so that training is the same."""
+        info, race = self.data.info, self.race
+        generator = torch.Generator(self.device).manual_seed(self.config.recipe.seed + race.done)
+        found = tension(
+            runner.model, normalise(self.probes.images, info.mean, info.std), self.probes.labels,
+            runner.method_at(race.progress), runner.sites, generator,
+        )  # fmt: skip
+        return {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(found).items()}
 
     def _keep(self) -> None:
         """At the end of an epoch: a frame of the film, and the state from which the run can go on."""

@@ -171,7 +171,8 @@ def command(config: RunConfig, folder: str) -> str:
             parts += [f"--{'' if value else 'no-'}flip"] if name == "flip" else [flag, str(value)]
     for flag, value in (("--device", config.device), ("--threads", config.threads)):
         parts += [] if value is None else [flag, str(value)]
-    return " ".join([*parts, "--compile"] if config.compiled else parts)
+    parts += [flag for flag, on in (("--compile", config.compiled), ("--bounds", config.bounds)) if on]
+    return " ".join(parts)
 
 
 _FLAGS = {

@@ -49,6 +49,7 @@ class RunConfig:
     device: str | None = None
     threads: int | None = None
     compiled: bool = False
+    bounds: bool = False  # whether gradient bounds are measured at the end of each epoch
 
     def to_json(self) -> str:
         plain = dataclasses.asdict(self)
@@ -69,8 +70,8 @@ class RunConfig:
             )
             for entry in plain["contenders"]
         )
-        compiled = plain.get("compiled", False)
-        return cls(plain["data"], Recipe(**plain["recipe"]), contenders, plain["device"], plain["threads"], compiled)
+        later = {name: plain.get(name, False) for name in ("compiled", "bounds")}
+        return cls(plain["data"], Recipe(**plain["recipe"]), contenders, plain["device"], plain["threads"], **later)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def sweep_surface(rates: Sequence[float], keeps: Sequence[float], errors: Array,
     grid = {"gridcolor": css(NEUTRAL), "gridwidth": 1}
     x = {"type": "log", "title": {"text": "lr"}, "tickvals": list(rates)[::2], "range": _span(np.log10(rates))}
     y = {"title": {"text": "γ"}, "range": _span(keeps)}
-    z = {"title": {"text": "error (%)"}, "range": [100, 0]}
+    z = {"title": {"text": "error (%)"}, "range": [100, 0], "tickvals": [0, 20, 40, 60, 80]}  # 100 meets another axis
     axes = {f"{name}axis": axis | grid for name, axis in (("x", x), ("y", y), ("z", z))}
     scene = axes | {"camera": {"eye": eye, "center": {"x": 0, "y": 0, "z": -0.15}}, "aspectmode": "cube"}
     layout = {"scene": scene, "margin": {"l": 0, "r": 0, "t": 0, "b": 0}, "height": 420, "uirevision": keep}

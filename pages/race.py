@@ -30,6 +30,10 @@ begin, so with the same γ it drops much less than DropBlock.
 **Where they look.** Heatmaps (Eq. 5) of the true class in the last stage, each from zero to its own maximum, of images
 that are held out, after each epoch.
 
+**Gradient bounds** (under Recipe) are those of Eq. 13–15 as the page Gradients measures them: the L1 norm of ∂S/∂b over
+the classes, for the biases at the end of each stage, with the contender's own mask there and without; the mean over
+eight images that are held out, after each epoch. *Saturated* are units that ReLU has turned into zero.
+
 **Knobs** take effect at the next step, are recorded, and are marked ▼ on the curves.
 
 **The process** that trains is its own: it goes on when this tab is closed or the server restarts, and this page only
@@ -80,7 +84,7 @@ def watch(before: Any) -> None:
     """The live part: reads the run folder, every second while something happens there."""
     from camdrop import queue, results, runs
     from ui import film, race_setup, races
-    from ui.curves import MEASURES, curves
+    from ui.curves import BOUNDS, MEASURES, curves
 
     try:
         run = runs.load_run(before.folder)
@@ -101,9 +105,10 @@ def watch(before: Any) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             races.links(run)
             st.button("Again, next seed", icon=":material/replay:", on_click=race_setup.again, args=(run, "run"))
+    measures = list(MEASURES | BOUNDS if run.config.bounds else MEASURES)
     with st.container(horizontal=True, vertical_alignment="center"):
         shown = st.pills(
-            "Curves", list(MEASURES), selection_mode="multi", default=list(MEASURES)[:2], key="curves",
+            "Curves", measures, selection_mode="multi", default=measures[:2], key="curves",
             bind="query-params", label_visibility="collapsed",
         )  # fmt: skip
         log = st.toggle("Logarithmic", key="log", bind="query-params")

@@ -22,7 +22,7 @@ def page() -> None:
     with st.spinner("Loading PyTorch …"):
         from camdrop import queue, runs
         from ui import races
-        from ui.curves import MEASURES, curves
+        from ui.curves import BOUNDS, MEASURES, curves
         from ui.run_checkpoints import root
 
     races.attempt(queue.launch, root())
@@ -71,11 +71,12 @@ def page() -> None:
     if not compare:
         st.info("Choose a run in the table to see its curves.", icon=":material/arrow_upward:")
         return
+    measures = list(MEASURES | BOUNDS if any(run.config.bounds for run in compare) else MEASURES)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Figure 2", icon=":material/stacked_line_chart:", help="Training left, validation right, as in the "
                   "paper", on_click=lambda: st.session_state.update(curves=list(MEASURES)[:2]))  # fmt: skip
         shown = st.pills(
-            "Curves", list(MEASURES), selection_mode="multi", default=list(MEASURES)[:2], key="curves",
+            "Curves", measures, selection_mode="multi", default=measures[:2], key="curves",
             bind="query-params", label_visibility="collapsed",
         )  # fmt: skip
         log = st.toggle("Logarithmic", key="log", bind="query-params")

@@ -62,6 +62,30 @@ def test_both_sides_are_those_of_autograd(comparisons, layer, method):
             torch.testing.assert_close(norms.bound[name][n], torch.stack(each).sum(0).flatten(), rtol=1e-4, atol=1e-6)
 
 
+def test_tension_is_the_mean_of_what_autograd_gives():
+    free, ends = network(), [f"layer{i}.0.conv2" for i in (1, 2, 3)]
+    free.train()
+    found = bounds.tension(free, images(), LABELS, C, ends[1:], torch.Generator().manual_seed(7))
+    assert free.training
+    free.eval()
+    generator = torch.Generator().manual_seed(7)
+
+    def bound(layer: str, drop: SampleMasks | None) -> float:
+        scores, bias = free(images(), drop), free.get_submodule(layer.replace("conv", "bn")).bias
+        each = [
+            torch.autograd.grad(scores[n, k], bias, retain_graph=True)[0].abs() for n in range(2) for k in range(10)
+        ]
+        return float(torch.stack(each).view(2, 10, -1).sum(1).mean())
+
+    unmasked = [bound(layer, None) for layer in ends]
+    masked = [bound(layer, SampleMasks(C, free.fc.weight, LABELS, {layer}, generator)) for layer in ends[1:]]
+    assert found.unmasked_bound == pytest.approx(np.mean(unmasked), rel=1e-4)
+    assert found.gradient_bound == pytest.approx(np.mean([unmasked[0], *masked]), rel=1e-4)
+    assert found.gradient_bound != found.unmasked_bound
+    zeros = [float((features == 0).float().mean()) for features in free.stages(images()).values()]
+    assert found.saturated == pytest.approx(np.mean(zeros)) and 0 < found.saturated < 1
+
+
 def test_a_unit_that_is_dropped_or_closed_has_no_gradient(model):
     stop = bounds.stop_at(model, images(), LABELS, "layer2.0.conv1")
     mask = T.sample(stop.features, generator=torch.Generator().manual_seed(5))

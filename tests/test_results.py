@@ -76,8 +76,8 @@ def test_spread_over_seeds(tmp_path):
 def test_the_command_says_all_that_was_set(tmp_path):
     recipe = Recipe("resnet20", minutes=2.0, seed=3, flip=False, learning_rate=0.05)
     cs = (*CONTENDERS, Contender("droppy", Dropout(keep_prob=0.5), "linear", ("layer2", "layer3"), ("skip",)))
-    words = shlex.split(results.command(runs.RunConfig("folder:my data", recipe, cs, "cpu", 1, True), "runs/a b"))
-    assert words[:4] == ["python", "-m", "camdrop", "race"] and {"--no-flip", "--compile"} <= set(words)
+    words = shlex.split(results.command(runs.RunConfig("folder:my data", recipe, cs, "cpu", 1, True, True), "runs/a b"))
+    assert words[:4] == ["python", "-m", "camdrop", "race"] and {"--no-flip", "--compile", "--bounds"} <= set(words)
     given = {
         flag: words[words.index(flag) + 1] for flag in ("--run", "--data", "--model", "--minutes", "--lr", "--seed")
     }

@@ -31,9 +31,9 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def start(data, tmp_path):
-    def start(name="run", recipe=RECIPE, contenders=CONTENDERS):
+    def start(name="run", recipe=RECIPE, contenders=CONTENDERS, bounds=False):
         folder = tmp_path / name
-        runs.create(folder, runs.RunConfig(data, recipe, contenders, "cpu", 1))
+        runs.create(folder, runs.RunConfig(data, recipe, contenders, "cpu", 1, bounds=bounds))
         return folder
 
     return start
@@ -94,6 +94,23 @@ def test_a_stopped_run_that_is_resumed_ends_bit_for_bit_as_one_that_never_stoppe
     assert points(whole) == points(parts)
     with pytest.raises(runs.RunError, match="has run already"):
         drive(parts)
+
+
+def test_bounds_are_recorded_and_change_nothing(start):
+    plain, whole, parts = start("plain"), start("whole", bounds=True), start("parts", bounds=True)
+    for folder in (plain, whole):
+        drive(folder)
+    drive(parts, listen=stop_after(11))
+    assert drive(parts, resume=True).state == "finished"
+    assert points(parts) == points(whole) and same(weights(plain), weights(whole))
+    names = ("gradient_bound", "unmasked_bound", "saturated")
+    measured = [r for r in points(whole) if names[0] in r]
+    assert [(r["epoch"], r["contender"]) for r in measured] == [(e, c.name) for e in (1, 2, 3) for c in CONTENDERS]
+    assert points(plain) == [{k: v for k, v in r.items() if k not in names} for r in points(whole)]
+    for record in measured:
+        assert record["unmasked_bound"] > 0 and 0 < record["saturated"] < 1
+        same_bound = record["gradient_bound"] == record["unmasked_bound"]
+        assert same_bound if record["contender"] == "baseline" else record["contender"] == "camdrop" or not same_bound
 
 
 def test_twenty_kills_at_random_moments_lose_nothing(start):

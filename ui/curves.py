@@ -27,6 +27,11 @@ MEASURES = {  # title → name in the records, unit
     "Learning rate": ("learning_rate", ""),
     "Images a second": ("images_per_second", ""),
 }
+BOUNDS = {  # of races that measure them
+    "Gradient bound": ("gradient_bound", ""),
+    "Bound without its mask": ("unmasked_bound", ""),
+    "Saturated units": ("saturated", "%"),
+}
 _SIGNS = {"learning_rate": "learning rate", "keep_prob": "γ", "block_size": "r"}
 # What tells methods apart besides their colours, and contenders of one method.
 _SYMBOLS = dict(zip(METHODS, ("circle", "cross", "triangle-up", "square", "triangle-down", "diamond"), strict=True))
@@ -46,13 +51,13 @@ class Curve:
 
 
 def curves(chosen: Sequence[Curve], measures: Sequence[str], *, key: str, log: bool = False, keep: str = "") -> None:
-    """A plot for each of `measures` (titles in `MEASURES`), side by side where there is room, over epochs.
+    """A plot for each of `measures` (titles in `MEASURES` or `BOUNDS`), side by side where there is room, over epochs.
 
     Hover compares all contenders at one step. Zoom and hidden curves last as long as `keep` is the same.
     """
     panels = [
-        {"title": title, "unit": MEASURES[title][1], "traces": _traces(chosen, MEASURES[title][0], first=i == 0)}
-        for i, title in enumerate(measures)
+        {"title": title, "unit": unit, "traces": _traces(chosen, name, first=i == 0)}
+        for i, (title, (name, unit)) in enumerate((title, (MEASURES | BOUNDS)[title]) for title in measures)
     ]
     _curves(key=key, data={"key": key, "plotly": _plotly(), "panels": panels, "log": log, "keep": f"{keep} {log}"})
 
@@ -72,7 +77,7 @@ def _traces(chosen: Sequence[Curve], measure: str, *, first: bool) -> list[dict[
         dash = seen[curve.method] = seen.get(curve.method, -1) + 1
         color, symbol = css(METHODS[curve.method]), _SYMBOLS[curve.method]
         points = [r for r in curve.records if r["kind"] == "point" and r.get(measure) is not None]
-        scale = 100 if measure == "dropped" else 1
+        scale = 100 if measure in ("dropped", "saturated") else 1
         x, y, steps = (
             _thin([p["epoch"] for p in points]),
             _thin([scale * p[measure] for p in points]),

@@ -13,7 +13,16 @@ from camdrop.data import INFO, DataInfo, load_dataset
 from camdrop.estimate import seconds_per_image
 from camdrop.experiments import preset_methods
 from camdrop.masks import CHANNELS, GUIDES, METHODS, READINGS
-from camdrop.recipe import PRESETS, Contender, Recipe, contender, make_method, make_recipe, method_name
+from camdrop.recipe import (
+    PRESETS,
+    Contender,
+    Recipe,
+    block_size,
+    contender,
+    make_method,
+    make_recipe,
+    method_name,
+)
 from camdrop.resnet import ARCHITECTURES, KINDS
 from camdrop.results import label, unique_names
 from camdrop.runs import Run, RunConfig, RunError
@@ -49,11 +58,17 @@ def setup() -> RunConfig | None:
         seed = st.number_input("Seed", 0, 2**31, 0, key="race.seed", width=120, persist_state="session")
         with st.popover("Recipe", icon=":material/tune:", help="Learning rate, batch size, augmentation …"):
             given = _recipe()
+            bounds = st.toggle(
+                "Measure gradient bounds", key="race.bounds", persist_state="session",
+                help="Eq. 13–15 and saturated units, after each epoch; of data sets with at most 100 classes.",
+            )  # fmt: skip
     contenders = _contenders(tuple(f"layer{i + 1}" for i in range(len(ARCHITECTURES[network].blocks))))
     given |= {"model": network, "seed": seed, unit or "minutes": budget}
     try:
         recipe = make_recipe(None, given)
-        config = RunConfig(str(data or "fashion-sample"), recipe, tuple(unique_names(contenders)), None, _THREADS)
+        config = RunConfig(
+            str(data or "fashion-sample"), recipe, tuple(unique_names(contenders)), None, _THREADS, bounds=bounds
+        )
     except ValueError as error:
         st.error(str(error), icon=":material/error:")
         return None
@@ -78,7 +93,7 @@ def _recipe() -> dict[str, Any]:
                          "flip"):  # fmt: skip
                 st.session_state[f"race.{part}"] = values[part]
             if methods := preset_methods(name):
-                _set_contenders([contender(text, {"block_size": 8}) for text in methods.split(",")])
+                _set_contenders([contender(text, {"block_size": block_size(name)}) for text in methods.split(",")])
 
     st.selectbox(
         "Preset", list(PRESETS), index=None, key="race.preset", on_change=preset, placeholder="Choose to fill in",
