@@ -1,4 +1,4 @@
-"""Runs that wait their turn: each becomes a process of its own as soon as there is room for it.
+"""Races and sweeps that wait their turn: each becomes a process of its own as soon as there is room for it.
 
 Anybody may call `launch` at any time: every tab of the app, every process. A run that ends calls it too.
 """
@@ -13,17 +13,26 @@ import sys
 import threading
 from pathlib import Path
 
-from camdrop.runs import LAUNCHED, Run, RunError, list_runs, load_run, locked, set_state
+from camdrop import runs, sweep
+from camdrop.runs import LAUNCHED, Run, RunError, list_runs, locked
+from camdrop.sweep import Sweep, list_sweeps
 
 NICENESS = 10  # so that the page, and whatever else the machine does, goes before
 
 
 def enqueue(folder: Path) -> None:
     """Put a run in the queue: a new one, or one that was stopped or failed. RunError for one that is at it or done."""
-    run = load_run(folder)
+    run = sweep.load_sweep(folder) if (folder / "sweep.json").exists() else runs.load_run(folder)
     if run.state in ("running", "finished"):
-        raise RunError(f"{run.name} is {run.state}; only a run that was stopped or failed can go on")
-    set_state(run, "queued")
+        raise RunError(f"{folder.name} is {run.state}; only a run that was stopped or failed can go on")
+    _set_state(run, "queued")
+
+
+def _set_state(run: Run | Sweep, state: str, message: str = "", pid: int | None = None) -> None:
+    if isinstance(run, Run):
+        runs.set_state(run, state, message, pid)
+    else:
+        sweep.set_state(run.folder, state, message, pid)
 
 
 def most_at_once() -> int:
@@ -43,10 +52,10 @@ def launch(root: Path) -> list[Path]:
         return []
     with (root / ".queue").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        runs = list_runs(root)
-        room = most_at_once() - sum(run.state == "running" for run in runs)
+        found: list[Run | Sweep] = [*list_runs(root), *list_sweeps(root)]
+        room = most_at_once() - sum(run.state == "running" for run in found)
         # Without a status it is not in the queue, but made this moment by a process that will run it itself.
-        waiting = [run for run in runs if run.state == "queued" and (run.folder / "status.json").exists()]
+        waiting = [run for run in found if run.state == "queued" and (run.folder / "status.json").exists()]
         started = []
         for run in sorted(waiting, key=_since)[: max(0, room)]:
             # One whose last process has not quite ended stays in the queue: that end launches it.
@@ -56,17 +65,18 @@ def launch(root: Path) -> list[Path]:
     return started
 
 
-def _since(run: Run) -> float:
+def _since(run: Run | Sweep) -> float:
     """When a run was put in the queue."""
     return (run.folder / "status.json").stat().st_mtime
 
 
 def command(folder: Path) -> list[str]:
     """The command line that begins a run, or goes on with it."""
-    return [sys.executable, "-m", "camdrop", "race", "--run", str(folder), "--resume"]
+    kind = "sweep" if (folder / "sweep.json").exists() else "race"
+    return [sys.executable, "-m", "camdrop", kind, "--run", str(folder), "--resume"]
 
 
-def spawn(folder: Path, arguments: list[str], lock: int) -> subprocess.Popen[bytes]:
+def _spawn(folder: Path, arguments: list[str], lock: int) -> subprocess.Popen[bytes]:
     """Start a process for a folder: at a low priority, in a session of its own, so that it outlives whoever starts it.
 
     It inherits the lock, and so is seen to be there before it has done anything; what it prints goes to log.txt.
@@ -83,13 +93,13 @@ def spawn(folder: Path, arguments: list[str], lock: int) -> subprocess.Popen[byt
     return process
 
 
-def _start(run: Run) -> None:
+def _start(run: Run | Sweep) -> None:
     """Start the process of a run."""
     folder = run.folder.resolve()
     with locked(folder, LAUNCHED) as lock:
-        set_state(run, "running", "starting")
-        process = spawn(folder, command(folder), lock)
-        set_state(run, "running", "starting", process.pid)
+        _set_state(run, "running", "starting")
+        process = _spawn(folder, command(folder), lock)
+        _set_state(run, "running", "starting", process.pid)
     threading.Thread(target=_then_next, args=(process, run.folder.parent), daemon=True).start()
 
 

@@ -1,7 +1,7 @@
 """Learning rate × retaining rate (paper Figure 4): one small training a cell, kept in a folder that a page can follow.
 
 sweep.json      what is swept: data set, recipe, learning rates, retaining rates, method
-status.json     where it is: running, stopped, finished or failed; process, message
+status.json     where it is: queued, running, stopped, finished or failed; process, message
 cells.jsonl     one line a finished cell, appended whole; a torn last line is cut off on resuming
 """
 
@@ -12,15 +12,12 @@ import dataclasses
 import json
 import os
 import signal
-import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from camdrop.masks import METHODS, Method
-from camdrop.queue import spawn
 from camdrop.recipe import Recipe, make_method
-from camdrop.runs import LAUNCHED, RunError, claim, in_use, locked, reading, write_whole
+from camdrop.runs import RunError, claim, in_use, reading, write_whole
 
 # Section 4.2: between 0.03 and 15, with 1, 3 and 10 among them; γ from 1 to 0.5, with each tenth among them.
 LEARNING_RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 6.0, 10.0, 15.0)
@@ -112,7 +109,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's folder as it is now. `state` is new, running, stopped, finished or failed."""
+    """A sweep's folder as it is now. `state` is new, queued, running, stopped, finished or failed."""
 
     folder: Path
     plan: Plan
@@ -194,27 +191,11 @@ def set_state(folder: Path, state: str, message: str = "", pid: int | None = Non
     write_whole(folder / "status.json", json.dumps({"state": state, "message": message, "pid": pid}))
 
 
-def command(folder: Path) -> list[str]:
-    """The command line that begins a sweep, or goes on with it."""
-    return [sys.executable, "-m", "camdrop", "sweep", "--run", str(folder.resolve()), "--resume"]
-
-
-def launch(folder: Path) -> None:
-    """Begin a sweep, or go on with it, in a process of its own that outlives whoever starts it.
-
-    RunError where it runs already.
-    """
-    with locked(folder, LAUNCHED) as lock:
-        with locked(folder):
-            set_state(folder, "running", "starting")
-        process = spawn(folder, command(folder), lock)
-        set_state(folder, "running", "starting", process.pid)
-    threading.Thread(target=process.wait, daemon=True).start()  # or it would be left as a zombie
-
-
 def stop(folder: Path) -> None:
     """Ask a sweep's process to end; the cells in flight are lost."""
     sweep = load_sweep(folder)
     if sweep.state == "running" and sweep.pid:
         with contextlib.suppress(ProcessLookupError):
             os.kill(sweep.pid, signal.SIGTERM)
+    elif sweep.state == "queued":
+        set_state(folder, "stopped", "stopped while it waited")

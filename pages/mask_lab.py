@@ -9,6 +9,7 @@ from ui.live import live_slider
 from ui.pictures import Picked, pictures
 from ui.stop import SEED, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
 
+LARGE = 128  # pixels
 HOW = """
 A **mask** is drawn for the features X at one drop site, by the very function that training calls; the network then runs
 on from there. CamDrop drops blocks where the class evidence is: J = Σ α X says *where* the network sees the label
@@ -92,10 +93,14 @@ def lab(scene: Scene, name: str, options: dict[str, object], seed: int, rank: in
     with right:
         numbers = [mask_panels.enlarged(d, shown, rank), mask_panels.numbers(scene, d, d.after())]
         pictures(numbers, key="numbers", columns=2)
-        draws = max(1, 36 // len(sites))
-        found = shares(model, scene.image, method, scene.label, seed, draws)
-        panels = mask_panels.sites(scene, found, 1 - gamma, draws)
-        picked = pictures(panels, key="sites", columns=2, on_pick=visit) or picked
+        # A whole pass with all masks at every move: too slow for large images to come unasked.
+        if scene.image.shape[-1] <= LARGE or st.toggle(
+            "Every drop site", key="every", bind="query-params", help="Mask all of them at each move: slower"
+        ):
+            draws = max(1, 36 // len(sites))
+            found = shares(model, scene.image, method, scene.label, seed, draws)
+            panels = mask_panels.sites(scene, found, 1 - gamma, draws)
+            picked = pictures(panels, key="sites", columns=2, on_pick=visit) or picked
     if picked:
         st.rerun()  # what was picked is chosen outside of this fragment
 

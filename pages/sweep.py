@@ -24,7 +24,8 @@ finite has *diverged*: such a network answers by chance.
 **One seed a cell.** A difference between two neighbours of a few percent is luck; look at the shape of the whole.
 
 **The process** that trains is its own: it goes on when this tab is closed, and this page only reads its folder. Killed
-or stopped, it goes on with the cells that are missing. On the command line: `python -m camdrop sweep --run runs/sweep`.
+or stopped, it goes on with the cells that are missing. It waits its turn behind races and other sweeps. On the command
+line: `python -m camdrop sweep --run runs/sweep`.
 """
 
 
@@ -32,10 +33,12 @@ or stopped, it goes on with the cells that are missing. On the command line: `py
 def page() -> None:
     """Which sweep; then its setup, or how it goes."""
     with st.spinner("Loading PyTorch …"):
+        from camdrop import queue
         from camdrop.sweep import list_sweeps, load_sweep
-        from ui import sweeps
+        from ui import races, sweeps
         from ui.run_checkpoints import root
 
+    races.attempt(queue.launch, root())
     names = [found.folder.name for found in list_sweeps(root())]
     wanted = st.query_params.get("sweep")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -50,7 +53,7 @@ def page() -> None:
     for reason in sweeps.broken().values():
         st.error(reason, icon=":material/broken_image:")
     if name != NEW:
-        st.fragment(watch, run_every=2.0 if found.state == "running" else None)(found)
+        st.fragment(watch, run_every=2.0 if found.state in ("running", "queued") else None)(found)
         return
     plan = sweeps.setup()
     if plan is None:
@@ -65,9 +68,10 @@ def page() -> None:
 
 def watch(before: Any) -> None:
     """The live part: reads the folder, every two seconds while cells are trained."""
+    from camdrop import queue
     from camdrop.runs import RunError
     from camdrop.sweep import load_sweep
-    from ui import sweeps
+    from ui import races, sweeps
 
     try:
         found = load_sweep(before.folder)
@@ -76,9 +80,13 @@ def watch(before: Any) -> None:
         return
     if found.state != before.state:
         st.rerun()  # other buttons, and another pace
+    if found.state == "queued":
+        races.attempt(queue.launch, found.folder.parent)
     sweeps.progress(found)
     if not found.cells:
-        st.info("The first cells take some seconds.", icon=":material/hourglass_empty:")
+        waits = found.state == "queued"
+        words = "It begins when what is trained now has ended." if waits else "The first cells take some seconds."
+        st.info(words, icon=":material/hourglass_empty:")
         return
     measure = st.segmented_control(
         "Measure", list(sweeps.MEASURES), default="Validation error", required=True, key="measure",

@@ -43,6 +43,9 @@ def test_explore_and_the_lab(name: str, networks: tuple[Path, dict[str, torch.nn
     numbers = texts(pages.panels["numbers"]["numbers"])
     assert numbers[top].split(" → ")[0] == f"{100 * float(probabilities.max()):.1f}"
     assert numbers["Share dropped"] != "0 %"
+    assert "sites" not in pages.panels  # unasked, on images of this size
+    pages.open("mask_lab", checkpoint=name, gamma="0.5", r="1", every="true")
+    assert list(pages.panels["sites"]) == ["sites", "stages"]
 
 
 def test_the_other_pages(networks: tuple[Path, dict[str, torch.nn.Module]], monkeypatch) -> None:

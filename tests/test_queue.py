@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camdrop import queue, runs
+from camdrop import queue, runs, sweep
 from camdrop.recipe import Contender, Recipe
 
 CONFIG = runs.RunConfig("fashion-sample", Recipe("resnet8", epochs=1), (Contender("baseline"),), "cpu", 1)
@@ -63,6 +63,32 @@ def test_one_runs_and_the_others_wait_their_turn(submit, sleepers, tmp_path):
     wait_for(lambda: state(folders[2]) == "running" and runs.load_run(folders[2]).pid)
     assert [state(folder) for folder in folders] == ["stopped", "stopped", "running"]
     sleepers.append(runs.load_run(folders[2]).pid)
+
+
+def test_a_sweep_waits_behind_a_race_and_a_race_behind_a_sweep(submit, sleepers, tmp_path):
+    first = submit("race")
+    plane = tmp_path / "sweep"
+    sweep.create(plane, sweep.Plan())
+    queue.enqueue(plane)
+    time.sleep(0.01)
+    last = submit("another")
+    assert queue.launch(tmp_path) == [first] and sweep.load_sweep(plane).state == "queued"
+    runs.stop(first)
+    wait_for(lambda: sweep.load_sweep(plane).state == "running" and sweep.load_sweep(plane).pid)
+    assert queue.launch(tmp_path) == [] and state(last) == "queued"
+    sweep.stop(plane)
+    wait_for(lambda: state(last) == "running" and runs.load_run(last).pid)
+    sleepers.append(runs.load_run(last).pid)
+    assert sweep.load_sweep(plane).state == "stopped"
+    queue.enqueue(plane)
+    sweep.stop(plane)  # it leaves the queue
+    assert sweep.load_sweep(plane).message == "stopped while it waited"
+
+
+def test_each_kind_has_its_command(tmp_path):
+    sweep.create(tmp_path / "s", sweep.Plan())
+    assert queue.command(tmp_path / "s")[2:4] == ["camdrop", "sweep"]
+    assert queue.command(tmp_path / "r")[2:4] == ["camdrop", "race"]
 
 
 def test_many_launches_at_once_start_a_run_once(submit, sleepers, tmp_path, monkeypatch):

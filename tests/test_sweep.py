@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from camdrop import cli, sweep, sweep_engine
+from camdrop import cli, queue, sweep, sweep_engine
 from camdrop.masks import CamDrop
 from camdrop.recipe import Contender
 from camdrop.runs import RunError, in_use
@@ -118,9 +118,10 @@ def test_killed_and_resumed(long, tmp_path):
     """No finished cell is lost or trained again, and no process is left behind."""
     folder = tmp_path / "s"
     sweep.create(folder, long)
-    sweep.launch(folder)
-    with pytest.raises(RunError, match="in use"):
-        sweep.launch(folder)
+    queue.enqueue(folder)
+    assert queue.launch(tmp_path) == [folder]
+    with pytest.raises(RunError, match="s is running; only"):
+        queue.enqueue(folder)
     wait_for(lambda: len(lines(folder)) >= 2)
     pid = sweep.load_sweep(folder).pid
     children = Path(f"/proc/{pid}/task/{pid}/children")

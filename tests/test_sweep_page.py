@@ -1,14 +1,16 @@
 """Sweep: the page shows what is in the folder, and starts, stops and resumes a process of its own."""
 
 import dataclasses
+import re
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
-from camdrop import sweep
+from camdrop import queue, sweep
 from camdrop.runs import in_use
 from camdrop.study_figures import sweep_heatmap, sweep_surface
 from camdrop.sweep import RECIPE, Cell, Plan
@@ -22,7 +24,7 @@ SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pages:
     monkeypatch.setenv("CAMDROP_RUNS", str(tmp_path))
     monkeypatch.setattr("ui.sweeps._speed", lambda *_: 0.001)
-    monkeypatch.setattr(sweep, "command", lambda _folder: SLEEP)  # in place of a process that trains
+    monkeypatch.setattr(queue, "command", lambda _folder: SLEEP)  # in place of a process that trains
     return Pages(tmp_path, monkeypatch)
 
 
@@ -107,3 +109,33 @@ def test_broken_folders_and_links(pages: Pages, tmp_path: Path) -> None:
     sweep.create(tmp_path / "s", PLAN)
     sweep.append(tmp_path / "s", Cell(0.1, 1.0, "failed", message="MemoryError: no room"))
     assert "A cell failed: MemoryError: no room" in words(pages.open("sweep", sweep="s"))
+
+
+def test_a_sweep_that_waits_says_so(pages: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "launch", lambda root: [])
+    sweep.create(tmp_path / "s", PLAN)
+    queue.enqueue(tmp_path / "s")
+    app = pages.open("sweep", sweep="s")
+    assert "It begins when what is trained now has ended." in words(app)
+    press(app, "Stop")
+    assert sweep.load_sweep(tmp_path / "s").state == "stopped"
+
+
+def test_a_real_sweep_in_the_browser(page: Page, app_url: str) -> None:
+    page.goto(f"{app_url}/sweep")
+    amount = page.get_by_role("spinbutton", name="Training images")
+    expect(amount).to_be_visible(timeout=60_000)
+    amount.fill("200")
+    amount.press("Enter")
+    page.get_by_role("button", name="More").click()
+    for axis, numbers in (("Learning rates", "0.1"), ("Retaining rates γ", "1, 0.5")):
+        page.get_by_role("textbox", name=axis).fill(numbers)
+        page.get_by_role("textbox", name=axis).press("Enter")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("2 trainings of 200 images")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text(re.compile("Finished · 2 of 2 cells"))).to_be_visible(timeout=90_000)
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(3)
+    expect(page).to_have_url(re.compile("sweep=sweep"))
+    page.reload()
+    expect(page.get_by_text(re.compile("Finished · 2 of 2 cells"))).to_be_visible(timeout=60_000)

@@ -19,7 +19,7 @@ from camdrop.study_figures import sweep_heatmap, sweep_surface
 from camdrop.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Cell, Plan, Sweep
 from camdrop.training import pick_device
 from ui.race_setup import SIZES
-from ui.races import STATES, attempt, duration
+from ui.races import STATES, attempt, duration, resume
 from ui.run_checkpoints import root
 
 MEASURES = {"Validation error": "validation_error", "Training error": "train_error"}
@@ -72,7 +72,7 @@ def forecast(plan: Plan) -> str:
 
 
 def start(plan: Plan) -> None:
-    """Make the folder, start the process, show it: a callback."""
+    """Make the folder, put it in the queue, show it: a callback."""
 
     def begin() -> None:
         data = plan.data.rstrip("/").rpartition("/")[2].rpartition(":")[2]
@@ -81,7 +81,7 @@ def start(plan: Plan) -> None:
         while (root() / name).exists():
             name, n = f"{stem} {n}", n + 1
         sweep.create(root() / name, plan)
-        sweep.launch(root() / name)
+        resume(root() / name)
         st.session_state["sweep"] = name
 
     attempt(begin)
@@ -95,10 +95,10 @@ def _delete(found: Sweep) -> None:
 
 def manage(found: Sweep) -> None:
     """Stop, resume, delete."""
-    if found.state == "running":
+    if found.state in ("running", "queued"):
         st.button("Stop", icon=":material/stop:", on_click=attempt, args=(sweep.stop, found.folder))
     elif found.state != "finished":
-        st.button("Resume", icon=":material/play_arrow:", on_click=attempt, args=(sweep.launch, found.folder))
+        st.button("Resume", icon=":material/play_arrow:", on_click=attempt, args=(resume, found.folder))
     with st.popover("Delete", icon=":material/delete:", disabled=found.state == "running"):
         st.write(f"Delete {found.folder.name} with its {len(found.cells)} cells?")
         st.button("Delete for good", type="primary", on_click=attempt, args=(_delete, found))
