@@ -24,6 +24,7 @@ from camdrop.data import INFO, normalise
 from camdrop.folders import SUFFIXES
 from camdrop.foreign import unpickle
 from camdrop.images import DataError, fit_image, read_image
+from camdrop.torchvision_networks import conventions
 
 LIBRARIES = ("torchvision", "timm")
 
@@ -87,12 +88,15 @@ def open_viewer(source: str, weights: Path | None = None) -> Viewer:
         except RuntimeError as error:
             raise ValueError(f"{weights} does not fit {source}: {str(error).splitlines()[-1].strip()}") from None
     anatomy, imagenet = examine(model), INFO["imagenet"]
-    told = getattr(model, "pretrained_cfg", {})
-    size = told.get("input_size", (3, 224, 224))[1]
-    scale = (tuple(told.get("mean", imagenet.mean)), tuple(told.get("std", imagenet.std)))
+    if library == "torchvision":
+        mean, std, size = conventions(name)
+    else:
+        told = getattr(model, "pretrained_cfg", {})
+        mean, std = (tuple(told.get(part, getattr(imagenet, part))) for part in ("mean", "std"))
+        size = told.get("input_size", (3, 224, 224))[1]
     count = len(model.get_parameter(f"{anatomy.classifier}.weight"))
     classes = imagenet.classes if count == len(imagenet.classes) else tuple(map(str, range(count)))
-    return Viewer(model.eval().requires_grad_(False), anatomy, size, *scale, classes, key)
+    return Viewer(model.eval().requires_grad_(False), anatomy, size, mean, std, classes, key)
 
 
 def _build(library: str, name: str, classes: int = 1000, pretrained: bool = False) -> nn.Module:
