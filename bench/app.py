@@ -1,21 +1,28 @@
 """From an input event to the painted picture, in real Chromium, against an empty fragment rerun R in the same run.
 
-    python -m bench.app [--rounds 30]
+    python -m bench.app [--rounds 30] [--large]
 
 γ, opacity and the like are thresholds and blends that the browser makes itself; r and the image go to the server and
-back. Every round measures R and then each interaction once, so that all meet the same load. Times are the browser's
+back. `--large` measures a ResNet-50 (random weights) at 224 pixels in place of the small networks.
+Every round measures R and then each interaction once, so that all meet the same load. Times are the browser's
 own: from the event's timestamp to `camdrop:painted`, which comes after the frame with the new picture.
 """
 
 import argparse
+import contextlib
+import os
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import torch
 from playwright.sync_api import BrowserContext, Page, TimeoutError, expect, sync_playwright
 
 from bench.browser import launch, serve
 from bench.report import environment, median, table
+from camdrop.resnet import build
 
 LISTEN = """
 window.bench = { event: 0, painted: [] };
@@ -64,6 +71,24 @@ INTERACTIONS = (
     Interaction("Mask lab: r, the strip", "/mask_lab", nudge("Block size r"), "strip", 2),
     Interaction("Five methods: r, the blocks", "/five_methods", nudge("Block size r"), "blocks", 1.5),
 )
+
+LAST = "?checkpoint=resnet50&site=layer4.2.conv3"
+LARGE = (
+    Interaction("Mask lab at 224: γ, the strip", f"/mask_lab{LAST}", nudge("Keep rate γ"), "strip", 4),
+    Interaction("Mask lab at 224: r, the strip", f"/mask_lab{LAST}", nudge("Block size r"), "strip", 4),
+    Interaction("Five methods at 224: r, the blocks", f"/five_methods{LAST}", nudge("Block size r"), "blocks", 4),
+    Interaction("Explore at 224: image", "/?checkpoints=resnet50", nudge("Image"), "board", 4),
+)
+
+
+@contextlib.contextmanager
+def large_network() -> Iterator[None]:
+    """The app has a ResNet-50 alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        torch.manual_seed(0)
+        torch.save(build("resnet50", 1000).state_dict(), Path(folder) / "resnet50.pth")
+        os.environ["CAMDROP_CHECKPOINTS"] = folder
+        yield
 
 
 def open_page(context: BrowserContext, url: str, ready: str) -> Page:
@@ -122,7 +147,13 @@ def report(name: str, times: list[float], unit: list[float], budget: float | Non
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--large", action="store_true")
+    arguments = parser.parse_args()
+    with large_network() if arguments.large else contextlib.nullcontext():
+        run(LARGE if arguments.large else INTERACTIONS, arguments.rounds)
+
+
+def run(interactions: tuple[Interaction, ...], rounds: int) -> None:
     print(environment("streamlit", "playwright"), "\n")
     with sync_playwright() as playwright, serve("app.py") as app, serve("bench/rerun.py") as rerun:
         chromium = launch(playwright)
@@ -131,16 +162,16 @@ def main() -> None:
         print("Chromium", chromium.version, "\n")
         empty = open_page(context, rerun, "document.querySelector('[data-testid=stText]')")
         empty.evaluate(WATCH_TEXT)
-        pages = [open_page(context, app + item.path, "bench.painted.length > 0") for item in INTERACTIONS]
-        for page, item in zip(pages, INTERACTIONS, strict=True):
+        pages = [open_page(context, app + item.path, "bench.painted.length > 0") for item in interactions]
+        for page, item in zip(pages, interactions, strict=True):
             item.prepare(page)
         unit: list[float] = []
-        times: list[list[float]] = [[] for _ in INTERACTIONS]
+        times: list[list[float]] = [[] for _ in interactions]
         for turn in range(-3, rounds):
             empty.bring_to_front()
             r = measure(empty, nudge("Value"), turn, "text")
             row = []
-            for page, item in zip(pages, INTERACTIONS, strict=True):
+            for page, item in zip(pages, interactions, strict=True):
                 page.bring_to_front()
                 row.append(measure(page, item.act, turn, item.painted))
             if turn >= 0:
@@ -148,9 +179,9 @@ def main() -> None:
                 for column, value in zip(times, row, strict=True):
                     column.append(value)
         rows = [report("R: empty fragment rerun", unit, unit)]
-        rows += [report(i.name, t, unit, i.budget) for i, t in zip(INTERACTIONS, times, strict=True)]
+        rows += [report(i.name, t, unit, i.budget) for i, t in zip(interactions, times, strict=True)]
         print(table(rows), "\n")
-        if INTERACTIONS:
+        if interactions is INTERACTIONS:
             starts = [start_up(context) for _ in range(3)]
             print(f"Warm start: title {median([t for t, _ in starts]):.1f} s,", end=" ")
             print(f"first picture {median([p for _, p in starts]):.1f} s (n = 3)")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
-import uuid
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +14,7 @@ from torch import nn
 from camdrop.checkpoints import Checkpoint, CheckpointError
 from camdrop.data import INFO
 from camdrop.meta import BY_CONVENTION, Meta
+from camdrop.runs import write_whole
 
 __all__ = ["amend", "fingerprint", "read_class_names", "recall", "remember"]
 
@@ -120,17 +118,11 @@ def fingerprint(model: nn.Module) -> str:
 
 def remember(folder: Path, checkpoint: Checkpoint) -> None:
     """Keep what is known of a network for when it is opened again. CheckpointError where that cannot be written."""
-    path = folder / f"{fingerprint(checkpoint.model)}.json"
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part.write_text(checkpoint.meta.to_json(), "utf-8")
-        os.replace(part, path)
+        write_whole(folder / f"{fingerprint(checkpoint.model)}.json", checkpoint.meta.to_json())
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be written ({error.strerror}), so this holds for now only") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 def recall(folder: Path, checkpoint: Checkpoint) -> Checkpoint:
