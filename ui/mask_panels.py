@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 
@@ -15,6 +16,7 @@ from camdrop.figures import (
     NEUTRAL,
     SEED,
     VALID,
+    ChannelGrid,
     Colour,
     Picture,
     blank,
@@ -26,7 +28,7 @@ from camdrop.figures import (
     lut,
     positions_picture,
 )
-from camdrop.lab import Dissection
+from camdrop.lab import Dissection, Stop
 from camdrop.masks import CamDrop
 from ui import equations
 from ui.pictures import Bars, Heat, Marks, Panel, Raster, Row, Tiles
@@ -38,6 +40,7 @@ def _legend(label: str, text: str, colour: Colour) -> Row:
     return Row(f"\u2003\u2002{label}", text, share=0.06, color=css(colour))
 
 
+@functools.lru_cache(maxsize=4096)  # a layer has thousands of channels, and they share a few values
 def percent(share: float) -> str:
     """A share with two figures that matter: 10 %, 0.73 %, 0.02 %."""
     value = 100 * share
@@ -63,8 +66,9 @@ def pixels(scene: Scene) -> Picture:
 def strip(scene: Scene, d: Dissection, cells: Cells, rank: int) -> list[Panel]:
     """The way of a mask, left to right; the steps within one channel are those of the channel with that α rank."""
     channel = int(d.order[rank])
-    here, labels = f"channel {channel}", [f"channel {c}: α {d.alpha[c]:.3g}" for c in d.order.tolist()]
     cam, alpha = d.cam.numpy(), d.alpha[d.order].numpy()
+    labels = [f"channel {c}: α {a:.3g}" for c, a in zip(d.order.tolist(), alpha.tolist(), strict=True)]
+    here = f"channel {channel}"
     dropped, seeds, candidates = (part[channel].numpy() for part in (d.dropped, d.seeds, d.candidates))
     (low, high), colours = limits([cam]), lut("viridis")
     guided = isinstance(d.method, CamDrop)
@@ -170,19 +174,13 @@ def channel_labels(d: Dissection) -> list[str]:
 def channels(d: Dissection, cells: Cells, rank: int) -> Panel:
     """All channels as tiles, twice as wide as high."""
     c, marked = len(d.alpha), d.mask.channels
-    grid = channel_grid(
-        d.stop.features[0].numpy(),
-        d.order.numpy(),
-        None if marked is None else marked[0].numpy(),
-        columns=math.ceil(math.sqrt(2 * c)),
-    )
-    gaps = (grid.pixels == NEUTRAL).all(2, keepdims=True)
+    grid, picture = _tiles(d.stop, tuple(d.order.tolist()), None if marked is None else tuple(marked[0].tolist()))
     touched = int(d.dropped.flatten(1).any(1).sum())
     return Panel(
         "All channels",
         f"All {c} channels, the one with the largest α first; {touched} of them have dropped units",
         [
-            Raster(np.concatenate([grid.pixels, np.where(gaps, np.uint8(0), np.uint8(255))], 2)),
+            Raster(picture),
             Marks(grid.place(cells.dropped), css(DROPPED), cells.gamma),
         ],
         id="channels",
@@ -194,6 +192,19 @@ def channels(d: Dissection, cells: Cells, rank: int) -> Panel:
         selected=rank,
         download="channels.png",
     )
+
+
+@functools.lru_cache(maxsize=8)  # γ and r change nothing in it
+def _tiles(stop: Stop, order: tuple[int, ...], marked: tuple[bool, ...] | None) -> tuple[ChannelGrid, Picture]:
+    """The channels as grey tiles in that order, those marked underlined; and with clear gaps, (H, W, 4)."""
+    grid = channel_grid(
+        stop.features[0].numpy(),
+        np.array(order),
+        None if marked is None else np.array(marked),
+        columns=math.ceil(math.sqrt(2 * len(order))),
+    )
+    gaps = (grid.pixels == NEUTRAL).all(2, keepdims=True)
+    return grid, np.concatenate([grid.pixels, np.where(gaps, np.uint8(0), np.uint8(255))], 2)
 
 
 def enlarged(d: Dissection, cells: Cells, rank: int) -> Panel:
