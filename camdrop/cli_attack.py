@@ -53,7 +53,10 @@ def attack(
                 progress(path.stem, tally.n / tally.total)
                 tallies[path] = tally
     if as_json:
-        rows = [{"checkpoint": str(path)} | tally.numbers() for path, tally in tallies.items()]
+        rows = [
+            {"checkpoint": str(path), "method": loaded[path].meta.method} | tally.numbers()
+            for path, tally in tallies.items()
+        ]
         typer.echo(json.dumps({"data": data, "attack": dataclasses.asdict(pgd), "seed": seed, "results": rows}))
     else:
         Console().print(_table(pgd, tallies))

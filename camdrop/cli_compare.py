@@ -50,6 +50,7 @@ def compare(
     rows = [
         {
             "checkpoint": str(path),
+            "method": models[path].meta.method,
             **{name: vars(evidence.estimate(own[name])) for name in evidence.MEASURES},
             "minus_first": {n: vars(evidence.estimate(own[n] - first[n])) for n in evidence.MEASURES},
         }

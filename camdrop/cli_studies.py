@@ -62,7 +62,9 @@ def bounds(
         )
         chains = [summarise(comparison, parameter) for comparison in found]
     if as_json:
-        typer.echo(json.dumps({"images": len(some), "chains": [chain.to_json() for chain in chains]}, indent=1))
+        said = {"checkpoint": str(checkpoint), "data": data, "images": len(some), "parameter": parameter, "seed": seed}
+        said |= {"traditional": traditional, **options, "chains": [chain.to_json() for chain in chains]}
+        typer.echo(json.dumps(said, indent=1))
     else:
         Console().print(_bounds_table(chains, parameter, len(some), traditional))
 

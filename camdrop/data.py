@@ -31,6 +31,7 @@ __all__ = [
     "load_dataset",
     "normalise",
     "read_image",
+    "short_name",
 ]
 
 
@@ -157,6 +158,11 @@ def load_dataset(
     root = root or Path(os.environ.get("CAMDROP_DATA") or "data")
     arrays = torchvision_sets.read(spec, root, splits, progress)
     return _dataset(INFO[spec], {split: Split(*arrays[split]) for split in splits})
+
+
+def short_name(spec: str) -> str:
+    """What a data set of `SPECS` is called in a table: the last part of its folder, or the spec itself."""
+    return spec.rstrip("/").rpartition("/")[2].rpartition(":")[2] or spec
 
 
 def gallery(name: str) -> tuple[Split, DataInfo]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import stdev, variance
 from typing import Literal
 
+from camdrop.data import short_name
+from camdrop.masks import CamDrop
 from camdrop.recipe import PRESETS, Contender, Recipe, contender
 from camdrop.resnet import ARCHITECTURES
-from camdrop.results import SIGNS, Record, Result, Spread, label, results
+from camdrop.results import SIGNS, Record, Result, results
 from camdrop.runs import Run
 
 _COMMON = {"keep_prob": 0.9, "block_size": 8}  # section 4.1
@@ -33,6 +37,7 @@ class PaperTable:
 
     number: int
     title: str
+    claim: str
     rows: tuple[Row, ...]
     also: Literal["", "training", "top-5"] = ""  # the other error that it reports
 
@@ -67,7 +72,7 @@ class PaperTable:
 TABLES: dict[int, PaperTable] = {
     table.number: table
     for table in (
-        PaperTable(1, "Structured dropout on CIFAR-10", (
+        PaperTable(1, "Structured dropout on CIFAR-10", "CamDrop has the least error of six", (
             Row("ResNet-110", 5.58, "baseline"),
             Row("+ dropout", 5.47, "dropout"),
             Row("+ DropPath", 5.39, "droppath"),
@@ -75,26 +80,26 @@ TABLES: dict[int, PaperTable] = {
             Row("+ DropBlock", 5.23, "dropblock"),
             Row("+ CamDrop", 4.19, "camdrop"),
         )),
-        PaperTable(2, "What guides the positions", (
+        PaperTable(2, "What guides the positions", "The CAM guides better than the mean of the channels", (
             Row("Average guided", 5.07, "camdrop:guide=mean"),
             Row("CAM guided", 4.19, "camdrop"),
         )),
-        PaperTable(3, "All channels or the dominant ones", (
+        PaperTable(3, "All channels or the dominant ones", "The dominant channels alone are better than all", (
             Row("All", 4.51, "camdrop:channels=all"),
             Row("Dominant", 4.19, "camdrop"),
         )),
-        PaperTable(4, "How many channels are dominant", (
+        PaperTable(4, "How many channels are dominant", "An eighth of the channels is best", (
             Row("n′ = C/16", 4.39, "camdrop:channel_fraction=0.0625"),
             Row("n′ = C/8", 4.19, "camdrop"),
             Row("n′ = C/4", 4.75, "camdrop:channel_fraction=0.25"),
             Row("n′ = C/2", 4.78, "camdrop:channel_fraction=0.5"),
         )),
-        PaperTable(5, "A learning rate 20 times as high", (
+        PaperTable(5, "A learning rate 20 times as high", "CamDrop still helps at 20 times the learning rate", (
             Row("ResNet-110, lr 2.0", 7.16, "baseline", 2.22e-4),
             Row("with CamDrop", 5.94, "camdrop", 8.53e-2),
             Row("with CamDrop, inversely", 6.29, "camdrop:schedule=inverse", 1.66e-4),
         ), "training"),
-        PaperTable(6, "Structured dropout on ImageNet", (
+        PaperTable(6, "Structured dropout on ImageNet", "CamDrop has the least error of six on ImageNet", (
             Row("ResNet-50", 23.61, "baseline", 6.93),
             Row("+ dropout", 23.63, "dropout", 6.89),
             Row("+ DropPath", 23.57, "droppath", 6.85),
@@ -118,10 +123,15 @@ class Setting:
     data: str
     recipe: Recipe  # with seed 0
 
-    def __str__(self) -> str:
+    @property
+    def title(self) -> str:
+        """What it is in a few words, for the head of a column."""
         r = self.recipe
-        budget = f"{r.epochs} epochs" if r.epochs else f"{r.minutes:g} min"
-        return f"{self.data}, {r.model.replace('resnet', 'ResNet-')}, {budget}, {r.lr_schedule}, lr {r.learning_rate:g}"
+        budget = f"{r.minutes:g} min" if not r.epochs else "1 epoch" if r.epochs == 1 else f"{r.epochs} epochs"
+        return f"{r.model.replace('resnet', 'ResNet-')}, {short_name(self.data)}, {budget}"
+
+    def __str__(self) -> str:
+        return f"{self.title}, {self.recipe.lr_schedule}, lr {self.recipe.learning_rate:g}"
 
 
 @dataclass(frozen=True)
@@ -137,8 +147,12 @@ class Cell:
     def mean(self) -> float:
         return sum(self.errors) / len(self.errors)
 
+    @property
+    def seeds(self) -> int:
+        return len(self.errors)
+
     def __str__(self) -> str:
-        return str(Spread(self.errors)) or f"{self.errors[0]:.2f} (1 seed)"
+        return f"{self.mean:.2f}" + (f" ± {stdev(self.errors):.2f}" if self.seeds > 1 else "")
 
 
 Found = Sequence[tuple[Run, Sequence[Record]]]
@@ -178,6 +192,28 @@ def in_order(table: PaperTable, cells: dict[str, Cell]) -> tuple[int, int]:
     return agree, len(pairs)
 
 
+def best_in_paper(table: PaperTable) -> Row:
+    """The row that the paper prints in bold."""
+    return min(table.rows, key=lambda row: row.paper)
+
+
+def best_is_best(table: PaperTable, cells: dict[str, Cell]) -> Literal["yes", "no", "level"] | None:
+    """Whether the paper's best row is the best of ours, too; None where we lack it. Other readings play no part.
+
+    `level` is a difference to the next row of less than two standard errors, as far as there are seeds to tell.
+    """
+    best = best_in_paper(table).title
+    others = [cells[row.title] for row in table.rows if row.title in cells and row.title != best]
+    if best not in cells or not others:
+        return None
+    ours, rival = cells[best], min(others, key=lambda cell: cell.mean)
+    if min(ours.seeds, rival.seeds) > 1:
+        noise = math.sqrt(sum(variance(cell.errors) / cell.seeds for cell in (ours, rival)))
+        if abs(ours.mean - rival.mean) < 2 * noise:
+            return "level"
+    return "yes" if ours.mean < rival.mean else "no"
+
+
 def _identity(c: Contender) -> tuple[object, ...]:
     """What makes a contender a row: its method and options, but for γ and r, and its schedule."""
     options = {} if c.method is None else dataclasses.asdict(c.method)
@@ -185,14 +221,14 @@ def _identity(c: Contender) -> tuple[object, ...]:
 
 
 def _extra(table: PaperTable, c: Contender) -> str | None:
-    """The label of another reading of CamDrop, which belongs beside that of Tables 1 and 6."""
-    if table.number not in (1, 6) or getattr(c.method, "guide", None) != "cam" or c.schedule != "constant":
-        return None
+    """The title of another reading of CamDrop, which belongs beside that of Tables 1 and 6."""
     method = c.method
-    if getattr(method, "channels", "") == "all" or getattr(method, "channel_fraction", 0) != 1 / 8:
+    if table.number not in (1, 6) or not isinstance(method, CamDrop) or c.schedule != "constant":
         return None
-    fraction = getattr(method, "position_fraction", None)
-    return label(c) + (f", positions {fraction:.3g}" if fraction is not None else "")
+    if (method.guide, method.channels, method.channel_fraction) != ("cam", "dominant", 1 / 8):
+        return None
+    fraction = method.position_fraction
+    return f"+ CamDrop, {method.reading}" + ("" if fraction is None else f", positions {fraction:.3g}")
 
 
 def _cell(table: PaperTable, seeds: list[tuple[Result, str]]) -> Cell:

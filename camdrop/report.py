@@ -1,17 +1,31 @@
-"""The paper's tables beside ours, as Markdown and HTML: what the page Results shows, and `python -m camdrop report`."""
+"""The paper's tables and figures beside ours, as Markdown: what the page Results shows, and `python -m camdrop report`.
+
+camdrop/report_page.py makes the same an HTML page, with the pictures.
+"""
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from camdrop.evidence import MEASURES, Estimate
-from camdrop.experiments import TABLES, Cell, Found, PaperTable, Setting, columns, in_order
-from camdrop.results import Follower
-from camdrop.runs import RunError, list_runs
+from camdrop import studies
+from camdrop.data import short_name
+from camdrop.experiments import (
+    TABLES,
+    Cell,
+    Found,
+    PaperTable,
+    Setting,
+    best_in_paper,
+    best_is_best,
+    columns,
+    in_order,
+)
+from camdrop.recipe import method_name
+from camdrop.results import Follower, Record, label, results
+from camdrop.runs import Run, RunError, list_runs
+from camdrop.studies import row
 from camdrop.sweep import Sweep, list_sweeps
 
 SHIPPED = Path(__file__).resolve().parent.parent / "results"  # runs that come along, without weights
@@ -21,11 +35,18 @@ PROTOCOL = (
     "choose their best checkpoint on images held out of the training set, touch the test set once, and are trained "
     "for the budget that the column names; ± is the standard deviation over seeds. Compare within a column."
 )
-# Table 7: error and success rates of targeted PGD on ImageNet, ResNet-50.
-ATTACKED = (("PGD", 82.21, 30.89), ("PGD / CamDrop", 65.73, 20.16))
-COMPARE_COMMAND = "python -m camdrop compare checkpoints/CHECKPOINT… --data DATA --json > results/compare.json"
 SWEEP_COMMAND = "python -m camdrop sweep --data mnist --run runs/sweep"
-ATTACK_COMMAND = "python -m camdrop attack checkpoints/CHECKPOINT… --data DATA --json > results/attack.json"
+_MOST_EPOCHS = 8  # columns of Figure 2 as a table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table or figure of the paper: `body` is Markdown; `half` sections stand in pairs where there is room."""
+
+    anchor: str
+    title: str
+    body: str
+    half: bool = False
 
 
 def find(folders: Sequence[Path]) -> Found:
@@ -39,18 +60,75 @@ def find(folders: Sequence[Path]) -> Found:
     return found
 
 
+def sections(folders: Sequence[Path], found: Found | None = None) -> list[Section]:
+    """All tables and figures that are measured, in the paper's order."""
+    found = find(folders) if found is None else found
+    tables = {
+        n: Section(f"table-{n}", f"Table {n}. {paper.title}", table(paper, found), n in (2, 3, 4, 5))
+        for n, paper in TABLES.items()
+    }
+    figure_2 = Section("figure-2", "Figure 2. Training error and validation error", races(found))
+    figure_3 = Section("figure-3", "Figure 3. Where networks look", studies.looks(folders))
+    bounds = Section("equation-16", "Equations 15 and 16. Bounds of the gradients", studies.bounds(folders))
+    figure_4 = Section("figure-4", "Figure 4. Learning rate and retaining rate", sweeps(folders))
+    attacks = Section("table-7", "Table 7. Targeted PGD", studies.attacks(folders))
+    before, after = [tables[n] for n in (2, 3, 4, 5)], [tables[6], attacks]
+    return [tables[1], figure_2, *before, figure_3, bounds, figure_4, *after]
+
+
+def overview(folders: Sequence[Path], found: Found | None = None) -> str:
+    """What the paper claims, and what became of it here: a line for each of `sections`, with links to them."""
+    found = find(folders) if found is None else found
+    lines = [row("", "The paper", "Here"), row(":--", ":--", ":--")]
+
+    def line(anchor: str, name: str, claim: str, here: str) -> None:
+        link = name.replace(" ", "\N{NO-BREAK SPACE}")
+        lines.append(row(f"[{link}](#{anchor})", claim, here or "not run yet"))
+
+    for n in range(1, 6):
+        line(f"table-{n}", f"Table {n}", *_verdict(TABLES[n], found))
+        if n == 1:
+            claim = "CamDrop has a higher training error than DropBlock, and a lower validation error"
+            line("figure-2", "Figure 2", claim, _crossing(found))
+    claim = "CamDrop's network looks at more of what matters (here: share of the image above half of the maximum)"
+    line("figure-3", "Figure 3", claim, "; ".join(studies.look_verdicts(folders)))
+    claim = "Masks tighten the bound of each gradient, CamDrop's most: c ≤ t ≤ none"
+    line("equation-16", "Eq. 16", claim, "; ".join(studies.bound_verdicts(folders)))
+    claim = "CamDrop saves high learning rates at which nothing is learnt without it"
+    saved = (f"{s.title}: saves {{}} cells, loses {{}}".format(*s.saved_and_lost()) for s in find_sweeps(folders))
+    line("figure-4", "Figure 4", claim, "; ".join(saved))
+    line("table-6", "Table 6", *_verdict(TABLES[6], found))
+    before, after = (success for *_, success in studies.ATTACKED)
+    claim = f"CamDrop lowers the success rate of attacks, {before:.1f} → {after:.1f}\N{NO-BREAK SPACE}%"
+    line("table-7", "Table 7", claim, "; ".join(studies.attack_verdicts(folders)))
+    return "\n".join(lines)
+
+
+def _verdict(paper: PaperTable, found: Found) -> tuple[str, str]:
+    """What the table claims, and in how many of our columns it is so."""
+    ours = list(columns(paper, found).values())
+    asked = [is_best for cells in ours if (is_best := best_is_best(paper, cells))]
+    claim = f"{paper.claim} ({best_in_paper(paper).paper:.2f}\N{NO-BREAK SPACE}%)"
+    if not asked:
+        return claim, ""
+    agree, pairs = (sum(counts) for counts in zip(*(in_order(paper, cells) for cells in ours), strict=True))
+    level = f", level in {n}" if (n := asked.count("level")) else ""
+    found_so = f"in {asked.count('yes')} of {len(asked)} settings{level}"
+    return claim, f"{found_so}; {agree} of {pairs} pairs of rows in the paper's order"
+
+
 def table(paper: PaperTable, found: Found) -> str:
-    """One of the tables 1–6 as Markdown: the paper's column and ours, and the command that makes another."""
+    """One of the tables 1–6: the paper's column and ours, and the command that makes another."""
     ours = columns(paper, found)
-    names = ["", "Paper", *(f"Ours, {i}" for i in range(1, len(ours) + 1))]
+    heads = [f"{i}: {setting.title}" for i, setting in enumerate(ours, 1)]
     extra = dict.fromkeys(title for cells in ours.values() for title in cells)
-    lines = [_line(names), _line([":--", *("--:" for _ in names[1:])])]
-    for row in paper.rows:
-        extra.pop(row.title, None)
-        said = f"{row.paper:.2f}" + (f" ({paper.also} {row.paper_also:.3g})" if paper.also else "")
-        lines.append(_line([row.title, said, *(_cell(paper, cells.get(row.title)) for cells in ours.values())]))
+    lines = [row("", "Paper", *heads), row(":--", "--:", *("--:" for _ in heads))]
+    for line in paper.rows:
+        extra.pop(line.title, None)
+        said = f"{line.paper:.2f}" + (f" ({paper.also} {line.paper_also:.3g})" if paper.also else "")
+        lines.append(row(line.title, said, *(_cell(paper, cells.get(line.title)) for cells in ours.values())))
     for title in extra:
-        lines.append(_line([title, "", *(_cell(paper, cells.get(title)) for cells in ours.values())]))
+        lines.append(row(title, "", *(_cell(paper, cells.get(title)) for cells in ours.values())))
     notes = [_note(paper, i, setting, cells) for i, (setting, cells) in enumerate(ours.items(), 1)]
     notes += [] if ours else ["No run of ours fills this table yet."]
     return "\n".join([*lines, "", *(f"{note}  " for note in notes), "", f"Run it: `{paper.command}`"])
@@ -60,8 +138,10 @@ def _note(paper: PaperTable, number: int, setting: Setting, cells: dict[str, Cel
     agree, pairs = in_order(paper, cells)
     devices = " and ".join(dict.fromkeys(device for cell in cells.values() for device in cell.devices))
     rates = ", ".join(dict.fromkeys(cell.rates for cell in cells.values() if cell.rates))
+    counts = sorted({cell.seeds for cell in cells.values()})
+    seeds = "1 seed" if counts == [1] else f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
     order = f"{agree} of {pairs} pairs of rows stand in the paper's order" if pairs else ""
-    return f"**Ours, {number}:** {'; '.join(filter(None, [str(setting), rates, devices, order]))}."
+    return f"**{number}:** {'; '.join(filter(None, [str(setting), rates, seeds, devices, order]))}."
 
 
 def _cell(paper: PaperTable, cell: Cell | None) -> str:
@@ -70,95 +150,82 @@ def _cell(paper: PaperTable, cell: Cell | None) -> str:
     return f"{cell} ({paper.also} {sum(cell.also) / len(cell.also):.3g})" if paper.also and cell.also else str(cell)
 
 
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def race_runs(found: Found) -> list[tuple[Run, Sequence[Record]]]:
+    """The races of Figure 2: those with validation errors of two or more of its three networks, the fullest first."""
+    wanted = {"baseline", "dropblock", "camdrop"}
+
+    def shared(run: Run) -> int:
+        return len({method_name(c.method) for c in run.config.contenders} & wanted)
+
+    fit = [
+        (run, records)
+        for run, records in found
+        if TABLES[1].takes(run.config.recipe) and shared(run) > 1 and any(_validated(record) for record in records)
+    ]
+    return sorted(fit, key=lambda pair: (-shared(pair[0]), -len(pair[0].config.contenders), pair[0].name))
 
 
-def attacks(folders: Sequence[Path]) -> str:
-    """Table 7 as Markdown: the paper's rates, and those of the files attack*.json in the folders."""
-    lines = [_line(["", "Clean error", "Error rate", "Success rate", "Images"]), _line([":--", *["--:"] * 4])]
-    lines += [_line([f"Paper: {name}", "", f"{e:.2f}", f"{s:.2f}", ""]) for name, e, s in ATTACKED]
-    for path in sorted(path for folder in folders for path in folder.glob("attack*.json")):
-        try:
-            said = json.loads(path.read_text())
-            for row in said["results"]:
-                rates = [_interval(row, rate) for rate in ("clean_error", "error_rate", "success_rate")]
-                lines.append(_line([f"{Path(row['checkpoint']).stem}, {said['data']}", *rates, f"{row['n']:,}"]))
-        except (ValueError, KeyError, TypeError) as error:
-            lines.append(_line([f"{path.name} cannot be read ({type(error).__name__})", "", "", "", ""]))
-    words = "The paper's are ResNet-50 on ImageNet; in brackets: 95 % confidence intervals."
-    return "\n".join([*lines, "", words, "", f"Run it: `{ATTACK_COMMAND}`"])
+def _validated(record: Record) -> bool:
+    return record["kind"] == "point" and record.get("validation_error") is not None
 
 
-def _interval(row: dict[str, Any], rate: str) -> str:
-    return f"{row[rate]:.2f} [{row[f'{rate}_low']:.2f}, {row[f'{rate}_high']:.2f}]"
+def races(found: Found) -> str:
+    """Figure 2 as a table: training and validation error of the first of `race_runs`, epoch by epoch."""
+    command = f"Run it: `{TABLES[1].command}`"
+    if not (fit := race_runs(found)):
+        return f"No finished race of ours has baseline, DropBlock or CamDrop side by side.\n\n{command}"
+    run, records = fit[0]
+    points = [record for record in records if _validated(record)]
+    epochs = sorted({round(r["epoch"]) for r in points}, reverse=True)
+    epochs = epochs[:: -(-len(epochs) // _MOST_EPOCHS)][::-1]  # the last one among them
+    lines = [row("Training / validation error after epoch", *map(str, epochs)), row(":--", *("--:" for _ in epochs))]
+    for contender in run.config.contenders:
+        own = {round(r["epoch"]): r for r in points if r["contender"] == contender.name}
+        cells = [f"{own[e]['train_error']:.1f} / {own[e]['validation_error']:.1f}" if e in own else "–" for e in epochs]
+        lines.append(row(label(contender), *cells))
+    note = f"**{run.name}**: {short_name(run.config.data)}, {run.config.recipe.model}, seed {run.config.recipe.seed}."
+    return "\n".join([*lines, "", note, "", command])
 
 
-def looks(folders: Sequence[Path]) -> str:
-    """What Figure 3 asserts, as numbers in Markdown: those of the files compare*.json in the folders."""
-    head = ["", *(name.capitalize() for name in MEASURES), "Images"]
-    lines = [_line(head), _line([":--", *["--:"] * (len(head) - 1)])]
-    for path in sorted(path for folder in folders for path in folder.glob("compare*.json")):
-        try:
-            said = json.loads(path.read_text())
-            for row in said["results"]:
-                cells = [str(Estimate(**row[name])) for name in MEASURES]
-                lines.append(_line([f"{Path(row['checkpoint']).stem}, {said['data']}", *cells, f"{said['n']:,}"]))
-        except (ValueError, KeyError, TypeError) as error:
-            lines.append(_line([f"{path.name} cannot be read ({type(error).__name__})", *[""] * len(MEASURES), ""]))
-    words = "; ".join(f"{name}: {what}" for name, what in MEASURES.items())
-    lines = lines if len(lines) > 2 else ["No comparison of ours is recorded yet."]
-    note = f"Means with 95 % confidence intervals. {words[0].upper()}{words[1:]}."
-    return "\n".join([*lines, "", note, "", f"Run it: `{COMPARE_COMMAND}`"])
+def _crossing(found: Found) -> str:
+    """In how many races CamDrop learns less by heart than DropBlock, as Figure 2 draws it."""
+    held, total = 0, 0
+    for run, records in race_runs(found):
+        rows = {method_name(r.contender.method): r for r in reversed(results(run, records))}
+        a, b = rows.get("camdrop"), rows.get("dropblock")
+        if a is None or b is None or None in (a.train_error, a.validation_error, b.train_error, b.validation_error):
+            continue
+        total += 1
+        held += a.train_error > b.train_error and a.validation_error < b.validation_error  # type: ignore[operator]
+    return f"both in {held} of {total} races" if total else ""
 
 
 def sweeps(folders: Sequence[Path]) -> str:
-    """Figure 4 as numbers in Markdown: the validation errors of the sweeps in the folders."""
+    """Figure 4 as numbers: the validation errors of the sweeps in the folders."""
     parts = [sweep_table(found) for found in find_sweeps(folders)] or ["No sweep of ours is recorded yet."]
     return "\n\n".join([*parts, f"Run it: `{SWEEP_COMMAND}`"])
 
 
 def find_sweeps(folders: Sequence[Path]) -> list[Sweep]:
     """The sweeps in the folders that have cells."""
-    return [found for folder in folders for found in list_sweeps(folder) if found.cells]
+    by_name = [sorted(list_sweeps(folder), key=lambda found: found.folder.name) for folder in folders]
+    return [found for sweeps in by_name for found in sweeps if found.cells]
 
 
 def sweep_table(found: Sweep) -> str:
-    """A sweep's validation errors in percent, and what they say of the paper's claim, as Markdown."""
+    """A sweep's validation errors in percent, and what they say of the paper's claim."""
     plan = found.plan
-    lines = [f"**{found}.** {found.verdict()}", ""]
-    lines += [
-        _line(["lr \\ γ", *(f"{keep:g}" for keep in plan.keep_probs)]),
-        _line(["--:"] * (len(plan.keep_probs) + 1)),
-    ]
+    heads = [f"{keep:g}" for keep in plan.keep_probs]
+    lines = [f"**{found}.** {found.verdict()}", "", row("lr \\ γ", *heads), row("--:", *("--:" for _ in heads))]
     for rate in plan.learning_rates:
-        lines.append(_line([f"{rate:g}", *(str(found.cells.get((rate, keep), "–")) for keep in plan.keep_probs)]))
+        lines.append(row(f"{rate:g}", *(str(found.cells.get((rate, keep), "–")) for keep in plan.keep_probs)))
     return "\n".join(lines)
 
 
 def markdown(folders: Sequence[Path]) -> str:
     """The whole report."""
     found = find(folders)
-    parts = ["# CamDrop Lab: the paper's results and ours", PROTOCOL]
-    for paper in TABLES.values():
-        parts += [f"## Table {paper.number}. {paper.title}", table(paper, found)]
-    parts += ["## Table 7. Targeted PGD", attacks(folders), "## Figure 3. Where networks look", looks(folders)]
-    parts += ["## Figure 4. Learning rate and retaining rate", sweeps(folders)]
+    parts = ["# CamDrop Lab: the paper's results and ours", PROTOCOL, overview(folders, found)]
+    for section in sections(folders, found):
+        parts += [f'<a id="{section.anchor}"></a>', f"## {section.title}", section.body]
     return "\n\n".join(parts) + "\n"
-
-
-def page(folders: Sequence[Path]) -> str:
-    """The whole report as an HTML page that stands by itself."""
-    from markdown_it import MarkdownIt
-
-    body = MarkdownIt("commonmark").enable("table").render(markdown(folders))
-    title = html.escape("CamDrop Lab: the paper's results and ours")
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>{_STYLE}{body}</html>\n'
-
-
-_STYLE = """<style>
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
-</style>"""

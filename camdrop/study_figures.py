@@ -103,7 +103,7 @@ def sweep_surface(rates: Sequence[float], keeps: Sequence[float], errors: Array,
     The better, the higher. `front` is the axis in front: "rate" (Figure 4a) or "keep" (4b). Where a person has turned
     it lasts as long as `keep` is the same.
     """
-    eye = {"x": 0.55, "y": -2.1, "z": 0.9} if front == "rate" else {"x": 2.1, "y": -0.55, "z": 0.9}
+    eye = {"x": 0.48, "y": -1.8, "z": 0.75} if front == "rate" else {"x": 1.8, "y": -0.48, "z": 0.75}
     surface = {
         "type": "surface", "x": list(rates), "y": list(keeps), "z": _holes(errors.T), "connectgaps": True,
         "colorscale": "Viridis", "reversescale": True, "showscale": False, "cmin": 0, "cmax": 100, "hoverinfo": "skip",

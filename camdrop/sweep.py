@@ -15,6 +15,10 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from camdrop.data import short_name
 from camdrop.masks import METHODS, Method
 from camdrop.recipe import Recipe, make_method
 from camdrop.runs import RunError, claim, in_use, reading, write_whole
@@ -118,23 +122,58 @@ class Sweep:
     message: str = ""
     pid: int | None = None
 
+    @property
+    def title(self) -> str:
+        """Method and data set, for people."""
+        plan = self.plan
+        reading = f" ({plan.reading})" if plan.method == "camdrop" else ""
+        return f"{METHODS[plan.method].__name__}{reading}, {short_name(plan.data)}"
+
     def __str__(self) -> str:
         plan = self.plan
         budget = "1 epoch" if plan.recipe.epochs == 1 else f"{plan.recipe.epochs} epochs"
         amount = "" if plan.images is None else f" of {plan.images:,} images"
-        return f"{plan.method} r {plan.block_size} ({plan.reading}), {plan.data}, {budget}{amount}"
+        return f"{self.title}, r {plan.block_size}, {budget}{amount}"
+
+    @property
+    def learning_rates(self) -> list[float]:
+        return sorted(self.plan.learning_rates)
+
+    @property
+    def keep_probs(self) -> list[float]:
+        return sorted(self.plan.keep_probs, reverse=True)
+
+    def grid(self, measure: str) -> npt.NDArray[np.float64]:
+        """`validation_error` or `train_error` by ascending rates and descending γ, NaN where there is none (yet)."""
+        found = [[self.cells.get((rate, keep)) for keep in self.keep_probs] for rate in self.learning_rates]
+        values = [[getattr(cell, measure, None) for cell in line] for line in found]
+        return np.array(values, np.float64)  # None is NaN
+
+    def marks(self) -> npt.NDArray[np.str_]:
+        """In the same order, × where a cell has diverged, `failed` where it has failed."""
+        words = {"diverged": "×", "failed": "failed"}
+        found = [[self.cells.get((rate, keep)) for keep in self.keep_probs] for rate in self.learning_rates]
+        return np.array([["" if cell is None else words.get(cell.state, "") for cell in line] for line in found])
+
+    @property
+    def learnt_alone(self) -> list[float]:
+        """The rates at which the network learns without a mask."""
+        return [rate for rate in self.learning_rates if (c := self.cells.get((rate, 1.0))) and c.learns]
+
+    def saved_and_lost(self) -> tuple[str, str]:
+        """How many masked cells learn at the other rates, and how many do not at these: `0 of 28`, `8 of 21`."""
+        alone = self.learnt_alone
+        masked = [cell for cell in self.cells.values() if cell.keep_prob < 1]
+        beyond = [cell.learns for cell in masked if cell.learning_rate not in alone]
+        within = [cell.learns for cell in masked if cell.learning_rate in alone]
+        return f"{sum(beyond)} of {len(beyond)}", f"{len(within) - sum(within)} of {len(within)}"
 
     def verdict(self) -> str:
         """What became of the paper's claim that masks save high learning rates (section 4.2), in a sentence."""
-        alone = [rate for rate in self.plan.learning_rates if (c := self.cells.get((rate, 1.0))) and c.learns]
-        masked = [cell for cell in self.cells.values() if cell.keep_prob < 1]
-        beyond = [cell for cell in masked if cell.learning_rate not in alone]
-        before = [cell for cell in masked if cell.learning_rate in alone]
-        saved, lost = sum(cell.learns for cell in beyond), sum(not cell.learns for cell in before)
-        where = ", ".join(f"{rate:g}" for rate in alone) or "none"
+        where, (saved, lost) = ", ".join(f"{rate:g}" for rate in self.learnt_alone) or "none", self.saved_and_lost()
         return (
             f"Without a mask it learns (an error below 50 %) at the rates {where}. Where it does not, masks save "
-            f"{saved} of {len(beyond)} cells; where it does, they lose {lost} of {len(before)}."
+            f"{saved} cells; where it does, they lose {lost}."
         )
 
 

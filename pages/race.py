@@ -83,8 +83,9 @@ def page() -> None:
 def watch(before: Any) -> None:
     """The live part: reads the run folder, every second while something happens there."""
     from camdrop import queue, results, runs
+    from camdrop.race_figures import BOUNDS, MEASURES
     from ui import film, race_setup, races
-    from ui.curves import BOUNDS, MEASURES, curves
+    from ui.curves import curves
 
     try:
         run = runs.load_run(before.folder)

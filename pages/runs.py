@@ -21,8 +21,9 @@ A click on a name in the legend hides a curve, a double click all others; drag t
 def page() -> None:
     with st.spinner("Loading PyTorch …"):
         from camdrop import queue, runs
+        from camdrop.race_figures import BOUNDS, MEASURES
         from ui import races
-        from ui.curves import BOUNDS, MEASURES, curves
+        from ui.curves import curves
         from ui.run_checkpoints import root
 
     races.attempt(queue.launch, root())
@@ -84,7 +85,7 @@ def page() -> None:
         drawn = []
         for run in compare:
             try:
-                drawn += races.curves_of(run, prefix=f"{run.name} · " if len(compare) > 1 else "")
+                drawn += races.curves_of(run, f"{run.name} · " if len(compare) > 1 else "")
             except runs.RunError as error:
                 st.error(str(error), icon=":material/error:")
         curves(drawn, shown, key="runs.curves", log=log, keep=" ".join(chosen))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from ui.entry import through_app
+
+if TYPE_CHECKING:
+    from camdrop.sweep import Sweep
 
 through_app()
 
@@ -33,7 +36,7 @@ line: `python -m camdrop sweep --run runs/sweep`.
 def page() -> None:
     """Which sweep; then its setup, or how it goes."""
     with st.spinner("Loading PyTorch …"):
-        from camdrop import queue
+        from camdrop import queue, report
         from camdrop.sweep import list_sweeps, load_sweep
         from ui import races, sweeps
         from ui.run_checkpoints import root
@@ -56,14 +59,26 @@ def page() -> None:
         st.fragment(watch, run_every=2.0 if found.state in ("running", "queued") else None)(found)
         return
     plan = sweeps.setup()
-    if plan is None:
-        return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Start", type="primary", icon=":material/play_arrow:", on_click=sweeps.start, args=(plan,))
-        with st.empty():
-            with st.spinner("Measuring some real steps …"):
-                words = sweeps.forecast(plan)
-            st.markdown(words)
+    if plan is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button("Start", type="primary", icon=":material/play_arrow:", on_click=sweeps.start, args=(plan,))
+            with st.empty():
+                with st.spinner("Measuring some real steps …"):
+                    words = sweeps.forecast(plan)
+                st.markdown(words)
+    if shipped := report.find_sweeps([report.SHIPPED]):
+        st.fragment(example)(shipped)
+
+
+def example(shipped: list[Sweep]) -> None:
+    """One of the sweeps that come along, so that there is something to see before the first of one's own."""
+    from ui import sweeps
+
+    st.subheader("Run before")
+    titles = {str(found): found for found in shipped}
+    found = titles[st.selectbox("Sweep that comes along", list(titles), key="example", bind="query-params", width=420)]
+    st.markdown(found.verdict())
+    sweeps.figures(found, "Validation error")
 
 
 def watch(before: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from camdrop import experiments, report, runs, sweep
+from camdrop import experiments, report, report_page, runs, sweep
 from camdrop.cli import app as cli
 from camdrop.recipe import PRESETS, Recipe, contender, make_recipe
 from camdrop.results import Follower
@@ -19,6 +19,11 @@ def finish(folder: Path, methods: str, errors: list[float], **recipe: object) ->
     contenders = tuple(contender(text, {"keep_prob": 0.9, "block_size": 8}) for text in methods.split(","))
     runs.create(folder, runs.RunConfig("cifar10", Recipe(**({"model": "resnet20", "epochs": 2} | recipe)), contenders))
     lines = [
+        {"kind": "point", "contender": c.name, "step": 9, "epoch": 2.0, "train_error": error / 2,
+         "validation_error": error}
+        for c, error in zip(contenders, errors, strict=True)
+    ]  # fmt: skip
+    lines += [
         {"kind": "result", "contender": c.name, "step": 9, "epoch": 2, "test_error": error, "top5_error": 1.0,
          "validation_error": error, "train_error": error / 2, "best_epoch": 2}
         for c, error in zip(contenders, errors, strict=True)
@@ -45,10 +50,10 @@ def test_cells_gather_seeds_and_settings(root: Path) -> None:
     (setting,) = ours
     assert (setting.data, setting.recipe) == ("cifar10", Recipe("resnet20", epochs=2))
     cells = ours[setting]
-    assert sorted(cells["ResNet-110"].errors)[1:] == [12.0, 14.0] and str(cells["+ DropBlock"]) == "9.00 (1 seed)"
+    assert sorted(cells["ResNet-110"].errors)[1:] == [12.0, 14.0] and str(cells["+ DropBlock"]) == "9.00"
     assert sorted(cells["+ CamDrop"].errors) == [11.0, 13.0]
-    assert str(cells["+ CamDrop"]) == "12.00 ± 1.41 (2 seeds)"
-    assert cells["CamDrop γ 0.9 r 8 reading official"].errors == (8.5,)
+    assert str(cells["+ CamDrop"]) == "12.00 ± 1.41"
+    assert cells["+ CamDrop, official"].errors == (8.5,)
     assert cells["+ CamDrop"].devices == ("a GPU",) and cells["+ CamDrop"].rates == "γ 0.9 r 8"
 
 
@@ -58,6 +63,18 @@ def test_the_order_of_the_paper_is_counted_in_pairs(root: Path) -> None:
     cells = {"ResNet-110": cell(10.0), "+ DropBlock": cell(9.0), "+ CamDrop": cell(9.5)}
     assert experiments.in_order(table, cells) == (2, 3)  # CamDrop < DropBlock is missing
     assert experiments.in_order(table, {"+ CamDrop": cell(9.5)}) == (0, 0)
+
+
+def test_whether_the_paper_s_best_row_is_ours() -> None:
+    table = experiments.TABLES[2]
+    cell = lambda *errors: experiments.Cell(errors, (), "", ())  # noqa: E731
+    told = lambda mean, cam: experiments.best_is_best(table, {"Average guided": mean, "CAM guided": cam})  # noqa: E731
+    assert told(cell(5.0), cell(4.9)) == "yes" and told(cell(5.0), cell(5.1)) == "no"
+    assert told(cell(5.0, 6.0), cell(4.9)) == "yes"  # one seed of the two cannot tell how sure it is
+    # Standard errors of 0.5 each make 2 · √0.5 = 1.41.
+    assert told(cell(5.0, 6.0), cell(4.0, 5.0)) == "level" and told(cell(5.0, 6.0), cell(3.5, 4.5)) == "yes"
+    assert told(cell(3.0, 4.0), cell(5.0, 6.0)) == "no"
+    assert experiments.best_is_best(table, {"CAM guided": cell(1.0)}) is None
 
 
 def test_table_2_and_5_take_their_own_runs(root: Path) -> None:
@@ -78,11 +95,11 @@ def test_table_6_takes_the_imagenet_family_alone(root: Path) -> None:
     found = report.find([root])
     (cells,) = experiments.columns(experiments.TABLES[6], found).values()
     assert cells["+ CamDrop"].errors == (29.0,) and cells["+ CamDrop"].also == (1.0,)
-    assert cells["CamDrop γ 0.9 r 8 reading official"].errors == (28.0,)
+    assert cells["+ CamDrop, official"].errors == (28.0,)
     assert experiments.in_order(experiments.TABLES[6], cells) == (2, 3)  # the paper's dropout is worse than nothing
     for number in (1, 5):
         assert all(s.recipe.model == "resnet20" for s in experiments.columns(experiments.TABLES[number], found))
-    assert "| + CamDrop | 22.93 (top-5 6.67) | 29.00 (1 seed) (top-5 1) |" in report.markdown([root])
+    assert "| + CamDrop | 22.93 (top-5 6.67) | 29.00 (top-5 1) |" in report.markdown([root])
 
 
 def test_figure_4_in_numbers(tmp_path: Path) -> None:
@@ -128,16 +145,49 @@ def test_report_as_markdown_and_html(root: Path, tmp_path: Path) -> None:
     (root / "attack.json").write_text(json.dumps(said))
     (root / "attack-broken.json").write_text("{")
     text = report.markdown([root])
-    assert "| + CamDrop | 4.19 | 12.00 ± 1.41 (2 seeds) |" in text
+    assert "| + CamDrop | 4.19 | 12.00 ± 1.41 |" in text
     assert "2 of 3 pairs of rows" not in text and "of 3 pairs of rows stand in the paper's order" in text
-    assert "| with CamDrop, inversely | 6.29 (training 0.000166) | 40.00 (1 seed) (training 20) |" in text
+    assert "| with CamDrop, inversely | 6.29 (training 0.000166) | 40.00 (training 20) |" in text
     assert (
         "| cifar10-resnet20-camdrop, cifar10 | 12.00 [12.00, 12.00] |" in text
         and "attack-broken.json cannot be" in text
     )
-    assert text.count("Run it: `python -m camdrop race --preset table") == 5
+    assert text.count("Run it: `python -m camdrop race --preset table") == 6
     assert "Run it: `python -m camdrop race --preset imagenet --data imagenet:DIR" in text
-    assert '<td style="text-align:right">4.19</td>' in report.page([root])
+    assert "| 1: ResNet-20, cifar10, 2 epochs |" in text and "1 to 3 seeds" in text
+
+
+def test_the_overview_says_what_became_of_each_claim(root: Path) -> None:
+    text = report.overview([root])
+    assert text.count("](#") == 11 and all(f'id="{anchor}"' in report.markdown([root]) for anchor in links(text))
+    assert "| CamDrop has the least error of six (4.19\N{NO-BREAK SPACE}%) | in 0 of 1 settings; 1 of 3 pairs" in text
+    assert "both in 0 of 1 races" in text  # of DropBlock and CamDrop: 4.5 and 5.5, 9 and 11 %
+    assert text.count("not run yet") == 8  # in Table 5, the best row of the paper
+
+
+def links(text: str) -> list[str]:
+    return re.findall(r"\]\(#(.*?)\)", text)
+
+
+def test_the_page_has_the_pictures(root: Path, tmp_path: Path) -> None:
+    from plotly.graph_objects import Figure
+
+    plan = sweep.Plan(learning_rates=(0.1, 1.0), keep_probs=(1.0, 0.9))
+    sweep.create(root / "s", plan)
+    sweep.append(root / "s", sweep.Cell(0.1, 0.9, "diverged", 90.0, 91.0))
+    text = report_page.page([root], tmp_path / "no checkpoints")
+    assert '<td style="text-align:right">4.19</td>' in text and '<h2 id="table-1">' in text
+    figures = [json.loads(data) for data in re.findall(r'<script type="application/json">(.*?)</script>', text)]
+    assert len(figures) == 3 + 3 and all(Figure(figure) for figure in figures)
+    heat = figures[5]["data"][0]
+    assert heat["z"] == [[None, 91.0], [None, None]] and heat["text"][0][1] == "91.0 ×"
+    assert "<img" not in text
+
+
+def test_without_plotly_the_page_says_so(root: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(report_page, "_plotly", lambda: "")
+    text = report_page.page([root], tmp_path)
+    assert "The picture needs Plotly" in text and "application/json" not in text
 
 
 def test_command_writes_the_report_or_says_what_is_wrong(root: Path, tmp_path: Path, capsys) -> None:

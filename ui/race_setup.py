@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from camdrop import queue, runs
-from camdrop.data import INFO, DataInfo, load_dataset
+from camdrop.data import INFO, DataInfo, load_dataset, short_name
 from camdrop.estimate import seconds_per_image
 from camdrop.experiments import preset_methods
 from camdrop.masks import CHANNELS, GUIDES, METHODS, READINGS
@@ -213,7 +213,7 @@ def _settings(number: int, name: str, stages: tuple[str, ...]) -> None:
 
 def start(config: RunConfig, key: str) -> None:
     """Make the run folder, put it in the queue, and show it: a callback."""
-    data = config.data.rstrip("/").rpartition("/")[2].rpartition(":")[2]
+    data = short_name(config.data)
     stem = "".join(c if c.isalnum() or c in " .+-_" else "-" for c in f"{data} {config.recipe.model}")[-60:].lstrip(
         " .+-"
     )

@@ -14,12 +14,12 @@ from typing import Any
 
 import streamlit as st
 
-from camdrop import queue, runs
+from camdrop import queue, race_figures, runs
 from camdrop.figures import METHODS, css
+from camdrop.race_figures import Curve
 from camdrop.recipe import method_name
 from camdrop.results import Follower, Record, Result, Spread, command, label, metrics_csv, results, same_but_seed
 from camdrop.runs import Run, RunError
-from ui.curves import Curve
 from ui.run_checkpoints import PREFIX
 
 STATES = {"queued": "waiting", "running": "running", "stopped": "stopped", "finished": "finished", "failed": "failed"}
@@ -47,16 +47,9 @@ def alike(run: Run) -> list[tuple[Run, list[Record]]]:
     return found
 
 
-def curves_of(run: Run, *, prefix: str = "", only: Sequence[str] | None = None) -> list[Curve]:
+def curves_of(run: Run, prefix: str = "") -> list[Curve]:
     """The curves of a run's contenders, named as people know them."""
-    own: dict[str, list[Record]] = {}
-    for record in records(run):
-        own.setdefault(record["contender"], []).append(record)
-    return [
-        Curve(prefix + label(c), method_name(c.method), own.get(c.name, []))
-        for c in run.config.contenders
-        if only is None or c.name in only
-    ]
+    return race_figures.curves_of(run, records(run), prefix)
 
 
 def duration(seconds: float) -> str:

@@ -6,24 +6,22 @@ import dataclasses
 import os
 import shutil
 
-import numpy as np
 import streamlit as st
 
 from camdrop import sweep
-from camdrop.data import INFO
+from camdrop.data import INFO, short_name
 from camdrop.estimate import seconds_per_image
 from camdrop.masks import METHODS, READINGS
 from camdrop.recipe import Contender
 from camdrop.runs import LAUNCHED, RunError, locked
 from camdrop.study_figures import sweep_heatmap, sweep_surface
-from camdrop.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Cell, Plan, Sweep
+from camdrop.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Plan, Sweep
 from camdrop.training import pick_device
 from ui.race_setup import SIZES
 from ui.races import STATES, attempt, duration, resume
 from ui.run_checkpoints import root
 
 MEASURES = {"Validation error": "validation_error", "Training error": "train_error"}
-_MARKS = {"diverged": "×", "failed": "failed"}
 
 
 def setup() -> Plan | None:
@@ -75,8 +73,8 @@ def start(plan: Plan) -> None:
     """Make the folder, put it in the queue, show it: a callback."""
 
     def begin() -> None:
-        data = plan.data.rstrip("/").rpartition("/")[2].rpartition(":")[2]
-        stem = f"sweep {plan.method} {''.join(c if c.isalnum() or c in '.-_' else '-' for c in data)}"
+        data = "".join(c if c.isalnum() or c in ".-_" else "-" for c in short_name(plan.data))
+        stem = f"sweep {plan.method} {data}"
         name, n = stem, 2
         while (root() / name).exists():
             name, n = f"{stem} {n}", n + 1
@@ -122,23 +120,14 @@ def progress(found: Sweep) -> None:
 
 def figures(found: Sweep, measure: str) -> None:
     """Both views of Figure 4, and the heatmap to read values from."""
-    plan, name = found.plan, MEASURES[measure]
-    rates, keeps = sorted(plan.learning_rates), sorted(plan.keep_probs, reverse=True)
-    grid = [[found.cells.get((rate, keep)) for keep in keeps] for rate in rates]
-    errors = np.array([[_error(cell, name) for cell in row] for row in grid])
-    marks = np.array([["" if cell is None else _MARKS.get(cell.state, "") for cell in row] for row in grid])
+    rates, keeps, errors = found.learning_rates, found.keep_probs, found.grid(MEASURES[measure])
     for place, (front, what) in zip(st.columns(2), (("rate", "learning"), ("keep", "retaining")), strict=True):
         with place:
             st.caption(f"**Figure 4 ({'a' if front == 'rate' else 'b'})**: the {what} rate in front; higher is better")
             figure = sweep_surface(rates, keeps, errors, front=front, keep=found.folder.name)
             st.plotly_chart(figure, key=f"surface.{front}")
     st.caption(f"**{measure} of every cell**, in percent; × has diverged")
-    st.plotly_chart(sweep_heatmap(rates, keeps, errors, marks), key="heatmap")
-
-
-def _error(cell: Cell | None, name: str) -> float:
-    value = None if cell is None else getattr(cell, name)
-    return float("nan") if value is None else value
+    st.plotly_chart(sweep_heatmap(rates, keeps, errors, found.marks()), key="heatmap")
 
 
 def broken() -> dict[str, str]:

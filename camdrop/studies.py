@@ -1,0 +1,202 @@
+"""What `camdrop attack`, `compare` and `bounds` found (their --json in files) beside the paper, as Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from camdrop.data import short_name
+from camdrop.evidence import MEASURES, Estimate
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+# Table 7: error and success rates of targeted PGD on ImageNet, ResNet-50.
+ATTACKED = (("PGD", 82.21, 30.89), ("PGD / CamDrop", 65.73, 20.16))
+COMMANDS = {
+    kind: f"python -m camdrop {kind} {what} --json > results/{kind}.json"
+    for kind, what in (
+        ("attack", "checkpoints/CHECKPOINT… --data DATA"),
+        ("compare", "checkpoints/CHECKPOINT… --data DATA"),
+        ("bounds", "checkpoints/CHECKPOINT --data DATA"),
+    )
+}
+
+
+def attacks(folders: Sequence[Path]) -> str:
+    """Table 7: the paper's rates, and those of the files attack*.json in the folders."""
+    lines = _table("", "Clean error", "Error rate", "Success rate", "Images")
+    lines += [row(f"Paper: {name}", "", f"{e:.2f}", f"{s:.2f}", "") for name, e, s in ATTACKED]
+    found, problems = _each(folders, "attack", _attack_rows)
+    notes = ["The paper's are ResNet-50 on ImageNet; in brackets: 95 % confidence intervals.", *problems]
+    return _joined([*lines, *(line for rows in found for line in rows)], notes, "attack")
+
+
+def _attack_rows(said: Json) -> list[str]:
+    return [
+        row(
+            _title(found, said),
+            *(_interval(found, rate) for rate in ("clean_error", "error_rate", "success_rate")),
+            f"{found['n']:,}",
+        )
+        for found in said["results"]
+    ]
+
+
+def attack_verdicts(folders: Sequence[Path]) -> list[str]:
+    """For each file with both, CamDrop's success rate after the baseline's, and whether the intervals overlap."""
+
+    def verdict(said: Json) -> str | None:
+        plain, guided = _by_method(said, "baseline"), _by_method(said, "camdrop")
+        if plain is None or guided is None:
+            return None
+        apart = (
+            guided["success_rate_high"] < plain["success_rate_low"],
+            (guided["success_rate_low"] > plain["success_rate_high"]),
+        )
+        word = "lower" if apart[0] else "higher" if apart[1] else "no clear difference"
+        return f"{short_name(said['data'])}: {plain['success_rate']:.1f} → {guided['success_rate']:.1f}, {word}"
+
+    return [word for word in _each(folders, "attack", verdict)[0] if word]
+
+
+def looks(folders: Sequence[Path]) -> str:
+    """What Figure 3 asserts, measured: the files compare*.json in the folders, with differences paired by image."""
+    means = _table("", *(name.capitalize() for name in MEASURES), "Images")
+    apart = _table("Minus the first of its data", *(name.capitalize() for name in MEASURES))
+    found, problems = _each(folders, "compare", lambda said: (_mean_rows(said), _difference_rows(said)))
+    if not found:
+        return _joined([], ["No comparison of ours is recorded yet.", *problems], "compare")
+    means += [line for rows, _ in found for line in rows]
+    apart += [line for _, rows in found for line in rows]
+    words = "; ".join(f"{name}: {what}" for name, what in MEASURES.items())
+    notes = [
+        f"Means with 95 % confidence intervals; differences are of the same images, so that their intervals are "
+        f"narrower; bold where 0 is outside. {words[0].upper()}{words[1:]}.",
+        *problems,
+    ]
+    return _joined([*means, "", *apart], notes, "compare")
+
+
+def _mean_rows(said: Json) -> list[str]:
+    return [
+        row(
+            _title(found, said),
+            *(str(Estimate(**found[m])) for m in MEASURES),
+            f"{said['n']:,}",
+        )
+        for found in said["results"]
+    ]
+
+
+def _difference_rows(said: Json) -> list[str]:
+    lines = []
+    for found in said["results"][1:]:
+        differences = [Estimate(**found["minus_first"][name]) for name in MEASURES]
+        lines.append(row(_title(found, said), *(_signed(d) for d in differences)))
+    return lines
+
+
+def look_verdicts(folders: Sequence[Path]) -> list[str]:
+    """For each file that has both, by how much CamDrop's heatmaps cover more of the image than the baseline's."""
+
+    def verdict(said: Json) -> str | None:
+        guided = _by_method(said, "camdrop")
+        if guided is None or said["results"][0].get("method") != "baseline":
+            return None
+        return f"{short_name(said['data'])}: {_signed(Estimate(**guided['minus_first']['coverage']))}"
+
+    return [word for word in _each(folders, "compare", verdict)[0] if word]
+
+
+def bounds(folders: Sequence[Path]) -> str:
+    """Eq. 15 and 16, measured: the files bounds*.json in the folders."""
+    found, problems = _each(folders, "bounds", _bounds_table)
+    notes = problems if found else ["No measurement of ours is recorded yet.", *problems]
+    lines = [line for table in found for line in (*table, "")]
+    return _joined(lines[:-1], notes, "bounds")
+
+
+def _bounds_table(said: Json) -> list[str]:
+    layers: dict[str, dict[bool, Json]] = {}
+    for chain in said["chains"]:
+        layers.setdefault(chain["layer"], {})[chain["rescaled"]] = chain
+    held = min(chain["gradient_below_bound"] for chain in said["chains"])
+    t = said["traditional"]
+    lines = [
+        f"**{_name(said)}**, {short_name(said['data'])}, {said['images']} images, each {said['parameter']}, "
+        f"γ {said['keep_prob']:g}, r {said['block_size']}, t = {t}, c = CamDrop ({said['reading']}). Eq. 15 holds for "
+        f"{'every pair' if held == 1 else f'{held:.2%}'} of an image and a {said['parameter']}.",
+        "",
+        *_table("Layer", "c ≤ t ≤ none", "not rescaled", "t ÷ none", "c ÷ none", "dropped by t", "by c"),
+    ]
+    for name, chain in layers.items():
+        scaled = chain[True]
+        lines.append(row(
+            name, f"{scaled['holds']:.1%}", f"{chain[False]['holds']:.1%}",
+            *(f"{scaled['ratio'][mask]:.3f}" for mask in ("traditional", "guided")),
+            *(f"{scaled['dropped'][mask]:.2%}" for mask in ("traditional", "guided")),
+        ))  # fmt: skip
+    return lines
+
+
+def bound_verdicts(folders: Sequence[Path]) -> list[str]:
+    """For each file, at how few and how many of the pairs the chain of Eq. 16 holds, over the layers."""
+
+    def verdict(said: Json) -> str:
+        low, high = (
+            pick(chain["holds"] for chain in said["chains"] if chain["rescaled"]) for pick in (min, max)
+        )  # fmt: skip
+        return f"{_name(said)}: {low:.0%} to {high:.0%} of the pairs, by layer"
+
+    return _each(folders, "bounds", verdict)[0]
+
+
+def row(*cells: str) -> str:
+    """A line of a Markdown table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def _table(*heads: str) -> list[str]:
+    """The head of a Markdown table: the first column is words, the others numbers."""
+    return [row(*heads), row(":--", *["--:"] * (len(heads) - 1))]
+
+
+def _each(folders: Sequence[Path], kind: str, read: Callable[[Json], T]) -> tuple[list[T], list[str]]:
+    """What `read` makes of each of the files kind*.json, and a line for each file that it cannot read."""
+    found, problems = [], []
+    for path in sorted(path for folder in folders for path in folder.glob(f"{kind}*.json")):
+        try:
+            found.append(read(json.loads(path.read_text())))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            problems.append(f"{path.name} cannot be read ({type(error).__name__}).")
+    return found, problems
+
+
+def _joined(lines: Sequence[str], notes: Sequence[str], kind: str) -> str:
+    parts = ["\n".join(lines)] if lines else []
+    return "\n\n".join([*parts, *notes, f"Run it: `{COMMANDS[kind]}`"])
+
+
+def _name(found: Json) -> str:
+    return Path(found["checkpoint"]).stem
+
+
+def _title(found: Json, said: Json) -> str:
+    return f"{_name(found)}, {short_name(said['data'])}"
+
+
+def _by_method(said: Json, method: str) -> Json | None:
+    return next((found for found in said["results"] if found.get("method") == method), None)
+
+
+def _interval(found: Json, rate: str) -> str:
+    return f"{found[rate]:.2f} [{found[f'{rate}_low']:.2f}, {found[f'{rate}_high']:.2f}]"
+
+
+def _signed(d: Estimate) -> str:
+    """A difference with its interval, bold where that does not hold 0."""
+    words = f"{d.mean:+.3f} ({d.low:+.3f} to {d.high:+.3f})".replace("-", "−")
+    return f"**{words}**" if d.low > 0 or d.high < 0 else words

@@ -1,0 +1,43 @@
+"""Records of races become Plotly traces."""
+
+from plotly.graph_objects import Figure
+
+from camdrop.race_figures import MEASURES, Curve, panels, side_by_side
+
+RECORDS = [
+    {"kind": "point", "step": step, "epoch": step / 100, "train_error": 100 - step / 10, "dropped": 0.01,
+     "validation_error": 50.0 if step % 500 == 0 else None}
+    for step in range(1, 1001)
+] + [
+    {"kind": "knob", "step": 500, "epoch": 5.0, "keep_prob": 0.8},
+    {"kind": "end", "step": 1000, "epoch": 10.0, "reason": "diverged"},
+]  # fmt: skip
+
+
+def test_traces_have_the_recorded_values_and_marks() -> None:
+    drawn = panels([Curve("CamDrop", "camdrop", RECORDS)], [*list(MEASURES)[:2], "Share dropped"])
+    assert [(panel["title"], panel["unit"]) for panel in drawn] == [
+        ("Training error", "%"), ("Validation error", "%"), ("Share dropped", "%")
+    ]  # fmt: skip
+    line, knob, end = drawn[0]["traces"]
+    # 1000 points are thinned to 250, means of four neighbours; a share becomes percent.
+    assert len(line["x"]) == 250 and line["x"][0] == 0.025 and line["y"][0] == 100 - 0.25 and line["customdata"][0] == 4
+    assert drawn[1]["traces"][0]["y"] == [50.0, 50.0] and set(drawn[2]["traces"][0]["y"]) == {1.0}
+    assert knob["text"] == ["<b>γ 0.8</b>"] and end["hovertext"] == ["diverged"]
+    assert [trace["showlegend"] for trace in drawn[0]["traces"]] == [True, False, False]
+    assert not drawn[1]["traces"][0]["showlegend"]
+
+
+def test_contenders_of_one_method_differ_in_their_dashes() -> None:
+    first, second = (
+        trace["line"] for trace in panels([Curve(n, "camdrop", RECORDS) for n in "ab"], ["Loss"])[0]["traces"]
+        if "line" in trace
+    )  # fmt: skip
+    assert first["color"] == second["color"] and first["dash"] != second["dash"]
+
+
+def test_two_panels_make_one_figure() -> None:
+    figure = side_by_side(panels([Curve("CamDrop", "camdrop", RECORDS)], list(MEASURES)[:2]))
+    drawn = Figure(figure)
+    assert {trace.xaxis for trace in drawn.data} == {"x", "x2"}
+    assert [note.text for note in drawn.layout.annotations] == ["<b>Training error</b>", "<b>Validation error</b>"]
