@@ -11,6 +11,8 @@ from ui.entry import through_app
 from ui.live import live_slider
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from camdrop.checkpoints import Checkpoint
     from camdrop.meta import Meta
 
@@ -37,8 +39,8 @@ writes its layers. *weight*: those of the convolution. A pair counts if its boun
 """
 
 
-def choose_methods(meta: Meta, names: tuple[str, ...]) -> tuple[Any, Any, int, int, list[str]]:
-    """The controls: the two methods, the number of images, the seed, and the layers."""
+def choose_methods(meta: Meta, names: tuple[str, ...], sliders: DeltaGenerator) -> tuple[Any, Any, int, int, list[str]]:
+    """The controls: the two methods, with γ and r in `sliders`, the number of images, the seed, and the layers."""
     from camdrop.masks import METHODS, READINGS
     from camdrop.recipe import make_method
     from ui.gradient_panels import at_first
@@ -61,8 +63,9 @@ def choose_methods(meta: Meta, names: tuple[str, ...]) -> tuple[Any, Any, int, i
             del st.session_state["layers"]  # of another network
         wanted = st.multiselect("Layers", names, some, key="layers", bind="query-params")
         seed = st.number_input("Seed of images and masks", 0, 2**31, 0, key="seed", bind="query-params")
-    gamma = live_slider("Keep rate γ", key="gamma", min=0.0, max=1.0, step=0.01, default=0.9, local=True)
-    r = live_slider("Block size r", key="r", min=1, max=16, step=1, default=4, local=True)
+    with sliders:
+        gamma = live_slider("Keep rate γ", key="gamma", min=0.0, max=1.0, step=0.01, default=0.9, local=True)
+        r = live_slider("Block size r", key="r", min=1, max=16, step=1, default=4, local=True)
     options = {"keep_prob": gamma, "block_size": int(r), "reading": reading}
     return make_method(kinds[str(kind)], options), make_method("camdrop", options), count, seed, wanted
 
@@ -73,7 +76,9 @@ def page() -> None:
         from camdrop.bounds import PARAMETERS, layers
         from ui import gradient_panels as panels
 
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    sliders = st.container(horizontal=True)
+    with row:
         with st.container(width=340):
             chosen = choose_checkpoint("Checkpoint", key="checkpoint")
         if chosen is None:
@@ -84,11 +89,10 @@ def page() -> None:
         except ValueError as error:
             st.info(str(error), icon=":material/arrow_upward:")
             return
-        t, c, count, seed, wanted = choose_methods(checkpoint.meta, names)
-    if not wanted:
-        st.info("Choose at least one layer, under More.", icon=":material/arrow_upward:")
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+        t, c, count, seed, wanted = choose_methods(checkpoint.meta, names, sliders)
+        if not wanted:
+            st.info("Choose at least one layer, under More.", icon=":material/arrow_upward:")
+            return
         name = st.segmented_control(
             "Parameter b", list(PARAMETERS), default="bias", required=True, key="parameter", bind="query-params",
             help=" · ".join(f"{name}: {what}" for name, what in PARAMETERS.items()),
