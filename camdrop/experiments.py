@@ -12,10 +12,10 @@ from typing import Literal
 
 from camdrop.data import short_name
 from camdrop.masks import CamDrop
-from camdrop.recipe import PRESETS, Contender, Recipe, contender
+from camdrop.recipe import PRESETS, Contender, Recipe, block_size, contender
 from camdrop.resnet import ARCHITECTURES
-from camdrop.results import SIGNS, Record, Result, results
-from camdrop.runs import Run
+from camdrop.results import SIGNS, Record, Result, command, results
+from camdrop.runs import Run, RunConfig
 
 _COMMON = {"keep_prob": 0.9, "block_size": 8}  # section 4.1
 _RATES = ("keep_prob", "block_size")  # a run with others falls into the same row, and says so
@@ -190,6 +190,13 @@ def in_order(table: PaperTable, cells: dict[str, Cell]) -> tuple[int, int]:
     pairs = [(a, b) for a, b in combinations(table.rows, 2) if a.title in cells and b.title in cells]
     agree = sum((cells[a.title].mean - cells[b.title].mean) * (a.paper - b.paper) > 0 for a, b in pairs)
     return agree, len(pairs)
+
+
+def filling(table: PaperTable, setting: Setting, cells: dict[str, Cell], folder: str) -> str | None:
+    """The command that trains the rows which a column lacks; None where it has all."""
+    options = _COMMON | {"block_size": block_size(table.preset)}
+    missing = tuple(contender(row.contender, dict(options)) for row in table.rows if row.title not in cells)
+    return command(RunConfig(setting.data, setting.recipe, missing), folder) if missing else None
 
 
 def best_in_paper(table: PaperTable) -> Row:

@@ -20,6 +20,7 @@ from camdrop.experiments import (
     best_in_paper,
     best_is_best,
     columns,
+    filling,
     in_order,
 )
 from camdrop.recipe import method_name
@@ -141,7 +142,9 @@ def _note(paper: PaperTable, number: int, setting: Setting, cells: dict[str, Cel
     counts = sorted({cell.seeds for cell in cells.values()})
     seeds = "1 seed" if counts == [1] else f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
     order = f"{agree} of {pairs} pairs of rows stand in the paper's order" if pairs else ""
-    return f"**{number}:** {'; '.join(filter(None, [str(setting), rates, seeds, devices, order]))}."
+    fill = filling(paper, setting, cells, f"runs/{paper.preset}-{number}")
+    words = f"**{number}:** {'; '.join(filter(None, [str(setting), rates, seeds, devices, order]))}."
+    return words + (f" Its empty cells: `{fill}`" if fill else "")
 
 
 def _cell(paper: PaperTable, cell: Cell | None) -> str:

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 # Table 7: error and success rates of targeted PGD on ImageNet, ResNet-50.
-ATTACKED = (("PGD", 82.21, 30.89), ("PGD / CamDrop", 65.73, 20.16))
+ATTACKED = (("ResNet-50 on ImageNet", 82.21, 30.89), ("the same with CamDrop", 65.73, 20.16))
 COMMANDS = {
     kind: f"python -m camdrop {kind} {what} --json > results/{kind}.json"
     for kind, what in (
@@ -30,7 +30,7 @@ def attacks(folders: Sequence[Path]) -> str:
     lines = _table("", "Clean error", "Error rate", "Success rate", "Images")
     lines += [row(f"Paper: {name}", "", f"{e:.2f}", f"{s:.2f}", "") for name, e, s in ATTACKED]
     found, problems = _each(folders, "attack", _attack_rows)
-    notes = ["The paper's are ResNet-50 on ImageNet; in brackets: 95 % confidence intervals.", *problems]
+    notes = ["In percent; in brackets: 95 % confidence intervals.", *problems]
     return _joined([*lines, *(line for rows in found for line in rows)], notes, "attack")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,21 @@ def test_cells_gather_seeds_and_settings(root: Path) -> None:
     assert str(cells["+ CamDrop"]) == "12.00 ± 1.41"
     assert cells["+ CamDrop, official"].errors == (8.5,)
     assert cells["+ CamDrop"].devices == ("a GPU",) and cells["+ CamDrop"].rates == "γ 0.9 r 8"
+
+
+def test_the_command_for_empty_cells_makes_the_same_kind_of_run(root: Path) -> None:
+    table = experiments.TABLES[1]
+    ((setting, cells),) = experiments.columns(table, report.find([root])).items()
+    said = shlex.split(experiments.filling(table, setting, cells, "runs/more"))
+    assert (
+        said[:3] == ["python", "-m", "camdrop"]
+        and said[said.index("--methods") + 1] == "dropout,droppath,spatialdropout"
+    )
+    assert (said[said.index("--model") + 1], said[said.index("--epochs") + 1]) == ("resnet20", "2")
+    assert experiments.filling(table, setting, dict.fromkeys((row.title for row in table.rows), None), "x") is None
+    assert "Its empty cells: `python -m camdrop race --run runs/table1-1 --data cifar10" in report.table(
+        table, report.find([root])
+    )
 
 
 def test_the_order_of_the_paper_is_counted_in_pairs(root: Path) -> None:

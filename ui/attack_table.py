@@ -15,10 +15,10 @@ from camdrop.attacks import PGD, Tally, attack_dataset
 from camdrop.checkpoints import Checkpoint
 from camdrop.data import DataError, Dataset, load_dataset
 from camdrop.meta import Meta
+from camdrop.studies import ATTACKED
 from ui.attack_panels import titles
 
 SPECS = ("fashion-sample", "fashion-mnist", "mnist", "cifar10")
-PAPER = {"Paper: ResNet-50 on ImageNet": (82.21, 30.89), "Paper: the same with CamDrop": (65.73, 20.16)}  # Table 7
 EVERY = 0.3  # seconds between two reruns of the table
 
 _SLICE = 0.2  # seconds of work in each
@@ -133,7 +133,7 @@ def show(bout: Bout | None) -> None:
     if bout and bout.running:
         st.progress(bout.n / bout.total, f"{bout.n:,} of {bout.total:,} images")
     rows = list(zip(bout.titles, bout.tallies, strict=True)) if bout else []
-    paper = [(name, "–", f"{error:.2f}", f"{success:.2f}") for name, (error, success) in PAPER.items()]
+    paper = [(f"Paper: {name}", "–", f"{error:.2f}", f"{success:.2f}") for name, error, success in ATTACKED]
     ours = [(name, str(t.clean_error), str(t.error), str(t.success)) for name, t in rows]
     heads = ("Network", "Clean error (%)", "Error rate (%)", "Success rate (%)")
     columns = {head: [row[i] for row in ours + paper] for i, head in enumerate(heads)}
