@@ -70,7 +70,8 @@ def sections(folders: Sequence[Path], found: Found | None = None) -> list[Sectio
     }
     figure_2 = Section("figure-2", "Figure 2. Training error and validation error", races(found))
     figure_3 = Section("figure-3", "Figure 3. Where networks look", studies.looks(folders))
-    bounds = Section("equation-16", "Equations 15 and 16. Bounds of the gradients", studies.bounds(folders))
+    measured = "\n\n".join(filter(None, [tensions(found), studies.bounds(folders)]))
+    bounds = Section("equation-16", "Equations 13 to 16. Bounds of the gradients", measured)
     figure_4 = Section("figure-4", "Figure 4. Learning rate and retaining rate", sweeps(folders))
     attacks = Section("table-7", "Table 7. Targeted PGD", studies.attacks(folders))
     before, after = [tables[n] for n in (2, 3, 4, 5)], [tables[6], attacks]
@@ -95,6 +96,8 @@ def overview(folders: Sequence[Path], found: Found | None = None) -> str:
     line("figure-3", "Figure 3", claim, "; ".join(studies.look_verdicts(folders)))
     claim = "Masks tighten the bound of each gradient, CamDrop's most: c ≤ t ≤ none"
     line("equation-16", "Eq. 16", claim, "; ".join(studies.bound_verdicts(folders)))
+    claim = "Masks in training keep units out of saturation (here: zero after ReLU)"
+    line("equation-16", "Section 3.4", claim, "; ".join(_saturation(*pair) for pair in bound_runs(found)))
     claim = "CamDrop saves high learning rates at which nothing is learnt without it"
     saved = (f"{s.title}: saves {{}} cells, loses {{}}".format(*s.saved_and_lost()) for s in find_sweeps(folders))
     line("figure-4", "Figure 4", claim, "; ".join(saved))
@@ -190,6 +193,33 @@ def races(found: Found) -> str:
     return "\n".join([*lines, "", note, "", command])
 
 
+def bound_runs(found: Found) -> list[tuple[Run, Sequence[Record]]]:
+    """The races that measured gradient bounds while they trained."""
+    return [(run, records) for run, records in found if run.config.bounds and _tense(records)]
+
+
+def _tense(records: Sequence[Record]) -> dict[str, Record]:
+    """By contender, the last point of its curves that has gradient bounds."""
+    return {r["contender"]: r for r in records if r["kind"] == "point" and r.get("gradient_bound") is not None}
+
+
+def tensions(found: Found) -> str:
+    """What the races that measured gradient bounds ended with, as a table for each."""
+    parts = []
+    for run, records in bound_runs(found):
+        last, recipe = _tense(records), run.config.recipe
+        note = f"after {next(iter(last.values()))['epoch']:g} epochs of {short_name(run.config.data)}, {recipe.model}"
+        heads = ["Bound with its mask", "Without", "Saturated units", "Validation error"]
+        lines = [f"**{run.name}**, {note}: means over eight held-out images, at the end of each stage.", ""]
+        lines += [row("Trained with", *heads), row(":--", *("--:" for _ in heads))]
+        for contender in (c for c in run.config.contenders if c.name in last):
+            r = last[contender.name]
+            numbers = (f"{r['gradient_bound']:.2f}", f"{r['unmasked_bound']:.2f}", f"{r['saturated']:.1%}")
+            lines.append(row(label(contender), *numbers, f"{r['validation_error']:.1f}"))
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
 def _crossing(found: Found) -> str:
     """In how many races CamDrop learns less by heart than DropBlock, as Figure 2 draws it."""
     held, total = 0, 0
@@ -201,6 +231,11 @@ def _crossing(found: Found) -> str:
         total += 1
         held += a.train_error > b.train_error and a.validation_error < b.validation_error  # type: ignore[operator]
     return f"both in {held} of {total} races" if total else ""
+
+
+def _saturation(run: Run, records: Sequence[Record]) -> str:
+    last = {c: _tense(records).get(c.name) for c in run.config.contenders}
+    return f"{run.name}: " + ", ".join(f"{label(c)} {r['saturated']:.0%}" for c, r in last.items() if r)
 
 
 def sweeps(folders: Sequence[Path]) -> str:

@@ -1,4 +1,4 @@
-"""The report as one HTML page that stands by itself, with the pictures of Figures 2–4."""
+"""The report as one HTML page that stands by itself, with its curves, surfaces and heatmaps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from camdrop import figures, race_figures, report
 from camdrop.checkpoints import Checkpoint, list_checkpoints, load
 from camdrop.data import INFO, DataError, Split, gallery
 from camdrop.evidence import contact_sheet
-from camdrop.experiments import Found
 from camdrop.figures import Picture
 from camdrop.results import Record, same_but_seed
 from camdrop.runs import Run
@@ -34,7 +33,11 @@ def page(folders: Sequence[Path], checkpoints: Path = CHECKPOINTS) -> str:
 
     render = MarkdownIt("commonmark").enable("table").render
     found, plotly = report.find(folders), _plotly()
-    drawn = {"figure-2": _races(found), "figure-4": _sweeps(folders)}
+    drawn = {
+        "figure-2": _curves(report.race_runs(found), ("Training error", "Validation error")),
+        "equation-16": _curves(report.bound_runs(found), ("Gradient bound", "Saturated units")),
+        "figure-4": _sweeps(folders),
+    }
     title = html.escape(TITLE)
     parts = [f"<h1>{title}</h1>", render(report.PROTOCOL), render(report.overview(folders, found))]
     for section in report.sections(folders, found):
@@ -88,15 +91,15 @@ def _sheets(folder: Path) -> Iterator[str]:
         yield f'<figure><img src="{figures.data_url(picture)}" alt=""><figcaption>{words}</figcaption></figure>'
 
 
-def _races(found: Found) -> list[tuple[str, Figure]]:
-    """Figure 2 of some races, of those that differ only in their seeds the first."""
+def _curves(runs: Sequence[tuple[Run, Sequence[Record]]], measures: tuple[str, str]) -> list[tuple[str, Figure]]:
+    """Two measures of some races, of those that differ only in their seeds the first."""
     chosen: list[tuple[Run, Sequence[Record]]] = []
-    for run, records in report.race_runs(found):
+    for run, records in runs:
         if not any(same_but_seed(run.config, other.config) for other, _ in chosen):
             chosen.append((run, records))
     drawn = []
     for run, records in chosen[:_MOST_RACES]:
-        panels = race_figures.panels(race_figures.curves_of(run, records), list(race_figures.MEASURES)[:2])
+        panels = race_figures.panels(race_figures.curves_of(run, records), measures)
         drawn.append((run.name, race_figures.side_by_side(panels)))
     return drawn
 

@@ -78,6 +78,7 @@ def show(section: Section, folders: Sequence[Path], found: Found) -> None:
     if section.anchor == "figure-3":
         figure_3()
     elif section.anchor == "equation-16":
+        while_training(found)
         st.page_link("pages/gradients.py", label="Measure it for any checkpoint", icon=":material/ssid_chart:")
     elif section.anchor == "figure-4" and figure_4(folders):
         return
@@ -97,6 +98,17 @@ def figure_2(found: Found) -> bool:
     name = st.selectbox("Race", list(runs), key="figure2", bind="query-params", width=520)
     curves(curves_of(*runs[name]), list(MEASURES)[:2], key="results.curves", log=False, keep=name)
     return True
+
+
+def while_training(found: Found) -> None:
+    """Gradient bounds and saturated units of the last race that measured them."""
+    from camdrop.race_figures import curves_of
+    from camdrop.report import bound_runs
+    from ui.curves import curves
+
+    if runs := bound_runs(found):
+        run, records = runs[-1]
+        curves(curves_of(run, records), ["Gradient bound", "Saturated units"], key="results.bounds", keep=run.name)
 
 
 def figure_3() -> None:

@@ -175,10 +175,29 @@ def test_report_as_markdown_and_html(root: Path, tmp_path: Path) -> None:
 
 def test_the_overview_says_what_became_of_each_claim(root: Path) -> None:
     text = report.overview([root])
-    assert text.count("](#") == 11 and all(f'id="{anchor}"' in report.markdown([root]) for anchor in links(text))
+    assert text.count("](#") == 12 and all(f'id="{anchor}"' in report.markdown([root]) for anchor in links(text))
     assert "| CamDrop has the least error of six (4.19\N{NO-BREAK SPACE}%) | in 0 of 1 settings; 1 of 3 pairs" in text
     assert "both in 0 of 1 races" in text  # of DropBlock and CamDrop: 4.5 and 5.5, 9 and 11 %
-    assert text.count("not run yet") == 8  # in Table 5, the best row of the paper
+    assert text.count("not run yet") == 9  # in Table 5, the best row of the paper
+
+
+def test_bounds_of_a_race_are_its_last(root: Path) -> None:
+    finish(root / "bounds", "baseline,camdrop", [10.0, 11.0])
+    config = json.loads((root / "bounds" / "config.json").read_text())
+    (root / "bounds" / "config.json").write_text(json.dumps(config | {"bounds": True}))
+    with (root / "bounds" / "metrics.jsonl").open("a") as file:
+        for name, epoch, bound in (
+            ("baseline", 1, 9.0),
+            ("camdrop", 1, 8.0),
+            ("baseline", 2, 3.0),
+            ("camdrop", 2, 2.0),
+        ):
+            point = {"kind": "point", "contender": name, "step": epoch, "epoch": epoch, "gradient_bound": bound}
+            file.write(json.dumps(point | {"unmasked_bound": 2.5, "saturated": 0.25, "validation_error": 7.0}) + "\n")
+    text = report.tensions(report.find([root]))
+    assert "| Baseline | 3.00 | 2.50 | 25.0% | 7.0 |" in text and "| CamDrop γ 0.9 r 8 | 2.00 | 2.50 |" in text
+    assert "after 2 epochs of cifar10, resnet20" in text
+    assert "bounds: Baseline 25%, CamDrop γ 0.9 r 8 25%" in report.overview([root])
 
 
 def links(text: str) -> list[str]:
