@@ -99,7 +99,8 @@ def overview(folders: Sequence[Path], found: Found | None = None) -> str:
     claim = "Masks in training keep units out of saturation (here: zero after ReLU)"
     line("equation-16", "Section 3.4", claim, "; ".join(_saturation(*pair) for pair in bound_runs(found)))
     claim = "CamDrop saves high learning rates at which nothing is learnt without it"
-    saved = (f"{s.title}: saves {{}} cells, loses {{}}".format(*s.saved_and_lost()) for s in find_sweeps(folders))
+    whole = [sweep for sweep in find_sweeps(folders) if len(sweep.cells) == len(sweep.plan.cells)]
+    saved = (f"{sweep.title}: saves {{}} cells, loses {{}}".format(*sweep.saved_and_lost()) for sweep in whole)
     line("figure-4", "Figure 4", claim, "; ".join(saved))
     line("table-6", "Table 6", *_verdict(TABLES[6], found))
     before, after = (success for *_, success in studies.ATTACKED)

@@ -143,34 +143,33 @@ class Sweep:
     def keep_probs(self) -> list[float]:
         return sorted(self.plan.keep_probs, reverse=True)
 
+    def _rows(self) -> list[list[Cell | None]]:
+        """By ascending rates and descending γ."""
+        return [[self.cells.get((rate, keep)) for keep in self.keep_probs] for rate in self.learning_rates]
+
     def grid(self, measure: str) -> npt.NDArray[np.float64]:
         """`validation_error` or `train_error` by ascending rates and descending γ, NaN where there is none (yet)."""
-        found = [[self.cells.get((rate, keep)) for keep in self.keep_probs] for rate in self.learning_rates]
-        values = [[getattr(cell, measure, None) for cell in line] for line in found]
-        return np.array(values, np.float64)  # None is NaN
+        return np.array([[getattr(cell, measure, None) for cell in row] for row in self._rows()], np.float64)
 
     def marks(self) -> npt.NDArray[np.str_]:
         """In the same order, × where a cell has diverged, `failed` where it has failed."""
         words = {"diverged": "×", "failed": "failed"}
-        found = [[self.cells.get((rate, keep)) for keep in self.keep_probs] for rate in self.learning_rates]
-        return np.array([["" if cell is None else words.get(cell.state, "") for cell in line] for line in found])
+        return np.array([[words.get(cell.state, "") if cell else "" for cell in row] for row in self._rows()])
 
-    @property
-    def learnt_alone(self) -> list[float]:
-        """The rates at which the network learns without a mask."""
-        return [rate for rate in self.learning_rates if (c := self.cells.get((rate, 1.0))) and c.learns]
+    def _alone(self, learns: bool) -> list[float]:
+        """The rates whose cell without a mask is there, and learns or not."""
+        found = {rate: self.cells.get((rate, 1.0)) for rate in self.learning_rates}
+        return [rate for rate, cell in found.items() if cell and cell.learns == learns]
 
     def saved_and_lost(self) -> tuple[str, str]:
-        """How many masked cells learn at the other rates, and how many do not at these: `0 of 28`, `8 of 21`."""
-        alone = self.learnt_alone
+        """How many masked cells learn where none does without (`0 of 28`), and how many fail where it does."""
         masked = [cell for cell in self.cells.values() if cell.keep_prob < 1]
-        beyond = [cell.learns for cell in masked if cell.learning_rate not in alone]
-        within = [cell.learns for cell in masked if cell.learning_rate in alone]
+        beyond, within = ([c.learns for c in masked if c.learning_rate in self._alone(so)] for so in (False, True))
         return f"{sum(beyond)} of {len(beyond)}", f"{len(within) - sum(within)} of {len(within)}"
 
     def verdict(self) -> str:
         """What became of the paper's claim that masks save high learning rates (section 4.2), in a sentence."""
-        where, (saved, lost) = ", ".join(f"{rate:g}" for rate in self.learnt_alone) or "none", self.saved_and_lost()
+        where, (saved, lost) = ", ".join(f"{rate:g}" for rate in self._alone(True)) or "none", self.saved_and_lost()
         return (
             f"Without a mask it learns (an error below 50 %) at the rates {where}. Where it does not, masks save "
             f"{saved} cells; where it does, they lose {lost}."

@@ -122,12 +122,15 @@ def test_figure_4_in_numbers(tmp_path: Path) -> None:
     plan = sweep.Plan(learning_rates=(0.1, 1.0, 3.0), keep_probs=(1.0, 0.9))
     sweep.create(tmp_path / "s", plan)
     assert "No sweep of ours" in report.sweeps([tmp_path])
+    sweep.append(tmp_path / "s", sweep.Cell(3.0, 0.9, "diverged", 90.0, 90.0))
+    assert sweep.load_sweep(tmp_path / "s").saved_and_lost() == ("0 of 0", "0 of 0")  # nothing yet to compare it with
+    assert "saves 0" not in report.overview([tmp_path])
     errors = {(0.1, 1.0): 10.0, (0.1, 0.9): 60.0, (1.0, 1.0): 49.0, (1.0, 0.9): 20.0, (3.0, 1.0): 90.0}
     for (rate, keep), error in errors.items():
         sweep.append(tmp_path / "s", sweep.Cell(rate, keep, "done", error, error))
-    sweep.append(tmp_path / "s", sweep.Cell(3.0, 0.9, "diverged", 90.0, 90.0))
     text = report.sweeps([tmp_path])
     assert "at the rates 0.1, 1. Where it does not, masks save 0 of 1 cells; where it does, they lose 1 of 2." in text
+    assert "CamDrop (paper), fashion-sample: saves 0 of 1 cells, loses 1 of 2" in report.overview([tmp_path])
     assert "| 0.1 | 10.0 | 60.0 |" in text and "| 3 | 90.0 | 90.0 × |" in text
 
 
