@@ -77,7 +77,10 @@ def open_viewer(source: str, weights: Path | None = None) -> Viewer:
     if weights is None:
         model, key = _build(library, name, pretrained=True), "pretrained"
     else:
-        data = weights.read_bytes()
+        try:
+            data = weights.read_bytes()
+        except OSError as error:
+            raise ValueError(f"{weights} cannot be read ({error.strerror}); check the path") from None
         state = safetensors.torch.load(data) if data[8:9] == b"{" else unpickle(data, str(weights))
         model, key = _build(library, name), hashlib.sha256(data).hexdigest()
         head = state.get(f"{examine(model).classifier}.weight")
@@ -117,8 +120,10 @@ def _build(library: str, name: str, classes: int = 1000, pretrained: bool = Fals
     except Exception as error:  # each library has errors of its own for what stops a download
         if not pretrained:
             raise
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"{library} has no weights of {name} to load ({reason}); give --weights") from None
+        reason = next(iter(str(getattr(error, "reason", error)).splitlines()), type(error).__name__)
+        raise ValueError(
+            f"the weights of {library}:{name} cannot be had ({reason}); try again with a network, or give --weights"
+        ) from None
 
 
 @torch.no_grad()
@@ -138,6 +143,8 @@ def export(
     `probabilities` (K,). Images that were done before are left alone, so that an export can go on. ValueError for a
     folder without images, and where `out` was made with other settings.
     """
+    if not folder.is_dir():
+        raise ValueError(f"there is no folder {folder}; check the path")
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and out not in p.parents)
     if not files:
         raise ValueError(f"{folder} has no images ({', '.join(SUFFIXES)}); check the path")
@@ -171,6 +178,8 @@ def _target(out: Path, folder: Path, file: Path, suffix: str) -> Path:
 
 
 def _same_settings(out: Path, settings: dict[str, object]) -> None:
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; choose another --out")
     file = out / "export.json"
     if file.exists() and json.loads(file.read_text()) != settings:
         raise ValueError(f"{out} holds heatmaps of another network or with other settings; choose another --out")

@@ -70,8 +70,8 @@ def amend(
     """
     if len(classes) != meta.num_classes:
         raise CheckpointError(
-            f"{len(classes)} class names were given, but the network has {meta.num_classes} classes: write one a line, "
-            "in the order of its outputs."
+            f"{len(classes):,} class names were given, but the network has {meta.num_classes:,} classes: write one a "
+            "line, in the order of its outputs."
         )
     if "" in classes:
         raise CheckpointError(f"Class {list(classes).index('')} has no name: write one.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -26,13 +27,25 @@ export default ({ parentElement, data }) => {
 _title = st.components.v2.component("camdrop.tour", html='<div tabindex="-1" role="heading"></div>', js=FOCUS)
 
 
+def begin() -> None:
+    """All controls as at first."""
+    for lesson in LESSONS:
+        key, control = f"tour_{lesson.control.parameter}", lesson.control
+        if isinstance(control, Slider):
+            st.session_state[f"live.{key}"] = control.default  # set, as the address may still hold another
+        else:
+            st.session_state.pop(key, None)
+
+
 def go(step: int) -> None:
-    """To another lesson, with its control as at first."""
-    number = st.session_state["lesson"] + step
-    st.session_state["lesson"] = number
-    key = f"tour_{LESSONS[number - 1].control.parameter}"
-    for slot in (key, f"live.{key}"):
-        st.session_state.pop(slot, None)
+    """To another lesson."""
+    st.session_state["lesson"] += step
+    begin()
+
+
+def bound(text: str) -> str:
+    """With no line break between a number and its sign."""
+    return re.sub(r" (?=%)|(?<=±) |(?<=Eq\.) ", "\u00a0", text)
 
 
 def steer(lesson: Lesson) -> float | str:
@@ -60,7 +73,7 @@ def picture(number: int, value: float | str) -> None:
         if number == 6:
             with st.spinner("Taking the gradients of 32 images …"):
                 figure = tour_panels.bounds(value == "true")
-            st.plotly_chart(figure, key="bounds", height=360)
+            st.plotly_chart(figure, key="bounds", height=360, config={"displayModeBar": False})
             return
         found = _panels(number, value)
     except CheckpointError:
@@ -85,14 +98,14 @@ def show(number: int) -> None:
     text, question = st.columns([3, 2], gap="large")
     with text:
         st.subheader(f"{number} · {lesson.title}", anchor=False)
-        st.markdown(lesson.text)
+        st.markdown(bound(lesson.text))
         st.caption(f"In the paper: {lesson.source}.")
         link = st.empty()
     with question:
-        st.markdown(f"**Predict.** {lesson.question}")
+        st.markdown(f"**Predict.** {bound(lesson.question)}")
         value = steer(lesson)
         with st.expander("Answer", icon=":material/lightbulb:", key=f"answer.{number}"):
-            st.markdown(lesson.answer)
+            st.markdown(bound(lesson.answer))
         with st.container(horizontal=True):
             on, back = number < len(LESSONS), number > 1
             turns = [
@@ -111,7 +124,13 @@ with st.container(horizontal=True, vertical_alignment="bottom", horizontal_align
         st.title("Tour", width="content")
         st.caption("Eight short lessons. In each: read, predict, try, then open the answer.")
     chosen = st.segmented_control(
-        "Lesson", range(1, len(LESSONS) + 1), default=1, required=True, key="lesson", bind="query-params"
+        "Lesson",
+        range(1, len(LESSONS) + 1),
+        default=1,
+        required=True,
+        key="lesson",
+        bind="query-params",
+        on_change=begin,
     )
 _title(data={"title": f"Lesson {chosen}: {LESSONS[chosen - 1].title}"}, key="tour.title")
 show(chosen)

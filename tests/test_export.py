@@ -128,7 +128,7 @@ def test_weights_that_cannot_be_downloaded(monkeypatch):
 
     monkeypatch.setattr("torchvision.models.get_model", offline)
     with pytest.raises(
-        ValueError, match=r"torchvision has no weights of resnet50 to load \(Name or service not known\); give"
+        ValueError, match=r"the weights of torchvision:resnet50 cannot be had \(Name or service not known\); try again"
     ):
         open_viewer("torchvision:resnet50")
 
@@ -136,3 +136,11 @@ def test_weights_that_cannot_be_downloaded(monkeypatch):
 def test_a_folder_without_images(tmp_path):
     with pytest.raises(ValueError, match="has no images"):
         export(open_viewer(CHECKPOINT), tmp_path, tmp_path / "out")
+    with pytest.raises(ValueError, match="there is no folder"):
+        export(open_viewer(CHECKPOINT), tmp_path / "nowhere", tmp_path / "out")
+
+
+def test_out_must_not_be_a_file(folder):
+    with pytest.raises(ValueError, match=r"notes\.txt is a file; choose another --out"):
+        export(open_viewer(CHECKPOINT), folder, folder / "notes.txt")
+    assert (folder / "notes.txt").read_text() == "no image"

@@ -145,6 +145,16 @@ def test_next_and_back_and_bad_links(tour: Pages) -> None:
     assert app.subheader[0].value.startswith("7 ·")
 
 
+def test_a_lesson_begins_with_its_control_as_at_first(tour: Pages) -> None:
+    app = tour.open("tour", lesson="3", tour_gamma="0.4", tour_r="7")
+    next(button for button in app.button if button.label == "Back").click().run()
+    assert choice(app, "tour_gamma") == "0.9"
+    app.session_state["live.tour_gamma"] = 0.5
+    app.button_group(key="lesson").set_value(4).run()
+    app.button_group(key="lesson").set_value(2).run()
+    assert choice(app, "tour_gamma") == "0.9"
+
+
 def test_without_checkpoints_the_text_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = Pages(tmp_path, monkeypatch).open("tour", lesson="4")
     assert "make checkpoints" in app.info[0].value and app.expander[0].label == "Answer"

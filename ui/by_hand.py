@@ -38,6 +38,7 @@ def by_hand(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
         size = st.number_input("Image size", 1, 4096, meta.image_size, key=f"{key}.size", width=140, help="In pixels")
     mean, std = _choose_normalisation(meta, key)
     classes = _choose_names(meta, key)
+    problem = st.empty()  # above the button: below it, a laptop's screen ends
     if st.button("Use this", type="primary", key=f"{key}.use"):
         try:
             given = amend(
@@ -49,7 +50,7 @@ def by_hand(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
                 dataset=dataset,
             )
         except CheckpointError as error:
-            st.error(str(error), icon=":material/error:")
+            problem.error(str(error), icon=":material/error:")
             return
         networks[name] = dataclasses.replace(checkpoint, meta=given)
         try:

@@ -146,9 +146,9 @@ LESSONS = (
         "Take *paper*, γ = 0.9. CamDrop looks at 1 channel in 8 and 1 place in r². A coin drops 1 time in 10, and a "
         "block has r² numbers. Which share of all numbers is dropped, on average, at most? Work it out, then look.",
         "1/8 × 1/r² × 1/10 × r² = 1/80, or 1.25 %. Less in truth: blocks overlap, and near the edge a whole block "
-        "does not fit. With r = 8 and places picked evenly, it is 0.73, 0.39 and 0.02 % in the three stages of a CIFAR "
-        "ResNet, against 9–10 % for DropBlock. *official* drops less still: 0.03, 0.02 and 0.02 %. Even *matched* "
-        "falls short here: when every candidate is dropped, there is nothing left to take. "
+        "does not fit. With r = 8 (the picture has r = 4) and places picked evenly, it is 0.73, 0.39 and 0.02 % in "
+        "the three stages of a CIFAR ResNet, against 9–10 % for DropBlock. *official* drops less still: 0.03, 0.02 "
+        "and 0.02 %. Even *matched* falls short here: when every candidate is dropped, there is nothing left to take. "
         "So two people who both write “CamDrop, γ = 0.9” may mean very different things.",
         Choice("reading", "Reading of the paper", ("paper", "official", "matched")),
         "mask_lab",
@@ -167,8 +167,8 @@ LESSONS = (
         "Predict, look, and then switch *Rescaled* off.",
         "Not as in training. What is kept is *scaled up* to make up for what is dropped (Eq. 10), and that makes many "
         "bounds larger: here DropBlock loosens 72 % of them, CamDrop 74 %. Without the rescaling none grows at this "
-        "last layer. At earlier layers some grow even then, as later layers see other numbers. So Eq. 15 "
-        "is sure; Eq. 16 is not. (ResNet-8 on Fashion-MNIST, 32 images, γ = 0.9, r = 4.)",
+        "last layer: those at 1 stay the same. At earlier layers some grow even then, as later layers see other "
+        "numbers. So Eq. 15 is sure; Eq. 16 is not. (ResNet-8 on Fashion-MNIST, 32 images, γ = 0.9, r = 4.)",
         Choice("rescaled", "Rescaled", ("true", "false")),
         "gradients",
         "Gradients",
@@ -207,11 +207,11 @@ LESSONS = (
         "With CamDrop, it reports, 20.16 % of the attacks reach their target in place of 30.89 %.",
         "Section 4.3, Table 7",
         "Which network gives in first, and after how many steps? And does a limit of ε = 5 matter with 2 steps of 1?",
-        "Two steps of 1 move a pixel by 2 at most: ε = 5 plays no part. On the 10,000 test images, it reaches its "
-        "target in 4.3 (baseline), 3.5 (DropBlock) and 4.6 % (CamDrop), each ± 0.4: hardly a difference. "
-        "With 10 steps and ε = 8 it is 70, 42 and 70 %: DropBlock’s network resists best, CamDrop’s like the "
-        "baseline. Again one small network of each kind, on Fashion-MNIST, CamDrop in the *official* reading; the "
-        "paper’s is ResNet-50 on ImageNet.",
+        "Here the baseline and CamDrop give in after 7 steps, DropBlock after 9. Two steps of 1 move a pixel by 2 at "
+        "most: ε = 5 plays no part. On the 10,000 test images, they reach the target in 4.3 (baseline), 3.5 "
+        "(DropBlock) and 4.6 % (CamDrop), each ± 0.4: hardly a difference. With 10 steps and ε = 8 it is 70, 42 and "
+        "70 %: DropBlock’s network resists best, CamDrop’s like the baseline. Again one small network of each kind, "
+        "on Fashion-MNIST, CamDrop in the *official* reading; the paper’s is ResNet-50 on ImageNet.",
         Slider("iterations", "Steps of the attack", 2, 1, 20, 1),
         "attack",
         "Attack",

@@ -115,7 +115,7 @@ def amounts(reading: str) -> list[Panel]:
         method, draws = _draw(scene, name, 0.9, 4, reading).method, 4
         dropped = shares(scene.stop.model, scene.image, method, scene.label, SEED, draws)
         stages = mask_panels.sites(scene, dropped, 0.1, draws)[1]
-        found.append(dataclasses.replace(stages, title=title, id=name, subtitle="share dropped, mean of each stage"))
+        found.append(dataclasses.replace(stages, title=title, id=name, subtitle="share dropped with r = 4, by stage"))
     return found
 
 
