@@ -16,7 +16,9 @@ from camdrop.bounds import Comparison
 Array = npt.NDArray[Any]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-RATIOS = np.logspace(-2, 2, 81)  # edges of the histogram of ratios; what is below the first counts with the first bin
+# Edges of the histogram of ratios, with 1 in the middle of a bin: a bound that is as it was stands neither left nor
+# right of it. What is below the first counts with the first bin.
+RATIOS = np.logspace(-2.025, 2.025, 82)
 _POINTS = 400  # of a scatter plot
 _ROUNDING = 1e-5  # relative, of float32
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,5 +51,6 @@ def class_index(target: str, classes: tuple[str, ...], count: int) -> int:
         return classes.index(target)
     if target.isdigit() and int(target) < count:
         return int(target)
-    names = f" or one of {', '.join(classes[:20])}" if classes else ""
+    some = difflib.get_close_matches(target, classes, 5, 0.4) if len(classes) > 20 else classes
+    names = f" or a name{' such as' if len(classes) > 20 else ':'} {', '.join(some)}" if some else ""
     raise ValueError(f"--class must be a number from 0 to {count - 1}{names}, got {target}")

@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 Figure = dict[str, Any]
 
 _LAYOUT: Figure = {
-    "margin": {"l": 60, "r": 10, "t": 30, "b": 44},
+    "margin": {"l": 60, "r": 10, "t": 60, "b": 44},  # above the legend is room for Plotly's tools
     "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     "height": 320,
 }

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from camdrop import bounds, cli
-from camdrop.chain import summarise
+from camdrop.chain import RATIOS, summarise
 from camdrop.masks import CamDrop, DropBlock, Dropout
 from camdrop.resnet import SampleMasks
 from tests.checkpoint_files import META, images, network
@@ -215,3 +215,8 @@ def test_the_command(monkeypatch, tmp_path, capsys, model):
         assert run(monkeypatch, *common, *wrong) == 2
         err = capsys.readouterr().err
         assert word in err and err.count("\n") == 1
+
+
+def test_a_bound_that_is_as_it_was_is_in_the_middle_of_its_bin() -> None:
+    (at,) = np.flatnonzero(np.histogram([1.0], RATIOS)[0])
+    assert RATIOS[at] * RATIOS[at + 1] == pytest.approx(1)

@@ -11,6 +11,7 @@ from PIL import Image
 from camdrop import cli
 from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import load
+from camdrop.cli_options import class_index
 from camdrop.data import load_dataset, normalise
 from tests.shades import shades
 
@@ -131,3 +132,11 @@ def test_the_command_runs_as_a_module_without_streamlit_or_plotly():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=False
     )
     assert done.returncode == 0 and "evaluate" in done.stdout and done.stderr == ""
+
+
+def test_a_class_of_a_thousand_that_is_not_there_gets_names_like_it() -> None:
+    classes = ("banana", *(f"thing {i}" for i in range(999)))
+    with pytest.raises(ValueError, match=r"from 0 to 999 or a name such as banana, got banjana"):
+        class_index("banjana", classes, 1000)
+    with pytest.raises(ValueError, match=r"from 0 to 1 or a name: cat, dog, got cow"):
+        class_index("cow", ("cat", "dog"), 2)

@@ -93,9 +93,10 @@ def choose_checkpoint(label: str, *, key: str) -> tuple[str, Checkpoint] | None:
         return None
     names = list(metas)
     preferred = next((i for i, name in enumerate(names) if metas[name].method == "camdrop"), 0)
-    if changed := bool(added) or st.session_state.get(key) in gone:
+    if added or st.session_state.get(key) in gone:
         st.session_state[key] = added[-1] if added else gone[st.session_state[key]] or names[preferred]
-    name = place.selectbox(label, names, 0 if changed else preferred, key=key, bind="query-params")
+    # Streamlit wants a default or a value, not both, here and below.
+    name = place.selectbox(label, names, 0 if key in st.session_state else preferred, key=key, bind="query-params")
     return next(iter(_open([name])), None) if name else None
 
 
@@ -114,7 +115,7 @@ def choose_checkpoints(
     first = next(iter(metas.values()))
     alike = [name for name, meta in metas.items() if _kind(meta) == _kind(first)][: min(3, most)]
     before: list[str] = st.session_state.get(key) or []
-    if changed := bool(added) or not gone.keys().isdisjoint(before):
+    if added or not gone.keys().isdisjoint(before):
         # Networks that look at other images take the place of those chosen; others join them.
         kinds = {_kind(metas[name]) for name in added[:1]} or {_kind(meta) for meta in metas.values()}
         chosen = [name for name in (gone.get(name, name) for name in before) if name in metas]
@@ -123,7 +124,7 @@ def choose_checkpoints(
     names = place.multiselect(
         label,
         list(metas),
-        None if changed else alike,  # Streamlit wants a default or a value, not both
+        None if key in st.session_state else alike,
         key=key,
         bind="query-params",
         max_selections=most,

@@ -10,7 +10,7 @@ import numpy as np
 from camdrop.figures import DROPPED, css, limits, overlay
 from camdrop.lab import Dissection
 from ui import equations
-from ui.mask_panels import meaning, percent, pixels, share_row
+from ui.mask_panels import meaning, number, percent, pixels, share_row
 from ui.pictures import Panel, Raster, Row, Voxels
 from ui.stop import Cells, Scene
 
@@ -21,7 +21,7 @@ DEFINITIONS = {
     "SpatialDropout": "drops whole channels",
     "DropBlock": "drops r×r blocks anywhere",
     "DropPath": "drops everything, or nothing",
-    "CamDrop": "drops r×r blocks where the evidence is",
+    "CamDrop": "drops r×r blocks on the evidence",
 }
 
 
@@ -46,7 +46,7 @@ def _image(scene: Scene, d: Dissection) -> Panel:
         [Raster(canvas, smooth=True)],
         id="cam",
         subtitle=f"at {scene.stop.site.name}, summed to J: {meaning(scene, d)}",
-        rows=[Row("highest J", f"{high:.3g}"), Row("lowest J", f"{low:.3g}")],
+        rows=[Row("highest J", number(high)), Row("lowest J", number(low))],
         equation=equations.activation_map(d, scene.label_name),
     )
 

@@ -41,6 +41,11 @@ def _legend(label: str, text: str, colour: Colour) -> Row:
 
 
 @functools.lru_cache(maxsize=4096)  # a layer has thousands of channels, and they share a few values
+def number(value: float) -> str:
+    """Three digits, with the sign that people write."""
+    return f"{value:.3g}".replace("-", "−")
+
+
 def percent(share: float) -> str:
     """A share with two figures that matter: 10 %, 0.73 %, 0.02 %."""
     value = 100 * share
@@ -67,7 +72,7 @@ def strip(scene: Scene, d: Dissection, cells: Cells, rank: int) -> list[Panel]:
     """The way of a mask, left to right; the steps within one channel are those of the channel with that α rank."""
     channel = int(d.order[rank])
     cam, alpha = d.cam.numpy(), d.alpha[d.order].numpy()
-    labels = [f"channel {c}: α {a:.3g}" for c, a in zip(d.order.tolist(), alpha.tolist(), strict=True)]
+    labels = [f"channel {c}: α {number(a)}" for c, a in zip(d.order.tolist(), alpha.tolist(), strict=True)]
     here = f"channel {channel}"
     dropped, seeds, candidates = (part[channel].numpy() for part in (d.dropped, d.seeds, d.candidates))
     (low, high), colours = limits([cam]), lut("viridis")
@@ -85,8 +90,8 @@ def strip(scene: Scene, d: Dissection, cells: Cells, rank: int) -> list[Panel]:
             id="cam",
             subtitle=meaning(scene, d),
             rows=[
-                _legend("highest J", f"{high:.3g}", tuple(colours[-1].tolist())),
-                _legend("lowest J", f"{low:.3g}", tuple(colours[0].tolist())),
+                _legend("highest J", number(high), tuple(colours[-1].tolist())),
+                _legend("lowest J", number(low), tuple(colours[0].tolist())),
             ],
             equation=equations.activation_map(d, scene.label_name),
             download="1-image.png",
@@ -166,7 +171,7 @@ def channel_labels(d: Dissection) -> list[str]:
     shares = d.dropped.float().mean((1, 2))[d.order].tolist()
     alphas = d.alpha[d.order].tolist()
     return [
-        f"channel {c}: α {a:.3g}, {percent(s)} dropped"
+        f"channel {c}: α {number(a)}, {percent(s)} dropped"
         for c, a, s in zip(d.order.tolist(), alphas, shares, strict=True)
     ]
 
@@ -176,6 +181,7 @@ def channels(d: Dissection, cells: Cells, rank: int) -> Panel:
     c, marked = len(d.alpha), d.mask.channels
     grid, picture = _tiles(d.stop, tuple(d.order.tolist()), None if marked is None else tuple(marked[0].tolist()))
     touched = int(d.dropped.flatten(1).any(1).sum())
+    line = f"{touched} of {c} channels have dropped units, in orange"
     return Panel(
         "All channels",
         f"All {c} channels, the one with the largest α first; {touched} of them have dropped units",
@@ -187,7 +193,7 @@ def channels(d: Dissection, cells: Cells, rank: int) -> Panel:
         subtitle="largest α first; click one to enlarge it",
         tiles=Tiles(c, grid.columns, grid.width, grid.height, grid.gap),
         labels=channel_labels(d),
-        lines=[f"{touched} of {c} channels have dropped units, in orange; dominant channels are underlined"],
+        lines=[line if marked is None else f"{line}; dominant channels are underlined"],
         pickable=True,
         selected=rank,
         download="channels.png",
@@ -210,7 +216,7 @@ def _tiles(stop: Stop, order: tuple[int, ...], marked: tuple[bool, ...] | None) 
 def enlarged(d: Dissection, cells: Cells, rank: int) -> Panel:
     """One channel of them."""
     channel = int(d.order[rank])
-    subtitle = f"α = {d.alpha[channel]:.3g}, rank {rank + 1} of {len(d.alpha)}"
+    subtitle = f"α = {number(float(d.alpha[channel]))}, rank {rank + 1} of {len(d.alpha)}"
     return _channel(d, cells, channel, f"Channel {channel}", "channel", subtitle)
 
 
