@@ -15,8 +15,9 @@ from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import Checkpoint
 from camdrop.data import DataError, Dataset, gallery, normalise
 from tests.lab_pages import Pages, texts
-from ui.attack_panels import UNTARGETED
+from ui.attack_panels import UNTARGETED, Choice, attack, panels
 from ui.attack_table import Bout, begin, table_csv
+from ui.compare import TRUE
 from ui.gallery import FIRST
 
 NAMES = gallery("fashion-mnist")[1].classes
@@ -81,6 +82,16 @@ def test_what_a_person_would_wonder_about(lab: Pages) -> None:
     assert lab.panels["attack.image"]["image"].lines[1] == f"Target: {NAMES[target()]}"
     app = lab.open("attack", iterations="9", epsilon="x", target="Cow", evidence="?", step="-3")
     assert not any("change a pixel" in caption.value for caption in app.caption if "0.5" not in caption.value)
+
+
+def test_a_true_class_that_a_network_does_not_know_gets_no_tick(checkpoint: Checkpoint) -> None:
+    pixels = gallery("fashion-mnist")[0].images[FIRST - 1]
+    known, unknown = (
+        attack("tiny", checkpoint, pixels, truth, Choice(PGD(0, 1, 1), "", 0)) for truth in ("Bag", "n02769748")
+    )
+    ticks = [sum("✓" in row.label for row in panels(d, "t", TRUE, 0.5)[0].rows) for d in (known, unknown)]
+    assert ticks == [int(known.before.probabilities.argsort()[::-1][:3].tolist().count(BAG)), 0]
+    assert unknown.verdict == "Answers as before" and unknown.label == unknown.before.predicted
 
 
 def press(app: AppTest, label: str) -> None:

@@ -65,11 +65,15 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Duel:
-    """One network before and after the attack; `label` is the true class (or what stands in), `target` None if none."""
+    """One network before and after the attack; `target` is None if there is none.
+
+    `label` is the true class if that is `known`, else the network's own answer before.
+    """
 
     name: str
     choice: Choice
     label: int
+    known: bool
     target: int | None
     before: Answer
     after: Answer
@@ -82,7 +86,7 @@ class Duel:
     def verdict(self) -> str:
         """How it went, in a few words."""
         if self.after.predicted == self.label:
-            return "Holds"
+            return "Holds" if self.known else "Answers as before"
         return "Answers the target" if self.after.predicted == self.target else "Errs"
 
 
@@ -103,7 +107,7 @@ def attack(name: str, checkpoint: Checkpoint, pixels: Tensor, truth: str | None,
             target = classes.index(choice.target)
     aim = (choice.attack, label if target is None else target, choice.seed)
     after = _answer(checkpoint, pixels.numpy().tobytes(), (1, *pixels.shape), aim)
-    return Duel(name, choice, label, target, before, after)
+    return Duel(name, choice, label, truth in classes, target, before, after)
 
 
 @functools.lru_cache(maxsize=64)
@@ -210,7 +214,7 @@ def _rows(duel: Duel, answer: Answer) -> list[Row]:
     order = answer.probabilities.argsort(kind="stable")[::-1][:3]
     return [
         Row(
-            duel.classes[k] + (" ✓" if k == duel.label else ""),
+            duel.classes[k] + (" ✓" if duel.known and k == duel.label else ""),
             f"{100 * answer.probabilities[k]:.1f} %",
             float(answer.probabilities[k]),
             marked=bool(k == duel.target),
