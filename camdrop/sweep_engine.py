@@ -1,8 +1,8 @@
 """Trains the cells of a sweep: many at a time, one process a core, or over a cluster by Ray.
 
-Each cell is a race of one, with the initial weights, batches and crops of every other cell. Races of eight in lockstep,
-and eight networks stacked by `torch.func.vmap`, took as long an image on a CPU as races of one (570 to 680 images a
-second and core, ResNet-8, 28×28 pixels): so a cell is what is given out, and all that a crash loses.
+Each cell is a race of one, with the initial weights, batches and crops of every other cell. On a CPU core, eight cells
+as one race in lockstep took 0.99 of the time of eight races of one, and stacked by `torch.func.vmap` 1.7 times as long
+(bench/sweep.py): so a cell is what is given out, and all that a crash loses.
 """
 
 from __future__ import annotations
