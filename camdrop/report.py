@@ -36,6 +36,13 @@ PROTOCOL = (
     "choose their best checkpoint on images held out of the training set, touch the test set once, and are trained "
     "for the budget that the column names; ± is the standard deviation over seeds. Compare within a column."
 )
+WHY = (
+    "**Why CamDrop falls behind here.** Its masks are drawn with the true label, so where they cut tells the label. With "
+    "masks at every site, a small network soon learns to read it there: its training error, with masks, is below the "
+    "baseline's, its validation error, without, far above (Figure 2). The reading *official*, that of the authors' "
+    "public code, drops so little that the network is all but the baseline. The paper does not speak of this; whether "
+    "its 400 epochs of a ResNet-110 overcome it, our budgets cannot tell."
+)
 SWEEP_COMMAND = "python -m camdrop sweep --data mnist --run runs/sweep"
 _MOST_EPOCHS = 8  # columns of Figure 2 as a table
 
@@ -264,7 +271,7 @@ def sweep_table(found: Sweep) -> str:
 def markdown(folders: Sequence[Path]) -> str:
     """The whole report."""
     found = find(folders)
-    parts = ["# CamDrop Lab: the paper's results and ours", PROTOCOL, overview(folders, found)]
+    parts = ["# CamDrop Lab: the paper's results and ours", PROTOCOL, overview(folders, found), WHY]
     for section in sections(folders, found):
         parts += [f'<a id="{section.anchor}"></a>', f"## {section.title}", section.body]
     return "\n\n".join(parts) + "\n"

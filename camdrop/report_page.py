@@ -39,7 +39,8 @@ def page(folders: Sequence[Path], checkpoints: Path = CHECKPOINTS) -> str:
         "figure-4": _sweeps(folders),
     }
     title = html.escape(TITLE)
-    parts = [f"<h1>{title}</h1>", render(report.PROTOCOL), render(report.overview(folders, found))]
+    parts = [f"<h1>{title}</h1>"]
+    parts += [render(text) for text in (report.PROTOCOL, report.overview(folders, found), report.WHY)]
     for section in report.sections(folders, found):
         parts.append(f'<h2 id="{section.anchor}">{html.escape(section.title)}</h2>')
         if section.anchor == "figure-3":

@@ -51,6 +51,7 @@ def page() -> None:
             on_click="ignore", help="Its tables, for a repository or a paper",
         )  # fmt: skip
     st.markdown(report.overview(folders, found))
+    st.markdown(report.WHY)
     st.info(report.PROTOCOL, icon=":material/balance:")
     for row in _rows(report.sections(folders, found)):
         for column, section in zip(st.columns(len(row), gap="large"), row, strict=True):
