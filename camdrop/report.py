@@ -37,8 +37,8 @@ PROTOCOL = (
     "for the budget that the column names; ± is the standard deviation over seeds. Compare within a column."
 )
 WHY = (
-    "**Why CamDrop falls behind here.** Its masks are drawn with the true label, so where they cut tells the label. With "
-    "masks at every site, a small network soon learns to read it there: its training error, with masks, is below the "
+    "**Why CamDrop falls behind here.** Its masks are drawn with the true label, so where they cut tells the label. "
+    "With masks at every site, a small network soon learns to read it there: its training error, with masks, is below the "
     "baseline's, its validation error, without, far above (Figure 2). The reading *official*, that of the authors' "
     "public code, drops so little that the network is all but the baseline. The paper does not speak of this; whether "
     "its 400 epochs of a ResNet-110 overcome it, our budgets cannot tell."
@@ -253,9 +253,12 @@ def sweeps(folders: Sequence[Path]) -> str:
 
 
 def find_sweeps(folders: Sequence[Path]) -> list[Sweep]:
-    """The sweeps in the folders that have cells."""
-    by_name = [sorted(list_sweeps(folder), key=lambda found: found.folder.name) for folder in folders]
-    return [found for sweeps in by_name for found in sweeps if found.cells]
+    """The sweeps in the folders that have cells, of each folder those on the paper's MNIST first."""
+    found = [
+        sorted(list_sweeps(folder), key=lambda sweep: (short_name(sweep.plan.data) != "mnist", sweep.folder.name))
+        for folder in folders
+    ]
+    return [sweep for sweeps in found for sweep in sweeps if sweep.cells]
 
 
 def sweep_table(found: Sweep) -> str:

@@ -74,7 +74,7 @@ def example(shipped: list[Sweep]) -> None:
     """One of the sweeps that come along, so that there is something to see before the first of one's own."""
     from ui import sweeps
 
-    st.subheader("Run before")
+    st.subheader("One that ran before")
     titles = {str(found): found for found in shipped}
     found = titles[st.selectbox("Sweep that comes along", list(titles), key="example", bind="query-params", width=420)]
     st.markdown(found.verdict())
