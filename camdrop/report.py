@@ -38,10 +38,10 @@ PROTOCOL = (
 )
 WHY = (
     "**Why CamDrop falls behind here.** Its masks are drawn with the true label, so where they cut tells the label. "
-    "With masks at every site, a small network soon learns to read it there: its training error, with masks, is below the "
-    "baseline's, its validation error, without, far above (Figure 2). The reading *official*, that of the authors' "
-    "public code, drops so little that the network is all but the baseline. The paper does not speak of this; whether "
-    "its 400 epochs of a ResNet-110 overcome it, our budgets cannot tell."
+    "With masks at every site, a small network soon learns to read it there: its training error, with masks, is below "
+    "the baseline's, its validation error, without, far above (Figure 2). The reading *official*, that of the "
+    "authors' public code, drops so little that the network is all but the baseline. The paper does not speak of "
+    "this; whether its 400 epochs of a ResNet-110 overcome it, our budgets cannot tell."
 )
 SWEEP_COMMAND = "python -m camdrop sweep --data mnist --run runs/sweep"
 _MOST_EPOCHS = 8  # columns of Figure 2 as a table

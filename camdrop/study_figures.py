@@ -103,7 +103,7 @@ def sweep_surface(rates: Sequence[float], keeps: Sequence[float], errors: Array,
     The better, the higher. `front` is the axis in front: "rate" (Figure 4a) or "keep" (4b). Where a person has turned
     it lasts as long as `keep` is the same.
     """
-    eye = {"x": 0.48, "y": -1.8, "z": 0.75} if front == "rate" else {"x": 1.8, "y": -0.48, "z": 0.75}
+    eye = {"x": 0.55, "y": -2.1, "z": 0.9} if front == "rate" else {"x": 2.1, "y": -0.55, "z": 0.9}
     surface = {
         "type": "surface", "x": list(rates), "y": list(keeps), "z": _holes(errors.T), "connectgaps": True,
         "colorscale": "Viridis", "reversescale": True, "showscale": False, "cmin": 0, "cmax": 100, "hoverinfo": "skip",
@@ -121,8 +121,11 @@ def sweep_surface(rates: Sequence[float], keeps: Sequence[float], errors: Array,
     y = {"title": {"text": "γ"}, "range": _span(keeps)}
     z = {"title": {"text": "error (%)"}, "range": [100, 0], "tickvals": [0, 20, 40, 60, 80]}  # 100 meets another axis
     axes = {f"{name}axis": axis | grid for name, axis in (("x", x), ("y", y), ("z", z))}
-    scene = axes | {"camera": {"eye": eye, "center": {"x": 0, "y": 0, "z": -0.15}}, "aspectmode": "cube"}
-    layout = {"scene": scene, "margin": {"l": 0, "r": 0, "t": 0, "b": 0}, "height": 420, "uirevision": keep}
+    scene = axes | {
+        "camera": {"eye": eye, "center": {"x": -0.1 if front == "rate" else 0, "y": 0, "z": -0.15}},
+        "aspectmode": "cube",
+    }
+    layout = {"scene": scene, "margin": {"l": 0, "r": 0, "t": 0, "b": 0}, "height": 380, "uirevision": keep}
     return {"data": [surface, cells], "layout": layout | {"showlegend": False}}
 
 
