@@ -37,3 +37,15 @@ def test_runs_of_both_folders_fill_the_tables_and_figure_2(monkeypatch, tmp_path
     assert "| + CamDrop | 4.19 | 8.00 ± 0.00 |" in said(app)
     assert "3 of 3 pairs of rows stand in the paper's order" in said(app)
     assert app.selectbox("figure2").options == ["a", "b"] or app.selectbox("figure2").options == ["b", "a"]
+
+
+def test_what_ships_fills_every_section(monkeypatch, tmp_path):
+    monkeypatch.setenv("CAMDROP_RUNS", str(tmp_path / "runs"))
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.switch_page("pages/results.py")
+    app.run()
+    assert not app.exception, app.exception
+    assert "not run yet" not in said(app) and "yet." not in said(app) and "cannot be read" not in said(app)
+    titles = [element.value for element in app.subheader]
+    assert [sum(title.startswith(kind) for title in titles) for kind in ("Table", "Figure", "Equation")] == [7, 3, 1]
+    assert "mnist" in app.selectbox("figure4").value  # the paper's data set first
