@@ -197,7 +197,8 @@ def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     meta = camdrop.meta
     *_, tally = attack_dataset(camdrop.model, images, PGD(8, 1, 5), meta.mean, meta.std, limit=50, seed=2)
     row = found["results"][1]
-    assert row.pop("checkpoint") == str(paths[1]) and row == pytest.approx(tally.numbers())
+    assert (row.pop("checkpoint"), row.pop("method")) == (str(paths[1]), "camdrop")
+    assert row == pytest.approx(tally.numbers())
 
     assert run(monkeypatch, "attack", *paths, *options, "--untargeted") == 0
     shown = capsys.readouterr().out
