@@ -181,10 +181,12 @@ def _panel(shelf: Shelf, visible: np.ndarray, chosen: int) -> Panel:
 
     _, side, _, channels = shelf.thumbnails.shape
     pitch = side + _GAP
-    cells = np.zeros((_ROWS * _COLUMNS, pitch, pitch, channels + 1), np.uint8)  # the gaps are transparent
+    # Pages are of one height, so that nothing jumps as they turn; a single one is as high as it needs to be.
+    rows = min(_ROWS, max(1, -(-len(shelf.ids) // _COLUMNS)))
+    cells = np.zeros((rows * _COLUMNS, pitch, pitch, channels + 1), np.uint8)  # the gaps are transparent
     cells[: len(visible), :side, :side, :channels] = shelf.thumbnails[visible]
     cells[: len(visible), :side, :side, channels] = 255
-    sheet = cells.reshape(_ROWS, _COLUMNS, pitch, pitch, -1).swapaxes(1, 2).reshape(_ROWS * pitch, _COLUMNS * pitch, -1)
+    sheet = cells.reshape(rows, _COLUMNS, pitch, pitch, -1).swapaxes(1, 2).reshape(rows * pitch, _COLUMNS * pitch, -1)
     place = np.flatnonzero(visible == chosen)
     labels = [f"{i + 1} · {shelf.info.classes[shelf.split.labels[i]]}" for i in visible]
     return Panel(
