@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import stdev, variance
-from typing import Literal
+from typing import Any, Literal
 
 from camdrop.data import short_name
 from camdrop.masks import CamDrop
@@ -17,7 +17,7 @@ from camdrop.resnet import ARCHITECTURES
 from camdrop.results import SIGNS, Record, Result, command, results
 from camdrop.runs import Run, RunConfig
 
-_COMMON = {"keep_prob": 0.9, "block_size": 8}  # section 4.1
+_COMMON: dict[str, Any] = {"keep_prob": 0.9, "block_size": 8}  # section 4.1
 _RATES = ("keep_prob", "block_size")  # a run with others falls into the same row, and says so
 
 
@@ -163,7 +163,7 @@ def columns(table: PaperTable, found: Found) -> dict[Setting, dict[str, Cell]]:
 
     Contenders of those runs that are no row of the table (other readings of the paper, say) are cells by their label.
     """
-    wanted = {_identity(contender(row.contender, dict(_COMMON))): row.title for row in table.rows}
+    wanted = {_identity(contender(row.contender, _COMMON)): row.title for row in table.rows}
     grouped: dict[Setting, dict[str, dict[int, tuple[Result, str]]]] = {}
     for run, records in found:
         recipe = run.config.recipe
@@ -195,7 +195,7 @@ def in_order(table: PaperTable, cells: dict[str, Cell]) -> tuple[int, int]:
 def filling(table: PaperTable, setting: Setting, cells: dict[str, Cell], folder: str) -> str | None:
     """The command that trains the rows which a column lacks; None where it has all."""
     options = _COMMON | {"block_size": block_size(table.preset)}
-    missing = tuple(contender(row.contender, dict(options)) for row in table.rows if row.title not in cells)
+    missing = tuple(contender(row.contender, options) for row in table.rows if row.title not in cells)
     return command(RunConfig(setting.data, setting.recipe, missing), folder) if missing else None
 
 

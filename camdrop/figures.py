@@ -7,9 +7,11 @@ can be read on a light and on a dark page.
 from __future__ import annotations
 
 import base64
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -206,6 +208,13 @@ def channel_grid(
     grey = greys(features, features.min(), features.max()) if shared else greys(features)
     tiled = _tiled(grey[order], columns, gap, None if marked is None else marked[order].astype(bool))
     return ChannelGrid(palette[tiled], order, columns, width, height, gap)
+
+
+def plotly_js() -> Path | None:
+    """Where plotly.js is, inside the Python package; None where that is not installed."""
+    spec = importlib.util.find_spec("plotly")
+    path = None if spec is None or spec.origin is None else Path(spec.origin).parent / "package_data" / "plotly.min.js"
+    return path if path and path.exists() else None
 
 
 def _rgb(grey: Picture) -> Picture:

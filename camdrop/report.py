@@ -26,11 +26,12 @@ from camdrop.experiments import (
 from camdrop.recipe import method_name
 from camdrop.results import Follower, Record, label, results
 from camdrop.runs import Run, RunError, list_runs
-from camdrop.studies import row
+from camdrop.studies import head, row
 from camdrop.sweep import Sweep, list_sweeps
 
 SHIPPED = Path(__file__).resolve().parent.parent / "results"  # runs that come along, without weights
 
+TITLE = "CamDrop Lab: the paper's results and ours"
 PROTOCOL = (
     "Errors in percent. The paper reports the median of the best five results on the test set, after 400 epochs. Ours "
     "choose their best checkpoint on images held out of the training set, touch the test set once, and are trained "
@@ -134,7 +135,7 @@ def table(paper: PaperTable, found: Found) -> str:
     ours = columns(paper, found)
     heads = [f"{i}: {setting.title}" for i, setting in enumerate(ours, 1)]
     extra = dict.fromkeys(title for cells in ours.values() for title in cells)
-    lines = [row("", "Paper", *heads), row(":--", "--:", *("--:" for _ in heads))]
+    lines = head("", "Paper", *heads)
     for line in paper.rows:
         extra.pop(line.title, None)
         said = f"{line.paper:.2f}" + (f" ({paper.also} {line.paper_also:.3g})" if paper.also else "")
@@ -192,7 +193,7 @@ def races(found: Found) -> str:
     points = [record for record in records if _validated(record)]
     epochs = sorted({round(r["epoch"]) for r in points}, reverse=True)
     epochs = epochs[:: -(-len(epochs) // _MOST_EPOCHS)][::-1]  # the last one among them
-    lines = [row("Training / validation error after epoch", *map(str, epochs)), row(":--", *("--:" for _ in epochs))]
+    lines = head("Training / validation error after epoch", *map(str, epochs))
     for contender in run.config.contenders:
         own = {round(r["epoch"]): r for r in points if r["contender"] == contender.name}
         cells = [f"{own[e]['train_error']:.1f} / {own[e]['validation_error']:.1f}" if e in own else "–" for e in epochs]
@@ -217,9 +218,8 @@ def tensions(found: Found) -> str:
     for run, records in bound_runs(found):
         last, recipe = _tense(records), run.config.recipe
         note = f"after {next(iter(last.values()))['epoch']:g} epochs of {short_name(run.config.data)}, {recipe.model}"
-        heads = ["Bound with its mask", "Without", "Saturated units", "Validation error"]
         lines = [f"**{run.name}**, {note}: means over eight held-out images, at the end of each stage.", ""]
-        lines += [row("Trained with", *heads), row(":--", *("--:" for _ in heads))]
+        lines += head("Trained with", "Bound with its mask", "Without", "Saturated units", "Validation error")
         for contender in (c for c in run.config.contenders if c.name in last):
             r = last[contender.name]
             numbers = (f"{r['gradient_bound']:.2f}", f"{r['unmasked_bound']:.2f}", f"{r['saturated']:.1%}")
@@ -242,8 +242,9 @@ def _crossing(found: Found) -> str:
 
 
 def _saturation(run: Run, records: Sequence[Record]) -> str:
-    last = {c: _tense(records).get(c.name) for c in run.config.contenders}
-    return f"{run.name}: " + ", ".join(f"{label(c)} {r['saturated']:.0%}" for c, r in last.items() if r)
+    last = _tense(records)
+    shares = (f"{label(c)} {last[c.name]['saturated']:.0%}" for c in run.config.contenders if c.name in last)
+    return f"{run.name}: {', '.join(shares)}"
 
 
 def sweeps(folders: Sequence[Path]) -> str:
@@ -274,7 +275,7 @@ def sweep_table(found: Sweep) -> str:
 def markdown(folders: Sequence[Path]) -> str:
     """The whole report."""
     found = find(folders)
-    parts = ["# CamDrop Lab: the paper's results and ours", PROTOCOL, overview(folders, found), WHY]
+    parts = [f"# {TITLE}", PROTOCOL, overview(folders, found), WHY]
     for section in sections(folders, found):
         parts += [f'<a id="{section.anchor}"></a>', f"## {section.title}", section.body]
     return "\n\n".join(parts) + "\n"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import importlib.util
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from camdrop import figures, race_figures, report
 from camdrop.checkpoints import Checkpoint, list_checkpoints, load
@@ -21,7 +19,6 @@ from camdrop.study_figures import Figure, sweep_heatmap, sweep_surface
 
 CHECKPOINTS = report.SHIPPED.parent / "checkpoints"
 _MOST_RACES = 4
-TITLE = "CamDrop Lab: the paper's results and ours"
 
 
 def page(folders: Sequence[Path], checkpoints: Path = CHECKPOINTS) -> str:
@@ -38,7 +35,7 @@ def page(folders: Sequence[Path], checkpoints: Path = CHECKPOINTS) -> str:
         "equation-16": _curves(report.bound_runs(found), ("Gradient bound", "Saturated units")),
         "figure-4": _sweeps(folders),
     }
-    title = html.escape(TITLE)
+    title = html.escape(report.TITLE)
     parts = [f"<h1>{title}</h1>"]
     parts += [render(text) for text in (report.PROTOCOL, report.overview(folders, found), report.WHY)]
     for section in report.sections(folders, found):
@@ -124,9 +121,8 @@ def _div(title: str, figure: Figure) -> str:
 
 def _plotly() -> str:
     """The text of plotly.js, "" where the package is not installed."""
-    spec: Any = importlib.util.find_spec("plotly")
-    path = Path(spec.origin).parent / "package_data" / "plotly.min.js" if spec and spec.origin else None
-    return path.read_text(encoding="utf-8") if path and path.exists() else ""
+    path = figures.plotly_js()
+    return path.read_text(encoding="utf-8") if path else ""
 
 
 _DRAW = """

@@ -27,22 +27,15 @@ COMMANDS = {
 
 def attacks(folders: Sequence[Path]) -> str:
     """Table 7: the paper's rates, and those of the files attack*.json in the folders."""
-    lines = _table("", "Clean error", "Error rate", "Success rate", "Images")
+    lines = head("", "Clean error", "Error rate", "Success rate", "Images")
     lines += [row(f"Paper: {name}", "", f"{e:.2f}", f"{s:.2f}", "") for name, e, s in ATTACKED]
-    found, problems = _each(folders, "attack", _attack_rows)
+    found, problems = _each(folders, "attack", lambda said: _rows(said, said["results"], _rates))
     notes = ["In percent; in brackets: 95 % confidence intervals.", *problems]
     return _joined([*lines, *(line for rows in found for line in rows)], notes, "attack")
 
 
-def _attack_rows(said: Json) -> list[str]:
-    return [
-        row(
-            _title(found, said),
-            *(_interval(found, rate) for rate in ("clean_error", "error_rate", "success_rate")),
-            f"{found['n']:,}",
-        )
-        for found in said["results"]
-    ]
+def _rates(found: Json) -> list[str]:
+    return [*(_interval(found, rate) for rate in ("clean_error", "error_rate", "success_rate")), f"{found['n']:,}"]
 
 
 def attack_verdicts(folders: Sequence[Path]) -> list[str]:
@@ -52,11 +45,9 @@ def attack_verdicts(folders: Sequence[Path]) -> list[str]:
         plain, guided = _by_method(said, "baseline"), _by_method(said, "camdrop")
         if plain is None or guided is None:
             return None
-        apart = (
-            guided["success_rate_high"] < plain["success_rate_low"],
-            (guided["success_rate_low"] > plain["success_rate_high"]),
-        )
-        word = "lower" if apart[0] else "higher" if apart[1] else "no clear difference"
+        lower = guided["success_rate_high"] < plain["success_rate_low"]
+        higher = guided["success_rate_low"] > plain["success_rate_high"]
+        word = "lower" if lower else "higher" if higher else "no clear difference"
         return f"{short_name(said['data'])}: {plain['success_rate']:.1f} → {guided['success_rate']:.1f}, {word}"
 
     return [word for word in _each(folders, "attack", verdict)[0] if word]
@@ -64,8 +55,8 @@ def attack_verdicts(folders: Sequence[Path]) -> list[str]:
 
 def looks(folders: Sequence[Path]) -> str:
     """What Figure 3 asserts, measured: the files compare*.json in the folders, with differences paired by image."""
-    means = _table("", *(name.capitalize() for name in MEASURES), "Images")
-    apart = _table("Minus the first of its data", *(name.capitalize() for name in MEASURES))
+    means = head("", *(name.capitalize() for name in MEASURES), "Images")
+    apart = head("Minus the first of its data", *(name.capitalize() for name in MEASURES))
     found, problems = _each(folders, "compare", lambda said: (_mean_rows(said), _difference_rows(said)))
     if not found:
         return _joined([], ["No comparison of ours is recorded yet.", *problems], "compare")
@@ -81,22 +72,17 @@ def looks(folders: Sequence[Path]) -> str:
 
 
 def _mean_rows(said: Json) -> list[str]:
-    return [
-        row(
-            _title(found, said),
-            *(str(Estimate(**found[m])) for m in MEASURES),
-            f"{said['n']:,}",
-        )
-        for found in said["results"]
-    ]
+    def means(found: Json) -> list[str]:
+        return [*(str(Estimate(**found[name])) for name in MEASURES), f"{said['n']:,}"]
+
+    return _rows(said, said["results"], means)
 
 
 def _difference_rows(said: Json) -> list[str]:
-    lines = []
-    for found in said["results"][1:]:
-        differences = [Estimate(**found["minus_first"][name]) for name in MEASURES]
-        lines.append(row(_title(found, said), *(_signed(d) for d in differences)))
-    return lines
+    def differences(found: Json) -> list[str]:
+        return [_signed(Estimate(**found["minus_first"][name])) for name in MEASURES]
+
+    return _rows(said, said["results"][1:], differences)
 
 
 def look_verdicts(folders: Sequence[Path]) -> list[str]:
@@ -130,7 +116,7 @@ def _bounds_table(said: Json) -> list[str]:
         f"γ {said['keep_prob']:g}, r {said['block_size']}, t = {t}, c = CamDrop ({said['reading']}). Eq. 15 holds for "
         f"{'every pair' if held == 1 else f'{held:.2%}'} of an image and a {said['parameter']}.",
         "",
-        *_table("Layer", "c ≤ t ≤ none", "not rescaled", "t ÷ none", "c ÷ none", "dropped by t", "by c"),
+        *head("Layer", "c ≤ t ≤ none", "not rescaled", "t ÷ none", "c ÷ none", "dropped by t", "by c"),
     ]
     for name, chain in layers.items():
         scaled = chain[True]
@@ -159,9 +145,14 @@ def row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _table(*heads: str) -> list[str]:
+def head(*heads: str) -> list[str]:
     """The head of a Markdown table: the first column is words, the others numbers."""
     return [row(*heads), row(":--", *["--:"] * (len(heads) - 1))]
+
+
+def _rows(said: Json, results: Sequence[Json], cells: Callable[[Json], list[str]]) -> list[str]:
+    """A line for each of the results of a file, which begins with its network and data set."""
+    return [row(f"{_name(found)}, {short_name(said['data'])}", *cells(found)) for found in results]
 
 
 def _each(folders: Sequence[Path], kind: str, read: Callable[[Json], T]) -> tuple[list[T], list[str]]:
@@ -182,10 +173,6 @@ def _joined(lines: Sequence[str], notes: Sequence[str], kind: str) -> str:
 
 def _name(found: Json) -> str:
     return Path(found["checkpoint"]).stem
-
-
-def _title(found: Json, said: Json) -> str:
-    return f"{_name(found)}, {short_name(said['data'])}"
 
 
 def _by_method(said: Json, method: str) -> Json | None:

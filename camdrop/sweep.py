@@ -156,20 +156,21 @@ class Sweep:
         words = {"diverged": "×", "failed": "failed"}
         return np.array([[words.get(cell.state, "") if cell else "" for cell in row] for row in self._rows()])
 
-    def _alone(self, learns: bool) -> list[float]:
-        """The rates whose cell without a mask is there, and learns or not."""
+    def _alone(self) -> dict[float, bool]:
+        """Whether the network learns without a mask, by the rates whose cell is there."""
         found = {rate: self.cells.get((rate, 1.0)) for rate in self.learning_rates}
-        return [rate for rate, cell in found.items() if cell and cell.learns == learns]
+        return {rate: cell.learns for rate, cell in found.items() if cell}
 
     def saved_and_lost(self) -> tuple[str, str]:
         """How many masked cells learn where none does without (`0 of 28`), and how many fail where it does."""
-        masked = [cell for cell in self.cells.values() if cell.keep_prob < 1]
-        beyond, within = ([c.learns for c in masked if c.learning_rate in self._alone(so)] for so in (False, True))
+        alone, masked = self._alone(), [cell for cell in self.cells.values() if cell.keep_prob < 1]
+        beyond, within = ([c.learns for c in masked if alone.get(c.learning_rate) is so] for so in (False, True))
         return f"{sum(beyond)} of {len(beyond)}", f"{len(within) - sum(within)} of {len(within)}"
 
     def verdict(self) -> str:
         """What became of the paper's claim that masks save high learning rates (section 4.2), in a sentence."""
-        where, (saved, lost) = ", ".join(f"{rate:g}" for rate in self._alone(True)) or "none", self.saved_and_lost()
+        where = ", ".join(f"{rate:g}" for rate, learns in self._alone().items() if learns) or "none"
+        saved, lost = self.saved_and_lost()
         return (
             f"Without a mask it learns (an error below 50 %) at the rates {where}. Where it does not, masks save "
             f"{saved} cells; where it does, they lose {lost}."

@@ -5,13 +5,12 @@ Streamlit's own Plotly chart is mounted anew with each update. This one calls `P
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 import streamlit as st
 
+from camdrop.figures import plotly_js
 from camdrop.race_figures import Curve, panels
 from ui.live import component
 
@@ -30,7 +29,6 @@ def curves(chosen: Sequence[Curve], measures: Sequence[str], *, key: str, log: b
 @cache
 def _plotly() -> str:
     """Where the browser finds plotly.js: in the Python package, served once, not sent with every figure."""
-    spec = importlib.util.find_spec("plotly")
-    assert spec is not None and spec.origin is not None
-    folder = Path(spec.origin).parent / "package_data"
-    return f"component/{st.components.v1.declare_component('plotly', path=str(folder)).name}/plotly.min.js"
+    path = plotly_js()
+    assert path is not None
+    return f"component/{st.components.v1.declare_component('plotly', path=str(path.parent)).name}/{path.name}"

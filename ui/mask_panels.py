@@ -40,12 +40,12 @@ def _legend(label: str, text: str, colour: Colour) -> Row:
     return Row(f"\u2003\u2002{label}", text, share=0.06, color=css(colour))
 
 
-@functools.lru_cache(maxsize=4096)  # a layer has thousands of channels, and they share a few values
 def number(value: float) -> str:
     """Three digits, with the sign that people write."""
     return f"{value:.3g}".replace("-", "−")
 
 
+@functools.lru_cache(maxsize=4096)  # a layer has thousands of channels, and they share a few values
 def percent(share: float) -> str:
     """A share with two figures that matter: 10 %, 0.73 %, 0.02 %."""
     value = 100 * share
