@@ -1,4 +1,7 @@
-"""The parts of the page Results that are drawn live: Figures 2–4, and gradient bounds while training."""
+"""The parts of the page Results that are drawn live: Figures 2–4, and gradient bounds while training.
+
+A choice in one of them runs nothing else of the page.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from ui.choose import choose_checkpoints
 from ui.curves import curves
 
 
+@st.fragment
 def figure_2(found: Found) -> bool:
     """Training error left, validation error right; False where there is no race to draw."""
     runs = {run.name: (run, records) for run, records in race_runs(found)}
@@ -35,6 +39,7 @@ def while_training(found: Found) -> None:
         curves(curves_of(run, records), ["Gradient bound", "Saturated units"], key="results.bounds", keep=run.name)
 
 
+@st.fragment
 def figure_3() -> None:
     """The contact sheet of some checkpoints that look at the same kind of images."""
     chosen = choose_checkpoints("Checkpoints", key="figure3")
@@ -49,6 +54,7 @@ def figure_3() -> None:
     st.caption(SHEET_WORDS.format("; ".join(names)))
 
 
+@st.fragment
 def figure_4(folders: Sequence[Path]) -> bool:
     """Both views of one of the sweeps, and what it says of the paper's claim; False where there is none."""
     names = {f"{sweep.folder.name}: {sweep}": sweep for sweep in find_sweeps(folders)}
