@@ -141,6 +141,7 @@ table { display: block; overflow-x: auto; margin: 1rem 0; border-collapse: colla
 td { font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
 td a { white-space: nowrap; }
+code, figcaption { overflow-wrap: anywhere; }
 figure { margin: 1.5rem 0; grid-column: 1 / -1; min-width: 0; }
 .plots { display: grid; grid-template-columns: 1fr 1fr; gap: 0 1rem; }
 @media (min-width: 50rem) { .half { grid-column: auto; } }
