@@ -2,6 +2,9 @@
 
 import streamlit as st
 
+from ui.entry import keep_order
+
+keep_order()
 st.set_page_config(page_title="CamDrop Lab", page_icon="🎯", layout="wide")
 st.navigation(
     [
