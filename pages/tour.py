@@ -79,7 +79,12 @@ def picture(number: int, value: float | str) -> None:
     except CheckpointError:
         st.info("The picture needs the checkpoints that ship: run `make checkpoints`.", icon=":material/image:")
         return
-    pictures([tour_panels.simple(panel) for panel in found], key=f"tour.{number}", columns=len(found), max_width=300)
+    pictures(
+        [tour_panels.simple(panel) for panel in found],
+        key=f"tour.{number}",
+        columns=3 if len(found) > 4 else 4,
+        max_width=320,
+    )
 
 
 def _panels(number: int, value: float | str) -> list[Panel]:
@@ -95,13 +100,13 @@ def _panels(number: int, value: float | str) -> list[Panel]:
 @st.fragment
 def show(number: int) -> None:
     lesson = LESSONS[number - 1]
-    text, question = st.columns([3, 2], gap="large")
-    with text:
+    words, board = st.columns([2, 3], gap="large")
+    with words:
         st.subheader(f"{number} · {lesson.title}", anchor=False)
         st.markdown(bound(lesson.text))
-        st.caption(f"In the paper: {lesson.source}.")
-        link = st.empty()
-    with question:
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.caption(f"In the paper: {lesson.source}.", width="content")
+            link = st.empty()
         st.markdown(f"**Predict.** {bound(lesson.question)}")
         value = steer(lesson)
         with st.expander("Answer", icon=":material/lightbulb:", key=f"answer.{number}"):
@@ -115,7 +120,8 @@ def show(number: int) -> None:
             if any(turns):
                 st.rerun()  # the number is chosen outside of this fragment
     link.link_button(f"Open in {lesson.page_title}", lesson.link(value), icon=":material/open_in_new:")
-    picture(number, value)
+    with board:
+        picture(number, value)
 
 
 through_app()
