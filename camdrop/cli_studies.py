@@ -89,9 +89,9 @@ def _bounds_table(chains: list[Chain], parameter: str, images: int, traditional:
         table.add_row(
             chain.layer,
             "yes" if chain.rescaled else "no",
-            *(f"{share:.1%}" for share in shares),
+            *(f"{100 * share:.1f} %" for share in shares),
             *(f"{chain.ratio[name]:.3f}" for name in ("traditional", "guided")),
-            *(f"{chain.dropped[name]:.2%}" for name in ("traditional", "guided")),
+            *(f"{100 * chain.dropped[name]:.2f} %" for name in ("traditional", "guided")),
         )
     return table
 

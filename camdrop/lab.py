@@ -192,7 +192,7 @@ def remarks(d: Dissection) -> list[str]:
     elif d.rate * d.chances < 0.2:
         found.append(f"About one draw in {round(1 / (d.rate * d.chances)):,} drops anything here.")
     elif d.rate == 1 and method.keep_prob > 0 and (most := d.share) < 1 - method.keep_prob:
-        found.append(f"Every candidate is a seed already, and they reach only {most:.1%}, not 1 − γ.")
+        found.append(f"Every candidate is a seed already, and they reach only {100 * most:.1f} %, not 1 − γ.")
     if d.share == 1:
         found.append("This draw drops everything: zeros are all that goes on from here.")
     if isinstance(method, CamDrop):

@@ -15,7 +15,7 @@ from rich.table import Table
 from camdrop.runs import load_run
 
 _COLUMNS = {
-    "epoch": "{:.1f}", "loss": "{:.4f}", "train_error": "{:.2f} %", "validation_error": "{:.2f} %", "dropped": "{:.2%}",
+    "epoch": "{:.1f}", "loss": "{:.4f}", "train_error": "{:.2f}%", "validation_error": "{:.2f}%", "dropped": "{:.2%}",
     "gradient_norm": "{:.2f}", "images_per_second": "{:.0f}/s",
 }  # fmt: skip
 
@@ -69,7 +69,7 @@ def race_table(folder: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 def _cell(record: dict[str, Any], column: str) -> str:
-    return _COLUMNS[column].format(record[column]) if record.get(column) is not None else "–"
+    return _COLUMNS[column].format(record[column]).replace("%", " %") if record.get(column) is not None else "–"
 
 
 def _plain(record: dict[str, Any]) -> str:

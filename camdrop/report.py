@@ -222,7 +222,7 @@ def tensions(found: Found) -> str:
         lines += head("Trained with", "Bound with its mask", "Without", "Saturated units", "Validation error")
         for contender in (c for c in run.config.contenders if c.name in last):
             r = last[contender.name]
-            numbers = (f"{r['gradient_bound']:.2f}", f"{r['unmasked_bound']:.2f}", f"{r['saturated']:.1%}")
+            numbers = (f"{r['gradient_bound']:.2f}", f"{r['unmasked_bound']:.2f}", f"{100 * r['saturated']:.1f} %")
             lines.append(row(label(contender), *numbers, f"{r['validation_error']:.1f}"))
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
@@ -243,7 +243,7 @@ def _crossing(found: Found) -> str:
 
 def _saturation(run: Run, records: Sequence[Record]) -> str:
     last = _tense(records)
-    shares = (f"{label(c)} {last[c.name]['saturated']:.0%}" for c in run.config.contenders if c.name in last)
+    shares = (f"{label(c)} {100 * last[c.name]['saturated']:.0f} %" for c in run.config.contenders if c.name in last)
     return f"{run.name}: {', '.join(shares)}"
 
 

@@ -114,16 +114,16 @@ def _bounds_table(said: Json) -> list[str]:
     lines = [
         f"**{_name(said)}**, {short_name(said['data'])}, {said['images']} images, each {said['parameter']}, "
         f"γ {said['keep_prob']:g}, r {said['block_size']}, t = {t}, c = CamDrop ({said['reading']}). Eq. 15 holds for "
-        f"{'every pair' if held == 1 else f'{held:.2%}'} of an image and a {said['parameter']}.",
+        f"{'every pair' if held == 1 else f'{100 * held:.2f} %'} of an image and a {said['parameter']}.",
         "",
         *head("Layer", "c ≤ t ≤ none", "not rescaled", "t ÷ none", "c ÷ none", "dropped by t", "by c"),
     ]
     for name, chain in layers.items():
         scaled = chain[True]
         lines.append(row(
-            name, f"{scaled['holds']:.1%}", f"{chain[False]['holds']:.1%}",
+            name, f"{100 * scaled['holds']:.1f} %", f"{100 * chain[False]['holds']:.1f} %",
             *(f"{scaled['ratio'][mask]:.3f}" for mask in ("traditional", "guided")),
-            *(f"{scaled['dropped'][mask]:.2%}" for mask in ("traditional", "guided")),
+            *(f"{100 * scaled['dropped'][mask]:.2f} %" for mask in ("traditional", "guided")),
         ))  # fmt: skip
     return lines
 
@@ -135,7 +135,7 @@ def bound_verdicts(folders: Sequence[Path]) -> list[str]:
         low, high = (
             pick(chain["holds"] for chain in said["chains"] if chain["rescaled"]) for pick in (min, max)
         )  # fmt: skip
-        return f"{_name(said)}: {low:.0%} to {high:.0%} of the pairs, by layer"
+        return f"{_name(said)}: {100 * low:.0f} % to {100 * high:.0f} % of the pairs, by layer"
 
     return _each(folders, "bounds", verdict)[0]
 

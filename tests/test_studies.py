@@ -60,9 +60,9 @@ def test_what_the_commands_write_is_read(tmp_path: Path, capsys: pytest.CaptureF
     assert studies.looks([tmp_path]).count("| fashion-resnet8-camdrop, fashion-sample |") == 2
     text = studies.bounds([tmp_path])
     chain, plain = json.loads((tmp_path / "bounds.json").read_text())["chains"]
-    assert f"| layer3.0.conv2 | {chain['holds']:.1%} | {plain['holds']:.1%} |" in text
+    assert f"| layer3.0.conv2 | {100 * chain['holds']:.1f} % | {100 * plain['holds']:.1f} % |" in text
     assert "t = dropblock, c = CamDrop (paper). Eq. 15 holds for every pair" in text
     assert studies.bound_verdicts([tmp_path]) == [
-        f"fashion-resnet8-camdrop: {chain['holds']:.0%} to {chain['holds']:.0%} of the pairs, by layer"
+        f"fashion-resnet8-camdrop: {100 * chain['holds']:.0f} % to {100 * chain['holds']:.0f} % of the pairs, by layer"
     ]
     assert "cannot be read" not in text + studies.attacks([tmp_path]) + studies.looks([tmp_path])

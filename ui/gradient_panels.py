@@ -98,9 +98,8 @@ def verdict(pairs: Sequence[Pair], traditional: Method) -> str:
 
     def least_and_most(here: Sequence[Chain]) -> str:
         least, most = (pick(here, key=lambda chain: chain.holds) for pick in (min, max))
-        if f"{least.holds:.0%}" == f"{most.holds:.0%}":
-            return f"{most.holds:.0%}"
-        return f"{least.holds:.0%} ({least.layer}) to {most.holds:.0%} ({most.layer})"
+        low, high = (f"{100 * chain.holds:.0f} %" for chain in (least, most))
+        return low if low == high else f"{low} ({least.layer}) to {high} ({most.layer})"
 
     rescaled, plain = zip(*pairs, strict=True)
     loose = [
@@ -110,8 +109,8 @@ def verdict(pairs: Sequence[Pair], traditional: Method) -> str:
     return (
         f"**Eq. 16**, c ≤ t ≤ none, holds for {least_and_most(rescaled)} of the pairs of an image and a parameter; "
         f"without the rescaling for {least_and_most(plain)}. With it, {type(traditional).__name__} *loosens* up to "
-        f"{loose[1]:.0%} of the bounds of a layer, CamDrop up to {loose[0]:.0%}. "
-        f"**Eq. 15** holds for {'every one' if held == 1 else f'{held:.2%}'}."
+        f"{100 * loose[1]:.0f} % of the bounds of a layer, CamDrop up to {100 * loose[0]:.0f} %. "
+        f"**Eq. 15** holds for {'every one' if held == 1 else f'{100 * held:.2f} %'}."
     )
 
 
