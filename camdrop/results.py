@@ -66,6 +66,11 @@ class Result:
     ended: str | None = None
 
     @property
+    def error(self) -> float | None:
+        """The test error, or the validation error where there is none yet."""
+        return self.validation_error if self.test_error is None else self.test_error
+
+    @property
     def gap(self) -> float | None:
         """Validation minus training error, in points."""
         if self.train_error is None or self.validation_error is None:

@@ -58,6 +58,7 @@ def test_results_by_hand(tmp_path):
     ]  # fmt: skip
     baseline, camdrop = results.results(run, records)
     assert (baseline.test_error, baseline.gap, baseline.epoch, baseline.dropped) == (38.0, 9.0, 1, 0.0)
+    assert [dataclasses.replace(baseline, test_error=error).error for error in (38.0, 0.0, None)] == [38.0, 0.0, 39.0]
     assert baseline.seconds == 4 * 128 / 64 + 4 * 128 / 128
     assert (camdrop.train_error, camdrop.gap, camdrop.ended, camdrop.seconds) == (46.0, None, "diverged", 16.0)
 

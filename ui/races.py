@@ -184,7 +184,7 @@ def overview(listed: Sequence[Run]) -> dict[str, list[Any]]:
         "State": [STATES[run.state] for run in listed],
         "progress": [1.0 if run.state == "finished" else run.step / run.total if run.total else 0.0 for run in listed],
         "Best": [label(row.contender) if row else "" for row in best],
-        "Its error (%)": [None if row is None else row.test_error or row.validation_error for row in best],
+        "Its error (%)": [row and row.error for row in best],
         "Contenders": [", ".join(label(c) for c in run.config.contenders) for run in listed],
         "Data set": [run.config.data for run in listed],
         "Network": [run.config.recipe.model for run in listed],
@@ -200,7 +200,7 @@ def _best(run: Run) -> Result | None:
         rows = results(run, records(run))
     except RunError:
         return None
-    known = [(e, row) for row in rows if (e := row.test_error or row.validation_error) is not None]
+    known = [(row.error, row) for row in rows if row.error is not None]
     return min(known, key=lambda pair: pair[0])[1] if known else None
 
 
