@@ -40,10 +40,9 @@ def test_the_table_is_the_library(lab: Pages, checkpoint: Checkpoint) -> None:
     assert row["c ≤ t ≤ none"] == pytest.approx(rescaled.holds) and row["not rescaled"] == pytest.approx(plain.holds)
     assert row["c ÷ none"] == pytest.approx(rescaled.ratio["guided"])
     assert row["dropped by t"] == pytest.approx(rescaled.dropped["traditional"])
-    assert f"holds for {100 * rescaled.holds:.0f} % of the pairs" in verdict(app) and "Dropout *loosens*" in verdict(
-        app
-    )
-    assert "**Eq. 15** holds for every one" in verdict(app)
+    said = verdict(app)
+    assert f"holds for {100 * rescaled.holds:.0f} % of the pairs" in said and "Dropout *loosens*" in said
+    assert "**Eq. 15** holds for every one" in said
 
 
 def test_at_first_all_layers_of_a_small_network(lab: Pages, checkpoint: Checkpoint) -> None:
