@@ -21,6 +21,7 @@ from camdrop.mask import Mask, count_units
 READINGS = ("paper", "official", "matched")
 GUIDES = ("cam", "mean")
 CHANNELS = ("dominant", "all")
+LABELS = ("true", "predicted", "random")
 
 
 def _rescale(blocks: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
@@ -167,7 +168,8 @@ class CamDrop:
     - `matched`: min(1, (1 − γ)·CHW / (r²·#candidates)) per sample, DropBlock's budget spent on the candidates
 
     position_fraction None is 1/r² (Eq. 6). Ablations: guide="mean" takes the channel mean for J (Table 2),
-    channels="all" every channel (Table 3). A block larger than the map is cut to r = min(r, H, W).
+    channels="all" every channel (Table 3). `label` says whose weights α are (see `camdrop.resnet.guiding_classes`): those
+    of the true class (the paper), of the one that the network itself predicts, or of a random one. A block larger than the map is cut to r = min(r, H, W).
     ValueError for options out of range.
     """
 
@@ -178,6 +180,7 @@ class CamDrop:
     reading: Literal["paper", "official", "matched"] = "paper"
     guide: Literal["cam", "mean"] = "cam"
     channels: Literal["dominant", "all"] = "dominant"
+    label: Literal["true", "predicted", "random"] = "true"
 
     def __post_init__(self) -> None:
         _check_rate("keep_prob", self.keep_prob)
@@ -188,6 +191,12 @@ class CamDrop:
         _check_choice("reading", self.reading, READINGS)
         _check_choice("guide", self.guide, GUIDES)
         _check_choice("channels", self.channels, CHANNELS)
+        _check_choice("label", self.label, LABELS)
+
+    @property
+    def guided_by_class(self) -> bool:
+        """Whether a mask depends on a class at all: not where all channels are guided by their mean."""
+        return self.guide == "cam" or self.channels == "dominant"
 
     def channel_count(self, c: int) -> int:
         """How many of c channels are dominant: max(1, ⌊c·channel_fraction⌋), one more in the official code."""
@@ -207,8 +216,7 @@ class CamDrop:
         No gradient flows through the guidance. ValueError where `alpha` is missing or of another shape.
         """
         n, c, h, w = shape = _features(x)
-        needed = self.guide == "cam" or self.channels == "dominant"
-        if needed and (alpha is None or tuple(alpha.shape) != (n, c)):
+        if self.guided_by_class and (alpha is None or tuple(alpha.shape) != (n, c)):
             got = "None" if alpha is None else f"shape {tuple(alpha.shape)}"
             raise ValueError(f"alpha must be the class weights per sample and channel, shape {(n, c)}, got {got}")
         r = min(self.block_size, h, w)

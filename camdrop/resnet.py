@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from camdrop.cam import compress_weights
-from camdrop.masks import Mask, Method
+from camdrop.masks import CamDrop, Mask, Method
 
 KINDS = ("conv", "branch", "skip")
 
@@ -254,6 +254,29 @@ def build(name: str, num_classes: int = 10, in_channels: int = 3, shortcut: str 
         if value < 1:
             raise ValueError(f"{key} must be at least 1, got {value!r}")
     return ResNet(name, num_classes, in_channels, shortcut)
+
+
+@torch.no_grad()
+def guiding_classes(
+    method: Method, model: nn.Module, x: Tensor, targets: Tensor, generator: torch.Generator | None = None
+) -> Tensor:
+    """The class (N,) that guides the masks of each image x (N, in_channels, H, W), as `CamDrop.label` says.
+
+    `true` is `targets` (N,); `predicted` is what the network itself answers in evaluation mode, without masks, so that
+    neither gradients nor batch statistics know of it; `random` is drawn uniformly for each image.
+    """
+    if not isinstance(method, CamDrop) or method.label == "true" or not method.guided_by_class:
+        return targets
+    if method.label == "random":
+        return torch.randint(model.fc.out_features, targets.shape, generator=generator, device=targets.device)
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        return model(x).argmax(1)
+    finally:
+        for module in training:
+            module.training = True
 
 
 @dataclass

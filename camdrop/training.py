@@ -20,7 +20,7 @@ from camdrop.data import AnySplit, DataInfo, Dataset, normalise
 from camdrop.distributed import ALONE, Team
 from camdrop.masks import Mask, Method
 from camdrop.recipe import Contender, Recipe
-from camdrop.resnet import Drop, Network, SampleMasks, build
+from camdrop.resnet import Drop, Network, SampleMasks, build, guiding_classes
 from camdrop.schedules import keep_prob_at, learning_rate_at
 
 KNOBS = ("learning_rate", "keep_prob", "block_size")
@@ -82,7 +82,9 @@ class Runner:
         method, record = self.method_at(progress), dict[str, Mask]()
         drop: Drop | None = None
         if method is not None:
-            drop = SampleMasks(method, self.model.fc.weight, y, self.sites, self.generator, record)
+            with autocast(x.device):
+                guide = guiding_classes(method, self.model, x, y, self.generator)
+            drop = SampleMasks(method, self.model.fc.weight, guide, self.sites, self.generator, record)
             if self.compiled:  # generators cannot be traced, and a γ that changes would compile anew at each step
                 drop = torch.compiler.disable(drop)
         with autocast(x.device):
