@@ -15,8 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from camdrop.anatomy import Anatomy, Place, examine, unwrapped
 from camdrop.masks import DropPath, Mask, Method
-from camdrop.recipe import Contender
-from camdrop.resnet import DropSite, ResNet, SampleMasks
+from camdrop.resnet import DropSite, ResNet, SampleMasks, default_sites
 
 
 class Guide:
@@ -138,7 +137,7 @@ def attach(
         raise ValueError("DataParallel splits a batch, but not its targets: use DistributedDataParallel")
     inner = unwrapped(model)
     if isinstance(inner, ResNet):
-        chosen = _choose(sites, inner, inner.drop_sites, Contender("attached", method).sites(inner))
+        chosen = _choose(sites, inner, inner.drop_sites, default_sites(inner, method))
         guide = Guide(inner, inner.fc, method, chosen, generator)
         handles = _own_hooks(inner, guide)
     else:

@@ -5,11 +5,9 @@ What cannot be read or written is a `CheckpointError`, one sentence that says wh
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from camdrop.adapted import Adapted
-from camdrop.foreign import AGAIN, KNOWN, LEGACY, LIMIT, RESAVE, identify, unpickle
+from camdrop.files import write_atomic
+from camdrop.foreign import AGAIN, KNOWN, LEGACY, RESAVE, identify, unpickle
 from camdrop.masks import METHODS
-from camdrop.meta import TORCHVISION, CheckpointError, Meta
+from camdrop.meta import LIMIT, TORCHVISION, CheckpointError, Meta
 from camdrop.resnet import ARCHITECTURES, Network, build
 
 __all__ = ["SUFFIXES", "Checkpoint", "CheckpointError", "Listing", "Meta", "list_checkpoints", "load", "save"]
@@ -73,19 +72,11 @@ def save(path: str | os.PathLike[str], model: Network, meta: Meta, half: bool = 
                 raise CheckpointError(f"{name} is too large for half precision; save with half=False")
         tensors[name] = stored
     data = safetensors.torch.save(tensors, {"camdrop": meta.to_json()})
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        write_atomic(path, data)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be written ({error.strerror}); choose another place") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
 
 
 def load(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None = None) -> Checkpoint:

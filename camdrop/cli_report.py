@@ -20,7 +20,7 @@ def report(
     """The paper's tables and, in the same places, what finished runs of ours reached."""
     from camdrop import report as reports
     from camdrop import report_page
-    from camdrop.runs import write_whole
+    from camdrop.files import write_atomic
 
     where = folders or [reports.SHIPPED, Path("runs")]
     if missing := [str(folder) for folder in folders or () if not folder.is_dir()]:
@@ -28,5 +28,5 @@ def report(
     kinds = {".md": reports.markdown, ".html": report_page.page}
     if out.suffix not in kinds:
         raise ValueError(f"--out must end in .md or .html, got {out.name}")
-    write_whole(out, kinds[out.suffix](where))
+    write_atomic(out, kinds[out.suffix](where))
     typer.echo(f"{out}: tables 1–7, figures 2–4, from {len(reports.find(where))} finished runs")

@@ -13,7 +13,7 @@ from pathlib import Path
 TIMEOUT = 10.0  # seconds without an answer
 
 
-def fetch(
+def download_checked(
     addresses: Sequence[str], path: Path, checksum: tuple[str, str], progress: Callable[[float], object] | None = None
 ) -> str:
     """Store the first address that answers with the right file; return why none did, or nothing.

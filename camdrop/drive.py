@@ -27,9 +27,10 @@ from camdrop.bounds import MOST_CLASSES, tension
 from camdrop.cam import class_activation_map
 from camdrop.data import Dataset, Split, load_dataset, normalise
 from camdrop.distributed import Team, team
+from camdrop.files import write_atomic
 from camdrop.folders import Progress
 from camdrop.recipe import method_name
-from camdrop.runs import Run, RunConfig, RunError, create, load_run, locked, write_whole
+from camdrop.runs import Run, RunConfig, RunError, create, load_run, locked
 from camdrop.training import Race, Runner, evaluate, pick_device
 
 PROBES = 8
@@ -82,7 +83,7 @@ def _drive(
 
 def _try_status(folder: Path, message: str) -> None:
     with suppress(OSError):  # where nothing can be written, the exception that follows says so
-        write_whole(folder / "status.json", json.dumps({"state": "failed", "message": message}))
+        write_atomic(folder / "status.json", json.dumps({"state": "failed", "message": message}))
 
 
 class _Drive:
@@ -164,7 +165,7 @@ class _Drive:
             return
         now = {"state": state, "step": step, "total": total, "seconds": self.seconds, "message": message}
         now |= {"pid": os.getpid(), "device": self.device_name}
-        write_whole(self.folder / "status.json", json.dumps(now))
+        write_atomic(self.folder / "status.json", json.dumps(now))
 
     def write(self, kind: str, **entries: Any) -> None:
         if not self.team.leads:
@@ -218,7 +219,7 @@ class _Drive:
                 maps[runner.contender.name] = cam.half().cpu().numpy()
         np.savez_compressed(frame, **maps)  # type: ignore[arg-type]
         (self.folder / "film").mkdir(exist_ok=True)
-        write_whole(self.folder / "film" / f"{self.race.done:07d}.npz", frame.getvalue())
+        write_atomic(self.folder / "film" / f"{self.race.done:07d}.npz", frame.getvalue())
         self._save_state()
 
     def _save_state(self) -> None:
@@ -232,7 +233,7 @@ class _Drive:
         }  # fmt: skip
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        write_whole(self.folder / "state.pt", buffer.getvalue())
+        write_atomic(self.folder / "state.pt", buffer.getvalue())
 
     def _knobs_asked(self) -> dict[str, dict[str, float]]:
         """What knobs.json asks for, if it changed since the last look."""
@@ -260,7 +261,7 @@ class _Drive:
         file = io.BytesIO()
         np.savez_compressed(file, images=probes.images.cpu().numpy(), labels=probes.labels.cpu().numpy())
         if self.team.leads:
-            write_whole(self.folder / "probes.npz", file.getvalue())
+            write_atomic(self.folder / "probes.npz", file.getvalue())
         return probes
 
     def _checkpoint(self, runner: Runner, which: str, taken: dict[str, Any], **more: Any) -> None:

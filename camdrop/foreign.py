@@ -17,10 +17,9 @@ import torch
 from torch import Tensor
 
 from camdrop.data import INFO
-from camdrop.meta import BY_CONVENTION, TORCHVISION, CheckpointError, Meta
+from camdrop.meta import BY_CONVENTION, LIMIT, TORCHVISION, CheckpointError, Meta
 from camdrop.resnet import ARCHITECTURES
 
-LIMIT = 1 << 30  # bytes; ResNet-50 with its optimiser's state is 0.2 GB
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how files of torch.save began before 1.6
 
 AGAIN = "copy or download it again"

@@ -13,8 +13,8 @@ from torch import nn
 
 from camdrop.checkpoints import Checkpoint, CheckpointError
 from camdrop.data import INFO
+from camdrop.files import write_atomic
 from camdrop.meta import BY_CONVENTION, Meta
-from camdrop.runs import write_whole
 
 __all__ = ["amend", "fingerprint", "read_class_names", "recall", "remember"]
 
@@ -120,7 +120,7 @@ def remember(folder: Path, checkpoint: Checkpoint) -> None:
     """Keep what is known of a network for when it is opened again. CheckpointError where that cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / f"{fingerprint(checkpoint.model)}.json", checkpoint.meta.to_json())
+        write_atomic(folder / f"{fingerprint(checkpoint.model)}.json", checkpoint.meta.to_json())
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be written ({error.strerror}), so this holds for now only") from None
 

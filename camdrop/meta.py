@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from camdrop.resnet import ARCHITECTURES
 
+LIMIT = 1 << 30  # bytes of a checkpoint; ResNet-50 with its optimiser's state is 0.2 GB
 TORCHVISION = "torchvision:"  # of an architecture: one of torchvision's classifiers follows
 BY_CONVENTION = "no header: classes and normalisation are by convention"  # the notes of other people's files
 

@@ -6,15 +6,16 @@ Anybody may call `launch` at any time: every tab of the app, every process. A ru
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+from filelock import FileLock
+
 from camdrop import runs, sweep
-from camdrop.runs import LAUNCHED, Run, RunError, list_runs, locked
+from camdrop.runs import LAUNCHED, Run, RunError, acquire, list_runs
 from camdrop.sweep import Sweep, list_sweeps
 
 NICENESS = 10  # so that the page, and whatever else the machine does, goes before
@@ -50,8 +51,7 @@ def launch(root: Path) -> list[Path]:
     """
     if not root.is_dir():
         return []
-    with (root / ".queue").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(root / ".queue"):
         found: list[Run | Sweep] = [*list_runs(root), *list_sweeps(root)]
         room = most_at_once() - sum(run.state == "running" for run in found)
         # Without a status it is not in the queue, but made this moment by a process that will run it itself.
@@ -76,17 +76,17 @@ def command(folder: Path) -> list[str]:
     return [sys.executable, "-m", "camdrop", kind, "--run", str(folder), "--resume"]
 
 
-def _spawn(folder: Path, arguments: list[str], lock: int) -> subprocess.Popen[bytes]:
+def _spawn(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start a process for a folder: at a low priority, in a session of its own, so that it outlives whoever starts it.
 
-    It inherits the lock, and so is seen to be there before it has done anything; what it prints goes to log.txt.
+    What it prints goes to log.txt.
     """
     here = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     with (folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": path},
-            start_new_session=True, pass_fds=(lock,),
+            start_new_session=True,
         )  # fmt: skip
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
@@ -94,16 +94,21 @@ def _spawn(folder: Path, arguments: list[str], lock: int) -> subprocess.Popen[by
 
 
 def _start(run: Run | Sweep) -> None:
-    """Start the process of a run."""
+    """Start the process of a run. The folder is held until it ends, so that the run is seen to be there at once."""
     folder = run.folder.resolve()
-    with locked(folder, LAUNCHED) as lock:
+    lock = acquire(folder, LAUNCHED)
+    try:
         _set_state(run, "running", "starting")
-        process = _spawn(folder, command(folder), lock)
-        _set_state(run, "running", "starting", process.pid)
-    threading.Thread(target=_then_next, args=(process, run.folder.parent), daemon=True).start()
+        process = _spawn(folder, command(folder))
+    except BaseException:
+        lock.release()
+        raise
+    _set_state(run, "running", "starting", process.pid)
+    threading.Thread(target=_then_next, args=(process, lock, run.folder.parent), daemon=True).start()
 
 
-def _then_next(process: subprocess.Popen[bytes], root: Path) -> None:
+def _then_next(process: subprocess.Popen[bytes], lock: FileLock, root: Path) -> None:
     process.wait()
+    lock.release()
     with contextlib.suppress(OSError, RunError):
         launch(root)

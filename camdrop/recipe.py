@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from camdrop.masks import METHODS, DropPath, Method
-from camdrop.resnet import ARCHITECTURES, KINDS, ResNet
+from camdrop.masks import METHODS, Method
+from camdrop.resnet import ARCHITECTURES, KINDS, ResNet, default_sites
 from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
 
 
@@ -90,8 +90,7 @@ def block_size(preset: str | None) -> int:
 class Contender:
     """One network of a race: a dropout method (None: baseline), its schedule, and the sites where it acts.
 
-    `stages` None means all three stages in the CIFAR family and the last two in the ImageNet family; `kinds` None means
-    every kind of site, and the end of the residual branch alone for DropPath.
+    `stages` and `kinds` None mean those of the paper, see `camdrop.resnet.default_sites`.
     """
 
     name: str
@@ -112,15 +111,7 @@ class Contender:
 
     def sites(self, model: ResNet) -> frozenset[str]:
         """Names of the drop sites of `model` where this contender's masks act."""
-        stages = self.stages
-        if stages is None:
-            stages = (
-                model.stage_names if ARCHITECTURES[model.architecture].family == "cifar" else model.stage_names[-2:]
-            )
-        if unknown := set(stages) - set(model.stage_names):
-            raise ValueError(f"stages must be of {', '.join(model.stage_names)}, got {', '.join(sorted(unknown))}")
-        kinds = self.kinds or (("branch",) if isinstance(self.method, DropPath) else KINDS)
-        return frozenset(s.name for s in model.drop_sites if s.stage in stages and s.kind in kinds)
+        return default_sites(model, self.method, self.stages, self.kinds)
 
 
 def make_method(name: str, options: dict[str, Any]) -> Method | None:

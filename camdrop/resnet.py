@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from camdrop.cam import compress_weights
-from camdrop.masks import CamDrop, Mask, Method
+from camdrop.masks import CamDrop, DropPath, Mask, Method
 
 KINDS = ("conv", "branch", "skip")
 
@@ -256,9 +256,28 @@ def build(name: str, num_classes: int = 10, in_channels: int = 3, shortcut: str 
     return ResNet(name, num_classes, in_channels, shortcut)
 
 
+def default_sites(
+    model: ResNet,
+    method: Method | None = None,
+    stages: Collection[str] | None = None,
+    kinds: Collection[str] | None = None,
+) -> frozenset[str]:
+    """Names of the drop sites where a method acts in one of our ResNets (paper, sections 4.1 and 4.3).
+
+    `stages` None means all three stages in the CIFAR family and the last two in the ImageNet family; `kinds` None means
+    every kind of site, and the end of the residual branch alone for DropPath. ValueError for stages the model lacks.
+    """
+    if stages is None:
+        stages = model.stage_names if ARCHITECTURES[model.architecture].family == "cifar" else model.stage_names[-2:]
+    if unknown := set(stages) - set(model.stage_names):
+        raise ValueError(f"stages must be of {', '.join(model.stage_names)}, got {', '.join(sorted(unknown))}")
+    kinds = kinds or (("branch",) if isinstance(method, DropPath) else KINDS)
+    return frozenset(s.name for s in model.drop_sites if s.stage in stages and s.kind in kinds)
+
+
 @torch.no_grad()
 def guiding_classes(
-    method: Method, model: nn.Module, x: Tensor, targets: Tensor, generator: torch.Generator | None = None
+    method: Method, model: Network, x: Tensor, targets: Tensor, generator: torch.Generator | None = None
 ) -> Tensor:
     """The class (N,) that guides the masks of each image x (N, in_channels, H, W), as `CamDrop.label` says.
 
@@ -268,7 +287,7 @@ def guiding_classes(
     if not isinstance(method, CamDrop) or method.label == "true" or not method.guided_by_class:
         return targets
     if method.label == "random":
-        return torch.randint(model.fc.out_features, targets.shape, generator=generator, device=targets.device)
+        return torch.randint(model.num_classes, targets.shape, generator=generator, device=targets.device)
     training = [module for module in model.modules() if module.training]
     for module in training:
         module.training = False

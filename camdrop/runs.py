@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import re
@@ -28,11 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
+from camdrop.files import write_atomic
 from camdrop.recipe import Contender, Recipe, make_method, method_name
 from camdrop.training import KNOBS
 
-LAUNCHED = ".launched"  # held from the launch of a run's process to its end; `.lock` is held from its first work on
+LAUNCHED = ".launched"  # held by who launched a run's process, until it ends; `.lock` by that process, while it works
 
 
 class RunError(ValueError):
@@ -100,19 +101,6 @@ class Run:
         return self.seconds / self.step * (self.total - self.step)
 
 
-def write_whole(path: Path, data: str | bytes) -> None:
-    """Write a file so that a reader, or a crash, finds the old one or the new one, never a part."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def create(folder: Path, config: RunConfig) -> None:
     """Make a run folder with its configuration. RunError where it holds a run already."""
     claim(folder, "run", "config.json", config.to_json())
@@ -124,7 +112,7 @@ def claim(folder: Path, kind: str, file: str, text: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / file).exists():
             raise RunError(f"{folder} holds a {kind} already; continue it with --resume, or name another folder")
-        write_whole(folder / file, text)
+        write_atomic(folder / file, text)
     except OSError as error:
         raise RunError(f"{folder} cannot be written ({error.strerror}); choose another folder") from None
 
@@ -193,15 +181,24 @@ def read_film(folder: Path) -> dict[int, dict[str, np.ndarray]]:
     return frames
 
 
+def acquire(folder: Path, name: str = ".lock") -> FileLock:
+    """Hold a run folder until `release`; the system lets go of it when the process ends, however it ends."""
+    lock = FileLock(folder / name, thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise RunError(f"{folder} is in use by another process; stop that one first") from None
+    return lock
+
+
 @contextmanager
-def locked(folder: Path, name: str = ".lock") -> Iterator[int]:
-    """Hold a run folder; the kernel lets go of it when the process ends, however it ends. Gives the file descriptor."""
-    with (folder / name).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"{folder} is in use by another process; stop that one first") from None
-        yield file.fileno()
+def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """Hold a run folder in this block. RunError where another process does."""
+    lock = acquire(folder, name)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def in_use(folder: Path) -> bool:
@@ -217,7 +214,7 @@ def set_state(run: Run, state: str, message: str = "", pid: int | None = None) -
     """Write where a run is, when no process of its own does."""
     now = {"step": run.step, "total": run.total, "seconds": run.seconds, "message": message, "pid": pid}
     now |= {"device": run.device}
-    write_whole(run.folder / "status.json", json.dumps({"state": state, **now}))
+    write_atomic(run.folder / "status.json", json.dumps({"state": state, **now}))
 
 
 def stop(folder: Path) -> None:
@@ -235,7 +232,8 @@ def delete(folder: Path) -> None:
     if not (folder / "config.json").exists():
         raise RunError(f"{folder} holds no run")
     with locked(folder, LAUNCHED), locked(folder):
-        shutil.rmtree(folder)
+        (folder / "config.json").unlink()  # from here on it is no run, so that nobody starts it
+    shutil.rmtree(folder)  # where files that are open cannot be deleted, the locks would stay
 
 
 def rename(folder: Path, name: str) -> Path:
@@ -246,7 +244,8 @@ def rename(folder: Path, name: str) -> Path:
     if new.exists():
         raise RunError(f"there is a run named {name} already; choose another name")
     with locked(folder, LAUNCHED), locked(folder):
-        folder.rename(new)
+        pass
+    folder.rename(new)  # no earlier: a folder with files that are open cannot be renamed everywhere
     return new
 
 
@@ -264,7 +263,7 @@ def turn_knobs(folder: Path, contender: str, changes: dict[str, float]) -> None:
         dataclasses.replace(method, **known)  # raises for values out of range
     asked = asked_knobs(folder)
     asked.setdefault(contender, {}).update(changes)
-    write_whole(folder / "knobs.json", json.dumps(asked))
+    write_atomic(folder / "knobs.json", json.dumps(asked))
 
 
 def asked_knobs(folder: Path) -> dict[str, dict[str, float]]:

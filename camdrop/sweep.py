@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from camdrop.data import short_name
+from camdrop.files import write_atomic
 from camdrop.masks import METHODS, Method
 from camdrop.recipe import Recipe, make_method
-from camdrop.runs import RunError, claim, in_use, reading, write_whole
+from camdrop.runs import RunError, claim, in_use, reading
 
 # Section 4.2: between 0.03 and 15, with 1, 3 and 10 among them; γ from 1 to 0.5, with each tenth among them.
 LEARNING_RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 6.0, 10.0, 15.0)
@@ -227,7 +228,7 @@ def mend(folder: Path) -> None:
 
 def set_state(folder: Path, state: str, message: str = "", pid: int | None = None) -> None:
     """Write where a sweep is."""
-    write_whole(folder / "status.json", json.dumps({"state": state, "message": message, "pid": pid}))
+    write_atomic(folder / "status.json", json.dumps({"state": state, "message": message, "pid": pid}))
 
 
 def stop(folder: Path) -> None:

@@ -1,28 +1,19 @@
-"""torchvision's classifiers: those with class activation maps, how their weights are known, and where they are from."""
+"""torchvision's classifiers: those with class activation maps, and how their weights are known."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
-import os
 import re
-import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torchvision import models
 
-from camdrop.download import fetch as download
-from camdrop.foreign import LIMIT
-from camdrop.meta import CheckpointError
-
-if TYPE_CHECKING:
-    from camdrop.checkpoints import Checkpoint
+from camdrop.meta import LIMIT
 
 # Those that end in global average pooling and one linear layer.
 _SERVED = (
@@ -119,42 +110,3 @@ def conventions(name: str) -> tuple[tuple[float, ...], tuple[float, ...], int]:
     """Mean and standard deviation of the pixels, and the size of the images that its weights are for."""
     preset = models.get_model_weights(name).DEFAULT.transforms()
     return tuple(preset.mean), tuple(preset.std), preset.crop_size[0]
-
-
-def fetch(name: str, progress: Callable[[float], object] | None = None) -> Checkpoint:
-    """A network of `names()` with torchvision's own weights for ImageNet, from its cache or downloaded into it.
-
-    `progress` is told the share of the download. CheckpointError for an unknown name, or where there is no network.
-    """
-    from camdrop.checkpoints import load
-
-    if name not in names():
-        raise CheckpointError(f"torchvision has no network {name!r} with class activation maps: choose one of its list")
-    weights = models.get_model_weights(name).DEFAULT
-    path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[1]
-    if not path.exists():
-        _download(name, weights.url, path, progress)
-    found = load(path, name=path.name)
-    mean, std, size = conventions(name)
-    error = round(100 - weights.meta["_metrics"]["ImageNet-1K"]["acc@1"], 3)
-    meta = dataclasses.replace(
-        found.meta, mean=mean, std=std, image_size=size, test_error=error, notes=f"torchvision's {weights}"
-    )
-    return dataclasses.replace(found, meta=meta)
-
-
-def _download(name: str, url: str, path: Path, progress: Callable[[float], object] | None) -> None:
-    checksum = path.stem.rsplit("-", 1)[1]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            if reason := download([url], Path(scratch) / path.name, ("sha256", checksum), progress):
-                raise CheckpointError(
-                    f"The weights of {name} cannot be downloaded ({reason}): try again with a network, or copy "
-                    f"{path.name} into {path.parent}."
-                )
-            os.replace(Path(scratch) / path.name, path)
-    except OSError as error:
-        raise CheckpointError(
-            f"{path.parent} cannot be written ({error.strerror}): set TORCH_HOME to a folder"
-        ) from None

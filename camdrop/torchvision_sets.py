@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from camdrop.download import fetch
+from camdrop.download import download_checked
 from camdrop.folders import Progress
 from camdrop.images import DataError
 
@@ -63,7 +63,7 @@ def _download(spec: str, reader: Any, root: Path, progress: Progress | None) -> 
                         progress(f"Downloading {spec}", (done + share) / len(files))
 
                 path = Path(scratch) / name
-                if reason := fetch(addresses, path, ("md5", md5), report):
+                if reason := download_checked(addresses, path, ("md5", md5), report):
                     raise DataError(
                         f"{spec} is not in {root} and cannot be downloaded ({reason}):"
                         " use fashion-sample, which is bundled, or folder:DIR with images of your own."

@@ -174,7 +174,7 @@ def test_networks_of_torchvision(folder: Path, monkeypatch: pytest.MonkeyPatch) 
             raise CheckpointError("there is no network here; connect it")
         return load(file(1), name=name)
 
-    monkeypatch.setattr("camdrop.torchvision_networks.fetch", fetch)
+    monkeypatch.setattr("camdrop.pretrained.fetch", fetch)
     app = open_page()
     app.session_state["checkpoints.way"] = "torchvision"
     app.run()

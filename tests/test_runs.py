@@ -204,14 +204,14 @@ def test_a_time_budget_picks_the_length(start):
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_can_go_on(start, monkeypatch):
-    folder, real = start(), driving.write_whole
+    folder, real = start(), driving.write_atomic
 
     def full(path, content):
         if path.name == "state.pt":
             raise OSError(errno.ENOSPC, "No space left on device")
         real(path, content)
 
-    monkeypatch.setattr(driving, "write_whole", full)
+    monkeypatch.setattr(driving, "write_atomic", full)
     with pytest.raises(runs.RunError, match=r"the disk is full; make room.*--resume"):
         drive(folder)
     assert runs.load_run(folder).state == "failed"

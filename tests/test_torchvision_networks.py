@@ -12,7 +12,8 @@ from torchvision import models
 
 from camdrop.anatomy import examine
 from camdrop.checkpoints import CheckpointError, load
-from camdrop.torchvision_networks import conventions, fetch, names, recognise, skeleton
+from camdrop.pretrained import fetch
+from camdrop.torchvision_networks import conventions, names, recognise, skeleton
 
 SMALL = [
     "densenet121",

@@ -139,7 +139,8 @@ def _name_of(path: Path) -> str:
 
 
 def _from_torchvision(key: str) -> Iterable[_Source]:
-    from camdrop.torchvision_networks import fetch, names
+    from camdrop.pretrained import fetch
+    from camdrop.torchvision_networks import names
 
     name = st.selectbox("Network, trained on ImageNet", names(), key=f"{key}.torchvision")
     st.caption("Its weights are downloaded once, and stay on the machine that runs the app.")
