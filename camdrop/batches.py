@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from camdrop.data import AnySplit, DataInfo, Split, normalise
+from camdrop.data.streaming import FileSplit, PictureFiles, Reader, Request, read, worker_count
 from camdrop.distributed import Team
 from camdrop.recipe import Recipe
-from camdrop.streaming import FileSplit, PictureFiles, Reader, Request, read, worker_count
 
 
 class Batches(Protocol):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from camdrop.adapted import Adapted
-from camdrop.files import write_atomic
+from camdrop.data.files import write_atomic
 from camdrop.foreign import AGAIN, KNOWN, LEGACY, RESAVE, identify, unpickle
 from camdrop.masks import METHODS
 from camdrop.meta import LIMIT, TORCHVISION, CheckpointError, Meta

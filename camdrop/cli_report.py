@@ -20,7 +20,7 @@ def report(
     """The paper's tables and, in the same places, what finished runs of ours reached."""
     from camdrop import report as reports
     from camdrop import report_page
-    from camdrop.files import write_atomic
+    from camdrop.data.files import write_atomic
 
     where = folders or [reports.SHIPPED, Path("runs")]
     if missing := [str(folder) for folder in folders or () if not folder.is_dir()]:

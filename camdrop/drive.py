@@ -26,9 +26,9 @@ from camdrop import checkpoints
 from camdrop.bounds import MOST_CLASSES, tension
 from camdrop.cam import class_activation_map
 from camdrop.data import Dataset, Split, load_dataset, normalise
+from camdrop.data.files import write_atomic
+from camdrop.data.folders import Progress
 from camdrop.distributed import Team, team
-from camdrop.files import write_atomic
-from camdrop.folders import Progress
 from camdrop.recipe import method_name
 from camdrop.runs import Run, RunConfig, RunError, create, load_run, locked
 from camdrop.training import Race, Runner, evaluate, pick_device

@@ -21,9 +21,9 @@ from camdrop import checkpoints, figures
 from camdrop.anatomy import Anatomy, examine, features_and_weights
 from camdrop.cam import class_activation_map, upsample
 from camdrop.data import INFO, normalise
-from camdrop.folders import SUFFIXES
+from camdrop.data.folders import SUFFIXES
+from camdrop.data.images import DataError, fit_image, read_image
 from camdrop.foreign import unpickle
-from camdrop.images import DataError, fit_image, read_image
 from camdrop.torchvision_networks import conventions
 
 LIBRARIES = ("torchvision", "timm")

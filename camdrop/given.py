@@ -13,7 +13,7 @@ from torch import nn
 
 from camdrop.checkpoints import Checkpoint, CheckpointError
 from camdrop.data import INFO
-from camdrop.files import write_atomic
+from camdrop.data.files import write_atomic
 from camdrop.meta import BY_CONVENTION, Meta
 
 __all__ = ["amend", "fingerprint", "read_class_names", "recall", "remember"]

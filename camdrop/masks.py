@@ -168,8 +168,8 @@ class CamDrop:
     - `matched`: min(1, (1 − γ)·CHW / (r²·#candidates)) per sample, DropBlock's budget spent on the candidates
 
     position_fraction None is 1/r² (Eq. 6). Ablations: guide="mean" takes the channel mean for J (Table 2),
-    channels="all" every channel (Table 3). `label` says whose weights α are: the true class's (the paper), the
-    class that the network predicts, or of a random one; see `camdrop.resnet.guiding_classes`. A block larger than the
+    channels="all" every channel (Table 3). `label` names the class whose weights α are: the true one (the paper), the
+    one that the network predicts, or a random one; see `camdrop.resnet.guiding_classes`. A block larger than the
     map is cut to r = min(r, H, W).
     ValueError for options out of range.
     """

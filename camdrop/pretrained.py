@@ -12,7 +12,7 @@ import torch
 from torchvision import models
 
 from camdrop.checkpoints import Checkpoint, load
-from camdrop.download import download_checked
+from camdrop.data.download import download_checked
 from camdrop.meta import CheckpointError
 from camdrop.torchvision_networks import conventions, names
 

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from camdrop.files import write_atomic
+from camdrop.data.files import write_atomic
 from camdrop.recipe import Contender, Recipe, make_method, method_name
 from camdrop.training import KNOBS
 

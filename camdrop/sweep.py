@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camdrop.data import short_name
-from camdrop.files import write_atomic
+from camdrop.data.files import write_atomic
 from camdrop.masks import METHODS, Method
 from camdrop.recipe import Recipe, make_method
 from camdrop.runs import RunError, claim, in_use, reading

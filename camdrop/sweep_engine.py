@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from camdrop.data import Dataset, load_dataset
-from camdrop.folders import Progress
+from camdrop.data.folders import Progress
 from camdrop.recipe import Contender
 from camdrop.runs import RunError, locked
 from camdrop.sweep import Cell, Plan, Sweep, append, create, load_sweep, mend, set_state

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-SAMPLE = Path(__file__).parent.parent / "camdrop" / "sample"
+SAMPLE = Path(__file__).parent.parent / "camdrop" / "data" / "sample"
 
 
 def make_sheet(source: Path, original: str, per_class: int, columns: int, target: Path) -> None:

@@ -19,18 +19,19 @@ import pytest
 import torch
 from PIL import Image
 
-from camdrop import folders, images
 from camdrop.data import (
     INFO,
     DataError,
     Split,
     fit_image,
+    folders,
     gallery,
+    images,
     load_dataset,
     normalise,
     read_image,
 )
-from camdrop.streaming import FileSplit
+from camdrop.data.streaming import FileSplit
 
 SAMPLE_ROW = [0, 0, 0, 0, 0, 0, 2, 4, 1, 0, 0, 0, 98, 136, 110, 109, 110, 162, 135, 144, 149, 159, 167, 144, 158, 169, 119, 0]  # fmt: skip # noqa: E501
 

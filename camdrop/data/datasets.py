@@ -12,27 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from camdrop import folders, torchvision_sets
-from camdrop.folders import Progress
-from camdrop.imagenet_classes import IMAGENET_CLASSES, IMAGENET_WNIDS
-from camdrop.images import DataError, fit_image, open_image, read_image
-from camdrop.streaming import SIZE, FileSplit, PictureFiles
-
-__all__ = [
-    "INFO",
-    "SPECS",
-    "AnySplit",
-    "DataError",
-    "DataInfo",
-    "Dataset",
-    "Split",
-    "fit_image",
-    "gallery",
-    "load_dataset",
-    "normalise",
-    "read_image",
-    "short_name",
-]
+from camdrop.data import folders, torchvision_sets
+from camdrop.data.folders import Progress
+from camdrop.data.imagenet_classes import IMAGENET_CLASSES, IMAGENET_WNIDS
+from camdrop.data.images import DataError, fit_image, open_image
+from camdrop.data.streaming import SIZE, FileSplit, PictureFiles
 
 
 @dataclass(frozen=True)
@@ -204,7 +188,7 @@ def _dataset(info: DataInfo, splits: Mapping[str, AnySplit]) -> Dataset:
 
 def _bundled(split: str) -> Split:
     """A contact sheet of the sample, see scripts/make_sample.py: 28×28 cells, labels 0, 1, …, 9, 0, … row by row."""
-    file = importlib.resources.files("camdrop") / "sample" / f"fashion-mnist-{split}.png"
+    file = importlib.resources.files("camdrop.data") / "sample" / f"fashion-mnist-{split}.png"
     with file.open("rb") as stream:
         sheet = np.asarray(Image.open(stream))
     cells = sheet.reshape(sheet.shape[0] // 28, 28, sheet.shape[1] // 28, 28).swapaxes(1, 2).reshape(-1, 1, 28, 28)

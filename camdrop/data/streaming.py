@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from camdrop.folders import ImageFile
-from camdrop.images import DataError, open_image
+from camdrop.data.folders import ImageFile
+from camdrop.data.images import DataError, open_image
 
 SIZE = 224  # side of what is read, in pixels
 _SHORT_SIDE = 256  # to which evaluation resizes before it cuts the centre out

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from camdrop.download import download_checked
-from camdrop.folders import Progress
-from camdrop.images import DataError
+from camdrop.data.download import download_checked
+from camdrop.data.folders import Progress
+from camdrop.data.images import DataError
 
 
 def read(spec: str, root: Path, splits: Sequence[str], progress: Progress | None) -> dict[str, tuple[Tensor, Tensor]]:

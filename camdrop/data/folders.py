@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from camdrop.images import DataError, fit_image, open_image
+from camdrop.data.images import DataError, fit_image, open_image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".zip")

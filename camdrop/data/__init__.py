@@ -1,0 +1,31 @@
+"""Data: a name → tensors. Data sets, folders, streams from the disk, image files."""
+
+from camdrop.data.datasets import (
+    INFO,
+    SPECS,
+    AnySplit,
+    DataInfo,
+    Dataset,
+    Split,
+    gallery,
+    load_dataset,
+    normalise,
+    short_name,
+)
+from camdrop.data.images import DataError, fit_image, read_image
+
+__all__ = [
+    "INFO",
+    "SPECS",
+    "AnySplit",
+    "DataError",
+    "DataInfo",
+    "Dataset",
+    "Split",
+    "fit_image",
+    "gallery",
+    "load_dataset",
+    "normalise",
+    "read_image",
+    "short_name",
+]
