@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from camdrop.anatomy import drop_sites
-    from camdrop.attachment import attach
+    from camdrop.adapters.attachment import attach
+    from camdrop.adapters.inspection import drop_sites
 
 __all__ = ["attach", "drop_sites"]
 
-_HOMES = {"attach": "attachment", "drop_sites": "anatomy"}
+_HOMES = {"attach": "adapters.attachment", "drop_sites": "adapters.inspection"}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from camdrop.adapted import Adapted
+from camdrop.adapters.wrapped import Adapted
 from camdrop.data.files import write_atomic
 from camdrop.foreign import AGAIN, KNOWN, LEGACY, RESAVE, identify, unpickle
 from camdrop.masks import METHODS

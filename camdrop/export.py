@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from camdrop import checkpoints, figures
-from camdrop.anatomy import Anatomy, examine, features_and_weights
+from camdrop.adapters.inspection import Anatomy, examine, features_and_weights
 from camdrop.cam import class_activation_map, upsample
 from camdrop.data import INFO, normalise
 from camdrop.data.folders import SUFFIXES

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 import torchvision
 
 from camdrop import checkpoints
-from camdrop.adapted import Adapted
-from camdrop.anatomy import examine
+from camdrop.adapters.inspection import examine
+from camdrop.adapters.wrapped import Adapted
 from camdrop.attacks import PGD
 from camdrop.bounds import layers
 from camdrop.cam import class_activation_map

@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 
 import camdrop
-from camdrop.anatomy import examine, features_and_weights
+from camdrop.adapters.inspection import examine, features_and_weights
 from camdrop.cam import class_activation_map
 from camdrop.resnet import build
 

@@ -29,11 +29,11 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def watched(monkeypatch):
     """The guides of all networks that were attached, in order, with the number of passes that each masked."""
-    import camdrop.attachment
+    import camdrop.adapters.attachment
 
     guides = []
 
-    class Watched(camdrop.attachment.Guide):
+    class Watched(camdrop.adapters.attachment.Guide):
         def __init__(self, *args):
             super().__init__(*args)
             self.passes = []
@@ -43,7 +43,7 @@ def watched(monkeypatch):
             super()._end(out)
             self.passes.append(dict(self.masks))
 
-    monkeypatch.setattr("camdrop.attachment.Guide", Watched)
+    monkeypatch.setattr("camdrop.adapters.attachment.Guide", Watched)
     return guides
 
 

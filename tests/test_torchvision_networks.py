@@ -10,7 +10,7 @@ import pytest
 import torch
 from torchvision import models
 
-from camdrop.anatomy import examine
+from camdrop.adapters.inspection import examine
 from camdrop.checkpoints import CheckpointError, load
 from camdrop.pretrained import fetch
 from camdrop.torchvision_networks import conventions, names, recognise, skeleton

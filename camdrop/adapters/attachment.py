@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
-from camdrop.anatomy import Anatomy, Place, examine, unwrapped
+from camdrop.adapters.inspection import Anatomy, Place, examine, unwrapped
 from camdrop.masks import DropPath, Mask, Method
 from camdrop.resnet import DropSite, ResNet, SampleMasks, default_sites
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from camdrop.anatomy import examine
+from camdrop.adapters.inspection import examine
 from camdrop.resnet import Drop, DropSite, Network
 
 _IMAGE = "image"  # the point before everything
