@@ -9,12 +9,12 @@ from importlib.metadata import version
 
 import torch
 
-from camdrop.drive import describe
+from camdrop.training.devices import device_name
 
 
 def environment(*packages: str) -> str:
     """One line on the hardware, the threads, the load before the run, and the versions of torch and of `packages`."""
-    cpu = describe(torch.device("cpu"))
+    cpu = device_name(torch.device("cpu"))
     parts = [cpu, f"{torch.get_num_threads()} threads", f"load {os.getloadavg()[0]:.1f}"]
     if torch.cuda.is_available():
         parts.append(torch.cuda.get_device_name())

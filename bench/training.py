@@ -12,9 +12,9 @@ from torchvision import transforms
 
 from bench.report import environment, interleaved, median, ratio, table
 from camdrop import data
-from camdrop.recipe import Contender, Recipe, make_method
 from camdrop.resnet import build
 from camdrop.training import Race, pick_device
+from camdrop.training.config import Contender, Recipe, make_method
 
 METHODS = ("dropout", "spatialdropout", "dropblock", "droppath", "camdrop")
 

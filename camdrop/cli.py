@@ -75,23 +75,24 @@ def race(
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in this folder")] = False,
 ) -> None:
     """Train one network, or several side by side on the same batches, into a run folder."""
-    from camdrop import experiments, recipe
+    from camdrop import experiments
     from camdrop.drive import drive
     from camdrop.event_log import event_log
     from camdrop.progress import data_progress, race_table
     from camdrop.runs import RunConfig
+    from camdrop.training.config import contender, make_recipe, preset_block_size
 
     config = None
     if not resume:
         options = {
-            "keep_prob": keep_prob, "block_size": recipe.block_size(preset) if block_size is None else block_size,
+            "keep_prob": keep_prob, "block_size": preset_block_size(preset) if block_size is None else block_size,
             "channel_fraction": channel_fraction, "position_fraction": position_fraction, "reading": reading,
             "guide": guide, "channels": channels,
         }  # fmt: skip
         default = "baseline" if context.info_name == "train" else "baseline,dropblock,camdrop"
         default = experiments.preset_methods(preset) or default
         contenders = [
-            recipe.contender(text, options, schedule, listed(stages), listed(sites))
+            contender(text, options, schedule, listed(stages), listed(sites))
             for text in (methods or default).split(",")
         ]
         given = {
@@ -99,7 +100,7 @@ def race(
             "learning_rate": learning_rate, "weight_decay": weight_decay, "label_smoothing": label_smoothing,
             "validation": validation, "flip": flip, "crop": crop, "seed": seed,
         }  # fmt: skip
-        chosen = recipe.make_recipe(preset, {k: v for k, v in given.items() if v is not None})
+        chosen = make_recipe(preset, {k: v for k, v in given.items() if v is not None})
         config = RunConfig(data, chosen, tuple(contenders), device, threads, compiled, bounds)
     with data_progress() as progress, race_table(run) as show, event_log(run, log) as write:
 

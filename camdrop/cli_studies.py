@@ -42,7 +42,7 @@ def bounds(
     from camdrop.chain import summarise
     from camdrop.data import normalise
     from camdrop.progress import data_progress
-    from camdrop.recipe import make_method
+    from camdrop.training.config import make_method
 
     if parameter not in PARAMETERS:
         raise ValueError(f"--parameter must be one of {', '.join(PARAMETERS)}, got {parameter!r}")

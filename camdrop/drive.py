@@ -8,14 +8,12 @@ import io
 import json
 import math
 import os
-import platform
 import signal
 import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +26,11 @@ from camdrop.cam import class_activation_map
 from camdrop.data import Dataset, Split, load_dataset, normalise
 from camdrop.data.files import write_atomic
 from camdrop.data.folders import Progress
-from camdrop.distributed import Team, team
-from camdrop.recipe import method_name
 from camdrop.runs import Run, RunConfig, RunError, create, load_run, locked
-from camdrop.training import Race, Runner, evaluate, pick_device
+from camdrop.training import Race, Runner, evaluate
+from camdrop.training.config import method_name
+from camdrop.training.devices import device_name, pick_device, versions
+from camdrop.training.distributed import Team, team
 
 PROBES = 8
 POINTS_PER_EPOCH = 10
@@ -98,7 +97,7 @@ class _Drive:
     ) -> None:
         self.folder, self.config, self.team, self.device, self.listen = run.folder, run.config, team, device, listen
         self.seconds, self.knobs_seen, self.asked_to_stop = 0.0, -1, False
-        self.device_name = describe(device)
+        self.device_name = device_name(device)
         self.best: dict[str, float] = {}
         for left in self.folder.rglob(".*.part") if team.leads else ():  # by a process that was killed
             left.unlink()
@@ -297,19 +296,3 @@ class _Drive:
                 top5_error=result["top5_error"], validation_error=meta.validation_error, train_error=meta.train_error,
                 best_epoch=meta.epochs,
             )  # fmt: skip
-
-
-def describe(device: torch.device) -> str:
-    """What a device is called: the GPU's name, or the processor's with its cores."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpu, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text().splitlines()
-        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
-    return f"{cpu}, {os.cpu_count()} cores" if device.type == "cpu" else f"{device.type} ({cpu})"
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of what computed the numbers."""
-    return {"python": platform.python_version()} | {p: version(p) for p in ("torch", "torchvision")}

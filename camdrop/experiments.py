@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from camdrop.data import short_name
 from camdrop.masks import CamDrop
-from camdrop.recipe import PRESETS, Contender, Recipe, block_size, contender
 from camdrop.resnet import ARCHITECTURES
 from camdrop.results import SIGNS, Record, Result, command, results
 from camdrop.runs import Run, RunConfig
+from camdrop.training.config import PRESETS, Contender, Recipe, contender, preset_block_size
 
 _COMMON: dict[str, Any] = {"keep_prob": 0.9, "block_size": 8}  # section 4.1
 _RATES = ("keep_prob", "block_size")  # a run with others falls into the same row, and says so
@@ -194,7 +194,7 @@ def in_order(table: PaperTable, cells: dict[str, Cell]) -> tuple[int, int]:
 
 def filling(table: PaperTable, setting: Setting, cells: dict[str, Cell], folder: str) -> str | None:
     """The command that trains the rows which a column lacks; None where it has all."""
-    options = _COMMON | {"block_size": block_size(table.preset)}
+    options = _COMMON | {"block_size": preset_block_size(table.preset)}
     missing = tuple(contender(row.contender, options) for row in table.rows if row.title not in cells)
     return command(RunConfig(setting.data, setting.recipe, missing), folder) if missing else None
 

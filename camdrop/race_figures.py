@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from camdrop.figures import METHODS, css
-from camdrop.recipe import method_name
 from camdrop.results import Record, label
 from camdrop.runs import Run
 from camdrop.study_figures import Figure
+from camdrop.training.config import method_name
 
 MEASURES = {  # title → name in the records, unit
     "Training error": ("train_error", "%"),

@@ -14,8 +14,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from camdrop.masks import METHODS
-from camdrop.recipe import Contender, Recipe, method_name
 from camdrop.runs import Run, RunConfig, RunError, read_metrics
+from camdrop.training.config import Contender, Recipe, method_name
 
 Record = dict[str, Any]
 

@@ -30,8 +30,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from camdrop.data.files import write_atomic
-from camdrop.recipe import Contender, Recipe, make_method, method_name
 from camdrop.training import KNOBS
+from camdrop.training.config import Contender, Recipe, make_method, method_name
 
 LAUNCHED = ".launched"  # held by who launched a run's process, until it ends; `.lock` by that process, while it works
 

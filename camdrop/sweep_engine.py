@@ -23,10 +23,10 @@ import torch
 
 from camdrop.data import Dataset, load_dataset
 from camdrop.data.folders import Progress
-from camdrop.recipe import Contender
 from camdrop.runs import RunError, locked
 from camdrop.sweep import Cell, Plan, Sweep, append, create, load_sweep, mend, set_state
 from camdrop.training import Race, evaluate
+from camdrop.training.config import Contender
 
 ENGINES = ("processes", "ray")
 _CHECK = 10  # steps between looks at the loss, and at whether to stop

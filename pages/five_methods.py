@@ -26,7 +26,7 @@ def blocks(scene: Scene, reading: str, seed: int) -> None:
     """What follows the hand: γ, r and all blocks."""
     from camdrop.lab import dissect, remarks
     from camdrop.masks import METHODS
-    from camdrop.recipe import make_method
+    from camdrop.training.config import make_method
     from ui.figure_1 import figure_1
 
     gamma, r = choose_rates()

@@ -42,7 +42,7 @@ writes its layers. *weight*: those of the convolution. A pair counts if its boun
 def choose_methods(meta: Meta, names: tuple[str, ...], sliders: DeltaGenerator) -> tuple[Any, Any, int, int, list[str]]:
     """The controls: the two methods, with γ and r in `sliders`, the number of images, the seed, and the layers."""
     from camdrop.masks import METHODS, READINGS
-    from camdrop.recipe import make_method
+    from camdrop.training.config import make_method
     from ui.gradient_panels import at_first
 
     few, some = at_first(meta, names)

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from camdrop.checkpoints import load, save
-from camdrop.recipe import method_name
 from camdrop.runs import load_run
+from camdrop.training.config import method_name
 
 ROOT = Path(__file__).resolve().parent.parent
 

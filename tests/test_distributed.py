@@ -9,7 +9,7 @@ import torch
 
 from camdrop import runs
 from camdrop.checkpoints import load
-from camdrop.distributed import Team
+from camdrop.training.distributed import Team
 from tests.shades import shades
 
 

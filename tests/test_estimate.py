@@ -1,9 +1,9 @@
 import torch
 
 from camdrop.data import INFO
-from camdrop.estimate import seconds_per_image
 from camdrop.masks import CamDrop
-from camdrop.recipe import Contender, Recipe
+from camdrop.training.config import Contender, Recipe
+from camdrop.training.speed import seconds_per_image
 
 
 def test_it_measures_a_larger_network_as_slower_and_leaves_the_threads_alone():

@@ -9,8 +9,8 @@ import pytest
 
 from camdrop import experiments, report, report_page, runs, sweep
 from camdrop.cli import app as cli
-from camdrop.recipe import PRESETS, Recipe, contender, make_recipe
 from camdrop.results import Follower
+from camdrop.training.config import PRESETS, Recipe, contender, make_recipe
 
 PAPER = (Path(__file__).parent.parent.parent / "shared" / "paper.md").resolve()
 

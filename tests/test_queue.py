@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from camdrop import queue, runs, sweep
-from camdrop.recipe import Contender, Recipe
+from camdrop.training.config import Contender, Recipe
 
 CONFIG = runs.RunConfig("fashion-sample", Recipe("resnet8", epochs=1), (Contender("baseline"),), "cpu", 1)
 

@@ -13,7 +13,7 @@ from bench.browser import ROOT, serve
 from camdrop import queue, runs
 from camdrop.drive import drive
 from camdrop.masks import CamDrop
-from camdrop.recipe import Contender, Recipe
+from camdrop.training.config import Contender, Recipe
 from tests.test_runs import data  # noqa: F401
 
 CONTENDERS = (Contender("baseline"), Contender("camdrop", CamDrop(keep_prob=0.8, block_size=3)))

@@ -7,7 +7,7 @@ import pytest
 
 from camdrop import results, runs
 from camdrop.masks import CamDrop, DropBlock, Dropout
-from camdrop.recipe import Contender, Recipe, contender, method_name
+from camdrop.training.config import Contender, Recipe, contender, method_name
 
 CONTENDERS = (Contender("baseline"), Contender("camdrop", CamDrop(keep_prob=0.8, block_size=7, reading="official")))
 

@@ -16,7 +16,7 @@ from camdrop import runs
 from camdrop.checkpoints import load
 from camdrop.drive import drive
 from camdrop.masks import CamDrop, DropBlock
-from camdrop.recipe import Contender, Recipe
+from camdrop.training.config import Contender, Recipe
 from tests.shades import shades
 
 RECIPE = Recipe("resnet8", epochs=3, batch_size=10, learning_rate=0.05, crop=1, flip=False, validation=0.2)

@@ -14,18 +14,18 @@ from PIL import Image
 from torchvision.models import ResNet18_Weights
 
 from camdrop import runs
-from camdrop.batches import make_batches
 from camdrop.checkpoints import load
 from camdrop.cli import main
 from camdrop.data import INFO, DataError, load_dataset, normalise, streaming
 from camdrop.data.folders import ImageFile
 from camdrop.data.imagenet_classes import IMAGENET_CLASSES, IMAGENET_WNIDS
 from camdrop.data.streaming import FileSplit, PictureFiles, Reader, worker_count
-from camdrop.distributed import ALONE, Team
 from camdrop.masks import CamDrop
-from camdrop.recipe import Contender, Recipe, make_recipe
 from camdrop.schedules import learning_rate_at
 from camdrop.training import Race, evaluate
+from camdrop.training.batches import make_batches
+from camdrop.training.config import Contender, Recipe, make_recipe
+from camdrop.training.distributed import ALONE, Team
 from tests.test_distributed import train
 
 CPU = torch.device("cpu")

@@ -14,10 +14,10 @@ import torch
 
 from camdrop import cli, queue, sweep, sweep_engine
 from camdrop.masks import CamDrop
-from camdrop.recipe import Contender
 from camdrop.runs import RunError, in_use
 from camdrop.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Cell, Plan
 from camdrop.training import Race, evaluate
+from camdrop.training.config import Contender
 from tests.shades import shades
 
 

@@ -4,12 +4,12 @@ import functools
 import pytest
 import torch
 
-from camdrop.batches import augment, split_validation
 from camdrop.data import DataInfo, Dataset, Split, load_dataset, normalise
 from camdrop.masks import CamDrop, DropBlock, DropPath
-from camdrop.recipe import Contender, Recipe, contender, make_method, make_recipe
 from camdrop.resnet import build
 from camdrop.training import OVERHEAD, Race, evaluate, pick_device
+from camdrop.training.batches import augment, split_validation
+from camdrop.training.config import Contender, Recipe, contender, make_method, make_recipe
 
 CPU = torch.device("cpu")
 

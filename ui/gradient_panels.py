@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from camdrop.bounds import compare, stop_at
 from camdrop.chain import RATIOS, Chain, summarise
 from camdrop.data import gallery, normalise
-from camdrop.recipe import method_name
 from camdrop.study_figures import Figure, bound_boxes, ratio_histogram, under_the_bound
+from camdrop.training.config import method_name
 from ui.gallery import TITLES, fit
 
 if TYPE_CHECKING:

@@ -10,24 +10,24 @@ import streamlit as st
 
 from camdrop import queue, runs
 from camdrop.data import INFO, DataInfo, load_dataset, short_name
-from camdrop.estimate import seconds_per_image
 from camdrop.experiments import preset_methods
 from camdrop.masks import CHANNELS, GUIDES, METHODS, READINGS
-from camdrop.recipe import (
-    PRESETS,
-    Contender,
-    Recipe,
-    block_size,
-    contender,
-    make_method,
-    make_recipe,
-    method_name,
-)
 from camdrop.resnet import ARCHITECTURES, KINDS
 from camdrop.results import label, unique_names
 from camdrop.runs import Run, RunConfig, RunError
 from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
 from camdrop.training import OVERHEAD, pick_device
+from camdrop.training.config import (
+    PRESETS,
+    Contender,
+    Recipe,
+    contender,
+    make_method,
+    make_recipe,
+    method_name,
+    preset_block_size,
+)
+from camdrop.training.speed import seconds_per_image
 from ui.races import duration
 from ui.run_checkpoints import root
 
@@ -93,7 +93,9 @@ def _recipe() -> dict[str, Any]:
                          "flip"):  # fmt: skip
                 st.session_state[f"race.{part}"] = values[part]
             if methods := preset_methods(name):
-                _set_contenders([contender(text, {"block_size": block_size(name)}) for text in methods.split(",")])
+                _set_contenders(
+                    [contender(text, {"block_size": preset_block_size(name)}) for text in methods.split(",")]
+                )
 
     st.selectbox(
         "Preset", list(PRESETS), index=None, key="race.preset", on_change=preset, placeholder="Choose to fill in",

@@ -17,9 +17,9 @@ import streamlit as st
 from camdrop import queue, race_figures, runs
 from camdrop.figures import METHODS, css
 from camdrop.race_figures import Curve
-from camdrop.recipe import method_name
 from camdrop.results import Follower, Record, Result, Spread, command, label, metrics_csv, results, same_but_seed
 from camdrop.runs import Run, RunError
+from camdrop.training.config import method_name
 from ui.run_checkpoints import PREFIX
 
 STATES = {"queued": "waiting", "running": "running", "stopped": "stopped", "finished": "finished", "failed": "failed"}

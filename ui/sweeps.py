@@ -10,13 +10,13 @@ import streamlit as st
 
 from camdrop import sweep
 from camdrop.data import INFO, short_name
-from camdrop.estimate import seconds_per_image
 from camdrop.masks import METHODS, READINGS
-from camdrop.recipe import Contender
 from camdrop.runs import LAUNCHED, RunError, locked
 from camdrop.study_figures import sweep_heatmap, sweep_surface
 from camdrop.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Plan, Sweep
 from camdrop.training import pick_device
+from camdrop.training.config import Contender
+from camdrop.training.speed import seconds_per_image
 from ui.race_setup import SIZES
 from ui.races import STATES, attempt, duration, resume
 from ui.run_checkpoints import root

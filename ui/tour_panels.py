@@ -11,7 +11,7 @@ from camdrop.attacks import PGD
 from camdrop.data import gallery, normalise
 from camdrop.lab import dissect, shares, stop_at
 from camdrop.masks import METHODS
-from camdrop.recipe import make_method
+from camdrop.training.config import make_method
 from ui import attack_panels, explore_panels, gradient_panels, mask_panels
 from ui.choose import open_checkpoint
 from ui.compare import TRUE, Style, draw, look

@@ -5,7 +5,6 @@ They differ only in their dropout. A single training is a race of one.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import time
@@ -15,13 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from camdrop.batches import make_batches, split_validation
 from camdrop.data import AnySplit, DataInfo, Dataset, normalise
-from camdrop.distributed import ALONE, Team
 from camdrop.masks import Mask, Method
-from camdrop.recipe import Contender, Recipe
 from camdrop.resnet import Drop, Network, SampleMasks, build, guiding_classes
 from camdrop.schedules import keep_prob_at, learning_rate_at
+from camdrop.training.batches import make_batches, split_validation
+from camdrop.training.config import Contender, Recipe
+from camdrop.training.devices import autocast
+from camdrop.training.distributed import ALONE, Team
 
 KNOBS = ("learning_rate", "keep_prob", "block_size")
 OVERHEAD = 1.05  # what a run takes over its steps: validation, film, checkpoints
@@ -223,13 +223,6 @@ class Race:
                 runner.reseed(self.done)
 
 
-def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """bfloat16 where a GPU has it, else nothing."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.autocast("cuda", torch.bfloat16)
-    return contextlib.nullcontext()
-
-
 @torch.no_grad()
 def evaluate(model: Network, split: AnySplit, info: DataInfo, batch_size: int = 500) -> dict[str, float]:
     """Errors of a network on a split: {"top1_error": %, "top5_error": %, "n": images}; dropout is off."""
@@ -244,14 +237,3 @@ def evaluate(model: Network, split: AnySplit, info: DataInfo, batch_size: int = 
     n = len(split.labels)
     top1, top5 = right.tolist()
     return {"top1_error": 100 * (1 - top1 / n), "top5_error": 100 * (1 - top5 / n), "n": n}
-
-
-def pick_device(name: str | None = None) -> torch.device:
-    """The device by name, by default the best one here: cuda, mps or cpu. ValueError for one that is not there."""
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-        return torch.device(name)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device {name!r} is not available here; try --device cpu") from error

@@ -18,7 +18,7 @@ class Recipe:
 
     A run is bounded by `epochs`, or by `minutes`, which picks the number of steps from the speed measured at its start.
     `validation` is the share of the training set that is held out, `crop` the padding in pixels (large images get a
-    resized crop instead, see camdrop/batches.py). ValueError for values out of range.
+    resized crop instead, see camdrop/training/batches.py). ValueError for values out of range.
     """
 
     model: str
@@ -81,7 +81,7 @@ def make_recipe(preset: str | None, given: dict[str, Any]) -> Recipe:
     return Recipe(**(base | given))
 
 
-def block_size(preset: str | None) -> int:
+def preset_block_size(preset: str | None) -> int:
     """r of a preset's methods (paper, sections 4.1 and 4.3), the side of the last features."""
     return 7 if preset == "imagenet" else 8
 

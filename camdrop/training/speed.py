@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import torch
 
 from camdrop.data import DataInfo, Dataset, Split
-from camdrop.recipe import Contender, Recipe
-from camdrop.training import Race
+from camdrop.training.config import Contender, Recipe
+from camdrop.training.race import Race
 
 _PATIENCE = 0.5  # seconds, about, that a measurement may take
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from camdrop.data import AnySplit, DataInfo, Split, normalise
 from camdrop.data.streaming import FileSplit, PictureFiles, Reader, Request, read, worker_count
-from camdrop.distributed import Team
-from camdrop.recipe import Recipe
+from camdrop.training.config import Recipe
+from camdrop.training.distributed import Team
 
 
 class Batches(Protocol):
