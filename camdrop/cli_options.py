@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from camdrop.checkpoints.metadata import Meta
     from camdrop.data import DataInfo, Dataset
-    from camdrop.meta import Meta
 
 SPECS_HELP = (
     "fashion-sample, fashion-mnist, mnist, cifar10, folder:DIR (train/<class>/*, test/<class>/*), or imagenet:DIR "

@@ -20,11 +20,11 @@ from torchvision import models
 from camdrop import checkpoints, figures
 from camdrop.adapters.inspection import Anatomy, examine, features_and_weights
 from camdrop.cam import class_activation_map, upsample
+from camdrop.checkpoints.state_dicts import unpickle
+from camdrop.checkpoints.torchvision_models import conventions
 from camdrop.data import INFO, normalise
 from camdrop.data.folders import SUFFIXES
 from camdrop.data.images import DataError, fit_image, read_image
-from camdrop.foreign import unpickle
-from camdrop.torchvision_networks import conventions
 
 LIBRARIES = ("torchvision", "timm")
 

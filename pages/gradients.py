@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from camdrop.checkpoints import Checkpoint
-    from camdrop.meta import Meta
+    from camdrop.checkpoints.metadata import Meta
 
 HOW = r"""
 **The bound.** A parameter $b$ moves the loss through the $K$ scores (Eq. 13), and no $\partial L/\partial S_k$ of the

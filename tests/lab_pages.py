@@ -8,8 +8,8 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from camdrop.checkpoints import Checkpoint, load, save
+from camdrop.checkpoints.metadata import Meta
 from camdrop.data import INFO, gallery, normalise
-from camdrop.meta import Meta
 from camdrop.resnet import build
 from ui.gallery import FIRST
 from ui.pictures import Panel

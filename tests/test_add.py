@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from bench.browser import serve
 from camdrop.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load
-from camdrop.given import recall, remember
-from camdrop.meta import Meta
+from camdrop.checkpoints.metadata import Meta
+from camdrop.checkpoints.overrides import recall, remember
 from tests.checkpoint_files import network, torch_bytes
 from tests.lab_pages import make_checkpoint
 from ui import add, choose
@@ -174,7 +174,7 @@ def test_networks_of_torchvision(folder: Path, monkeypatch: pytest.MonkeyPatch) 
             raise CheckpointError("there is no network here; connect it")
         return load(file(1), name=name)
 
-    monkeypatch.setattr("camdrop.pretrained.fetch", fetch)
+    monkeypatch.setattr("camdrop.checkpoints.pretrained.fetch", fetch)
     app = open_page()
     app.session_state["checkpoints.way"] = "torchvision"
     app.run()

@@ -19,9 +19,9 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from streamlit.testing.v1 import AppTest
 
 from camdrop.checkpoints import Checkpoint, load, save
+from camdrop.checkpoints.metadata import Meta
 from camdrop.data import gallery, normalise
 from camdrop.figures import lut
-from camdrop.meta import Meta
 from tests.checkpoint_files import META, network, torch_bytes
 from ui import choose, compare, export
 from ui.compare import PREDICTED, TRUE, Seen, Style, draw, filters, look

@@ -219,7 +219,7 @@ STRANGERS = {
 @pytest.mark.parametrize("kind", STRANGERS)
 def test_files_that_are_no_checkpoint(tmp_path, capfd, monkeypatch, kind):
     make, words = STRANGERS[kind]
-    monkeypatch.setattr("camdrop.foreign.LIMIT", 8 << 20)
+    monkeypatch.setattr("camdrop.checkpoints.state_dicts.LIMIT", 8 << 20)
     path = tmp_path / "file.pth"
     path.write_bytes(make())
     assert sentence(path).startswith(str(path))
@@ -326,7 +326,7 @@ TENSORS = {
 
 @pytest.mark.parametrize("kind", NETWORKS | TENSORS)
 def test_networks_that_do_not_fit(monkeypatch, kind):
-    monkeypatch.setattr("camdrop.checkpoints.LIMIT", 50 << 20)
+    monkeypatch.setattr("camdrop.checkpoints.format.LIMIT", 50 << 20)
     if kind in NETWORKS:
         make, words = NETWORKS[kind]
         state = make()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from camdrop.checkpoints import Checkpoint, CheckpointError, load
-from camdrop.given import amend, fingerprint, read_class_names, recall, remember
+from camdrop.checkpoints.overrides import amend, fingerprint, read_class_names, recall, remember
 from tests.checkpoint_files import META, network, torch_bytes
 
 ABC = ("a cat", "dog", "übermut")

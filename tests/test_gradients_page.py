@@ -11,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 from camdrop.bounds import compare, layers, stop_at
 from camdrop.chain import summarise
 from camdrop.checkpoints import Checkpoint, save
+from camdrop.checkpoints.metadata import Meta
 from camdrop.data import gallery, normalise
 from camdrop.masks import CamDrop, Dropout
-from camdrop.meta import Meta
 from camdrop.resnet import build
 from tests.lab_pages import Pages
 from ui.gradient_panels import at_first, spread

@@ -5,7 +5,7 @@ import pytest
 import torch
 from checkpoint_files import META
 
-from camdrop.meta import CheckpointError, Meta
+from camdrop.checkpoints.metadata import CheckpointError, Meta
 
 
 def test_json_round_trip():

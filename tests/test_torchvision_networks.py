@@ -12,8 +12,8 @@ from torchvision import models
 
 from camdrop.adapters.inspection import examine
 from camdrop.checkpoints import CheckpointError, load
-from camdrop.pretrained import fetch
-from camdrop.torchvision_networks import conventions, names, recognise, skeleton
+from camdrop.checkpoints.pretrained import fetch
+from camdrop.checkpoints.torchvision_models import conventions, names, recognise, skeleton
 
 SMALL = [
     "densenet121",

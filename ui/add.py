@@ -139,8 +139,8 @@ def _name_of(path: Path) -> str:
 
 
 def _from_torchvision(key: str) -> Iterable[_Source]:
-    from camdrop.pretrained import fetch
-    from camdrop.torchvision_networks import names
+    from camdrop.checkpoints.pretrained import fetch
+    from camdrop.checkpoints.torchvision_models import names
 
     name = st.selectbox("Network, trained on ImageNet", names(), key=f"{key}.torchvision")
     st.caption("Its weights are downloaded once, and stay on the machine that runs the app.")
@@ -155,7 +155,7 @@ def _from_torchvision(key: str) -> Iterable[_Source]:
 def _take_in(source: _Source, folder: Path) -> bool:
     """Open a checkpoint, with what was remembered of it; a sentence where that fails, or did before."""
     from camdrop.checkpoints import CheckpointError
-    from camdrop.given import recall
+    from camdrop.checkpoints.overrides import recall
 
     seen: dict[str, str] = st.session_state.setdefault("uploads.seen", {})
     if source.id in seen:
@@ -183,7 +183,7 @@ def _complain(sentence: str) -> None:
 
 def _row(name: str, key: str, folder: Path) -> None:
     """A checkpoint of this session, with what can be done to it."""
-    from camdrop.meta import BY_CONVENTION
+    from camdrop.checkpoints.metadata import BY_CONVENTION
 
     meta = added()[name].meta
     with st.container(border=True, gap="xsmall"):

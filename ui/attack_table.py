@@ -13,8 +13,8 @@ import streamlit as st
 
 from camdrop.attacks import PGD, Tally, attack_dataset
 from camdrop.checkpoints import Checkpoint
+from camdrop.checkpoints.metadata import Meta
 from camdrop.data import DataError, Dataset, load_dataset
-from camdrop.meta import Meta
 from camdrop.studies import ATTACKED
 from ui.attack_panels import titles
 

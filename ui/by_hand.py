@@ -12,7 +12,7 @@ from ui.gallery import TITLES
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
-    from camdrop.meta import Meta
+    from camdrop.checkpoints.metadata import Meta
 
 _NONE, _HAND = "Another", "Numbers by hand"
 
@@ -21,8 +21,8 @@ _NONE, _HAND = "Another", "Numbers by hand"
 def by_hand(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
     """Describe `networks[name]`: it is replaced by itself with what was given, and that is remembered in `folder`."""
     from camdrop.checkpoints import CheckpointError
-    from camdrop.given import amend, read_class_names, remember
-    from camdrop.meta import BY_CONVENTION
+    from camdrop.checkpoints.metadata import BY_CONVENTION
+    from camdrop.checkpoints.overrides import amend, read_class_names, remember
 
     checkpoint = networks[name]
     meta = checkpoint.meta
@@ -113,7 +113,7 @@ def _choose_normalisation(meta: Meta, key: str) -> tuple[str, str]:
 def _choose_names(meta: Meta, key: str) -> str:
     """The class names, as text: typed, or from a file."""
     from camdrop.checkpoints import CheckpointError
-    from camdrop.given import read_class_names
+    from camdrop.checkpoints.overrides import read_class_names
 
     store = st.session_state
     store.setdefault(f"{key}.names", "\n".join(meta.classes))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from camdrop.checkpoints import Checkpoint
-    from camdrop.meta import Meta
+    from camdrop.checkpoints.metadata import Meta
 
 __all__ = [
     "FOLDER",

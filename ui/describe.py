@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ui.gallery import TITLES
 
 if TYPE_CHECKING:
-    from camdrop.meta import Meta
+    from camdrop.checkpoints.metadata import Meta
 
 
 def method_label(meta: Meta) -> str:
@@ -27,7 +27,7 @@ def method_label(meta: Meta) -> str:
 
 def describe(meta: Meta) -> str:
     """What a network is, such as `CamDrop γ 0.9 r 7 · ResNet-8 · Fashion-MNIST · error 7.4 %`."""
-    from camdrop.meta import TORCHVISION
+    from camdrop.checkpoints.metadata import TORCHVISION
 
     parts = [method_label(meta), re.sub(r"^resnet", "ResNet-", meta.architecture.removeprefix(TORCHVISION))]
     if meta.dataset:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from camdrop.checkpoints.metadata import Meta
     from camdrop.data import DataInfo, Split
-    from camdrop.meta import Meta
 
 TITLES = {"fashion-mnist": "Fashion-MNIST", "mnist": "MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
 FIRST = 19  # the image that pages begin with; of Fashion-MNIST a bag, which networks know by its handle

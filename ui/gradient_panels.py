@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from camdrop.checkpoints import Checkpoint
+    from camdrop.checkpoints.metadata import Meta
     from camdrop.masks import Method
-    from camdrop.meta import Meta
 
 Pair = tuple[Chain, Chain]  # with and without the rescaling
 

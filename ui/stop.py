@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
+    from camdrop.checkpoints.metadata import Meta
     from camdrop.lab import Dissection, Stop
-    from camdrop.meta import Meta
 
 TRUE = "True label"
 _SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment

@@ -11,12 +11,10 @@ from pathlib import Path
 
 from torch import nn
 
-from camdrop.checkpoints import Checkpoint, CheckpointError
+from camdrop.checkpoints.format import Checkpoint, CheckpointError
+from camdrop.checkpoints.metadata import BY_CONVENTION, Meta
 from camdrop.data import INFO
 from camdrop.data.files import write_atomic
-from camdrop.meta import BY_CONVENTION, Meta
-
-__all__ = ["amend", "fingerprint", "read_class_names", "recall", "remember"]
 
 _BY_HAND = "class names and normalisation were given by hand"
 _STRUCTURE = ("architecture", "num_classes", "in_channels", "shortcut")

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from camdrop.checkpoints.metadata import BY_CONVENTION, LIMIT, TORCHVISION, CheckpointError, Meta
 from camdrop.data import INFO
-from camdrop.meta import BY_CONVENTION, LIMIT, TORCHVISION, CheckpointError, Meta
 from camdrop.resnet import ARCHITECTURES
 
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how files of torch.save began before 1.6
@@ -173,12 +173,12 @@ def identify(shapes: Mapping[str, tuple[int, ...]], name: str) -> tuple[dict[str
 
 def _of_torchvision(shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, str], Meta] | None:
     """As `identify`, of torchvision's classifiers."""
-    from camdrop import torchvision_networks  # here: torchvision takes a second to import, and few need it
+    from camdrop.checkpoints import torchvision_models  # here: torchvision takes a second to import, and few need it
 
-    match, imagenet = torchvision_networks.recognise(shapes), INFO["imagenet"]
+    match, imagenet = torchvision_models.recognise(shapes), INFO["imagenet"]
     if match is None:
         return None
-    mean, std, size = torchvision_networks.conventions(match.name)
+    mean, std, size = torchvision_models.conventions(match.name)
     known = match.num_classes == len(imagenet.classes)
     return match.names, Meta(
         architecture=TORCHVISION + match.name,

@@ -13,7 +13,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torchvision import models
 
-from camdrop.meta import LIMIT
+from camdrop.checkpoints.metadata import LIMIT
 
 # Those that end in global average pooling and one linear layer.
 _SERVED = (

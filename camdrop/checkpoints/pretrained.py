@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torchvision import models
 
-from camdrop.checkpoints import Checkpoint, load
+from camdrop.checkpoints.format import Checkpoint, load
+from camdrop.checkpoints.metadata import CheckpointError
+from camdrop.checkpoints.torchvision_models import conventions, names
 from camdrop.data.download import download_checked
-from camdrop.meta import CheckpointError
-from camdrop.torchvision_networks import conventions, names
 
 
 def fetch(name: str, progress: Callable[[float], object] | None = None) -> Checkpoint:

@@ -18,13 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from camdrop.adapters.wrapped import Adapted
+from camdrop.checkpoints.metadata import LIMIT, TORCHVISION, CheckpointError, Meta
+from camdrop.checkpoints.state_dicts import AGAIN, KNOWN, LEGACY, RESAVE, identify, unpickle
 from camdrop.data.files import write_atomic
-from camdrop.foreign import AGAIN, KNOWN, LEGACY, RESAVE, identify, unpickle
 from camdrop.masks import METHODS
-from camdrop.meta import LIMIT, TORCHVISION, CheckpointError, Meta
 from camdrop.resnet import ARCHITECTURES, Network, build
-
-__all__ = ["SUFFIXES", "Checkpoint", "CheckpointError", "Listing", "Meta", "list_checkpoints", "load", "save"]
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".ckpt", ".tar")
 
@@ -249,7 +247,7 @@ def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, 
 def _skeleton(meta: Meta) -> nn.Module:
     """A network without numbers."""
     if meta.architecture.startswith(TORCHVISION):
-        from camdrop.torchvision_networks import skeleton  # here: torchvision takes a second to import
+        from camdrop.checkpoints.torchvision_models import skeleton  # here: torchvision takes a second to import
 
         return skeleton(meta.architecture.removeprefix(TORCHVISION), meta.num_classes)
     with torch.device("meta"):  # so that no first weights are drawn
