@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from camdrop.figures import METHODS, css
+from camdrop.figures import METHOD_COLOURS, method_css
+from camdrop.figures.plots import Figure
 from camdrop.results import Record, label
 from camdrop.runs import Run
-from camdrop.study_figures import Figure
 from camdrop.training.config import method_name
 
 MEASURES = {  # title → name in the records, unit
@@ -29,7 +29,9 @@ BOUNDS = {  # of races that measure them
 }
 _SIGNS = {"learning_rate": "learning rate", "keep_prob": "γ", "block_size": "r"}
 # What tells methods apart besides their colours, and contenders of one method.
-_SYMBOLS = dict(zip(METHODS, ("circle", "cross", "triangle-up", "square", "triangle-down", "diamond"), strict=True))
+_SYMBOLS = dict(
+    zip(METHOD_COLOURS, ("circle", "cross", "triangle-up", "square", "triangle-down", "diamond"), strict=True)
+)
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _MOST_POINTS = 400  # of one curve; neighbours are averaged
 
@@ -63,7 +65,7 @@ def _traces(chosen: Sequence[Curve], measure: str, *, first: bool) -> list[dict[
     traces, seen = [], dict[str, int]()
     for curve in chosen:
         dash = seen[curve.method] = seen.get(curve.method, -1) + 1
-        color, symbol = css(METHODS[curve.method]), _SYMBOLS[curve.method]
+        color, symbol = method_css(curve.method), _SYMBOLS[curve.method]
         points = [r for r in curve.records if r["kind"] == "point" and r.get(measure) is not None]
         scale = 100 if measure in ("dropped", "saturated") else 1
         x, y, steps = (

@@ -208,7 +208,7 @@ def test_colours_that_share_a_picture_are_told_apart(kind: str):
         [INVALID, VALID, CANDIDATE, SEED],
         [NEUTRAL, DROPPED, SEED],
         [DROPPED, DOMINANT, NEUTRAL],
-        list(figures.METHODS.values()),
+        list(figures.METHOD_COLOURS.values()),
     ]
     for colours in together:
         for a, b in itertools.combinations(colours, 2):
@@ -217,7 +217,7 @@ def test_colours_that_share_a_picture_are_told_apart(kind: str):
 
 @pytest.mark.parametrize("page", [(255, 255, 255), (0x11, 0x17, 0x1C)])
 def test_lines_of_the_methods_stand_out_on_light_and_dark(page: figures.Colour):
-    for name, colour in figures.METHODS.items():
+    for name, colour in figures.METHOD_COLOURS.items():
         low, high = sorted((float(LUMINANCE @ linear(colour)), float(LUMINANCE @ linear(page))))
         assert (high + 0.05) / (low + 0.05) >= 3, name
 

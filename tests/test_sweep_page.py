@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
 from camdrop import queue, sweep
+from camdrop.figures.plots import sweep_heatmap, sweep_surface
 from camdrop.runs import in_use
-from camdrop.study_figures import sweep_heatmap, sweep_surface
 from camdrop.sweep import RECIPE, Cell, Plan
 from tests.lab_pages import Pages
 

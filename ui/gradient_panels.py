@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from camdrop.bounds import compare, stop_at
 from camdrop.chain import RATIOS, Chain, summarise
 from camdrop.data import gallery, normalise
-from camdrop.study_figures import Figure, bound_boxes, ratio_histogram, under_the_bound
+from camdrop.figures.plots import Figure, bound_boxes, ratio_histogram, under_the_bound
 from camdrop.training.config import method_name
 from ui.gallery import TITLES, fit
 

@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from camdrop import queue, race_figures, runs
-from camdrop.figures import METHODS, css
+from camdrop.figures import method_css
 from camdrop.race_figures import Curve
 from camdrop.results import Follower, Record, Result, Spread, command, label, metrics_csv, results, same_but_seed
 from camdrop.runs import Run, RunError
@@ -84,7 +84,7 @@ def table(rows: Sequence[Result], spreads: dict[str, Spread]) -> str:
     body = []
     for row in rows:
         method = row.contender.method
-        color = css(METHODS[method_name(method)])
+        color = method_css(method_name(method))
         name = (
             f'<span style="color:{color}">⬤</span>&ensp;{html.escape(label(row.contender))}'
             + (f'<br><small class="ended">{html.escape(row.ended)}</small>' if row.ended else "")

@@ -10,9 +10,9 @@ import streamlit as st
 
 from camdrop import sweep
 from camdrop.data import INFO, short_name
+from camdrop.figures.plots import sweep_heatmap, sweep_surface
 from camdrop.masks import METHODS, READINGS
 from camdrop.runs import LAUNCHED, RunError, locked
-from camdrop.study_figures import sweep_heatmap, sweep_surface
 from camdrop.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Plan, Sweep
 from camdrop.training import pick_device
 from camdrop.training.config import Contender

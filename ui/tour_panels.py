@@ -24,8 +24,8 @@ from ui.tour import GUIDED, LESSONS, NETWORKS
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
+    from camdrop.figures.plots import Figure
     from camdrop.lab import Dissection
-    from camdrop.study_figures import Figure
 
 IMAGE, SEED = 19, 3  # those of the links, and of what the answers say
 STYLE = Style("viridis", False, False, 0.6, 0.0, 1.0)

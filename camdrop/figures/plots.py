@@ -1,14 +1,16 @@
-"""Arrays → Plotly figures of the studies, as plain dictionaries; their colours are those of camdrop/figures.py."""
+"""Arrays → Plotly figures of the studies, as plain dictionaries; their colours are those of colours.py."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from camdrop.figures import METHODS, NEUTRAL, css
+from camdrop.figures.colours import NEUTRAL, css, method_css
 
 Array = npt.NDArray[Any]
 Figure = dict[str, Any]
@@ -19,6 +21,13 @@ _LAYOUT: Figure = {
     "height": 320,
 }
 _DECADES: Figure = {"dtick": 1, "exponentformat": "power"}  # of a logarithmic axis
+
+
+def plotly_js() -> Path | None:
+    """Where plotly.js is, inside the Python package; None where that is not installed."""
+    spec = importlib.util.find_spec("plotly")
+    path = None if spec is None or spec.origin is None else Path(spec.origin).parent / "package_data" / "plotly.min.js"
+    return path if path and path.exists() else None
 
 
 def bound_boxes(layers: Sequence[str], quantiles: Mapping[str, Sequence[Sequence[float]]], unit: str) -> Figure:
@@ -33,7 +42,7 @@ def bound_boxes(layers: Sequence[str], quantiles: Mapping[str, Sequence[Sequence
         low, q1, median, q3, high = np.maximum(np.array(rows), floor).T.tolist()
         traces.append({
             "type": "box", "name": _name(method), "x": list(layers), "lowerfence": low, "q1": q1, "median": median,
-            "q3": q3, "upperfence": high, "marker": {"color": css(METHODS[method])}, "line": {"width": 1.5},
+            "q3": q3, "upperfence": high, "marker": {"color": method_css(method)}, "line": {"width": 1.5},
         })  # fmt: skip
     axes: Figure = {
         "yaxis": {"type": "log", "title": {"text": unit}} | _DECADES,
@@ -47,14 +56,14 @@ def ratio_histogram(edges: Array, counts: Mapping[str, Array]) -> Figure:
     centres = np.sqrt(edges[1:] * edges[:-1])
     traces = [
         {
-            "type": "scatter", "mode": "lines", "line": {"shape": "hvh", "color": css(METHODS[method]), "width": 2},
+            "type": "scatter", "mode": "lines", "line": {"shape": "hvh", "color": method_css(method), "width": 2},
             "name": _name(method), "x": centres.tolist(), "y": (100 * count / max(1, count.sum())).tolist(),
             "hovertemplate": "× %{x:.2f}: %{y:.1f} %",
         }
         for method, count in counts.items()
     ]  # fmt: skip
     one = {"type": "line", "x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1, "line": {"dash": "dot", "width": 1.5,
-           "color": css(METHODS["baseline"])}}  # fmt: skip
+           "color": method_css("baseline")}}  # fmt: skip
     axes: Figure = {
         "xaxis": {
             "type": "log",
@@ -78,10 +87,10 @@ def under_the_bound(points: Mapping[str, Array]) -> Figure:
         low, high = min([low, *bound[shown]]), max([high, *bound[shown]])
         traces.append({
             "type": "scattergl", "mode": "markers", "name": _name(method), "x": bound[shown].tolist(),
-            "y": gradient[shown].tolist(), "marker": {"size": 4, "opacity": 0.7, "color": css(METHODS[method])},
+            "y": gradient[shown].tolist(), "marker": {"size": 4, "opacity": 0.7, "color": method_css(method)},
         })  # fmt: skip
     ends = [float(min(low, high)), float(high)]
-    line = {"color": css(METHODS["baseline"]), "dash": "dot", "width": 1.5}
+    line = {"color": method_css("baseline"), "dash": "dot", "width": 1.5}
     traces.append(
         {"type": "scatter", "mode": "lines", "name": "equal", "x": ends, "y": ends, "line": line, "hoverinfo": "skip"}
     )
