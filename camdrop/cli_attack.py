@@ -14,7 +14,7 @@ from camdrop.cli_options import DataSpec, Device, load_data, own_info
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from camdrop.attacks import PGD, Tally
+    from camdrop.analysis.attacks import PGD, Tally
 
 app = typer.Typer()
 
@@ -36,7 +36,7 @@ def attack(
     """Error and success rates under PGD with random targets (Table 7) on a data set's test images."""
     from rich.console import Console
 
-    from camdrop.attacks import PGD, attack_dataset
+    from camdrop.analysis.attacks import PGD, attack_dataset
     from camdrop.checkpoints import load
     from camdrop.progress import data_progress
     from camdrop.training import pick_device

@@ -27,7 +27,8 @@ def compare(
     from rich.console import Console
     from rich.table import Table
 
-    from camdrop import evidence, figures
+    from camdrop import figures
+    from camdrop.analysis import heatmap_metrics
     from camdrop.checkpoints import load
     from camdrop.progress import data_progress
 
@@ -36,31 +37,31 @@ def compare(
     models = {path: load(path) for path in checkpoints}
     dataset = load_data(data, ("test",))
     infos = {path: own_info(loaded.meta, path, data, dataset.info) for path, loaded in models.items()}
-    chosen = evidence.draw(dataset.test, limit, seed)
+    chosen = heatmap_metrics.draw(dataset.test, limit, seed)
     values = {}
     with data_progress() as progress:
         for path, loaded in models.items():
             tell = lambda share, name=path.stem: progress(name, share)  # noqa: E731
-            values[path] = evidence.measure(loaded.model, chosen, infos[path], progress=tell)
+            values[path] = heatmap_metrics.measure(loaded.model, chosen, infos[path], progress=tell)
     if sheet is not None:
-        few = evidence.draw(dataset.test, images, seed)
-        picture = evidence.contact_sheet([(models[p].model, infos[p]) for p in models], few)
+        few = heatmap_metrics.draw(dataset.test, images, seed)
+        picture = heatmap_metrics.contact_sheet([(models[p].model, infos[p]) for p in models], few)
         sheet.write_bytes(figures.png(picture))
     first = values[checkpoints[0]]
     rows = [
         {
             "checkpoint": str(path),
             "method": models[path].meta.method,
-            **{name: vars(evidence.estimate(own[name])) for name in evidence.MEASURES},
-            "minus_first": {n: vars(evidence.estimate(own[n] - first[n])) for n in evidence.MEASURES},
+            **{name: vars(heatmap_metrics.estimate(own[name])) for name in heatmap_metrics.MEASURES},
+            "minus_first": {n: vars(heatmap_metrics.estimate(own[n] - first[n])) for n in heatmap_metrics.MEASURES},
         }
         for path, own in values.items()
     ]
     if as_json:
         typer.echo(json.dumps({"data": data, "n": len(chosen), "seed": seed, "results": rows}))
         return
-    table = Table("checkpoint", *evidence.MEASURES, title=f"{len(chosen):,} images of {data}",
+    table = Table("checkpoint", *heatmap_metrics.MEASURES, title=f"{len(chosen):,} images of {data}",
                   caption="Mean over the images, with 95 % confidence interval")  # fmt: skip
     for path, own in values.items():
-        table.add_row(path.stem, *(str(evidence.estimate(own[name])) for name in evidence.MEASURES))
+        table.add_row(path.stem, *(str(heatmap_metrics.estimate(own[name])) for name in heatmap_metrics.MEASURES))
     Console().print(table)

@@ -25,8 +25,8 @@ def export(
     device: Device = None,
 ) -> None:
     """Class activation maps of all images in a folder, as pictures and numbers; run it again to go on."""
-    from camdrop.export import Look, open_viewer
-    from camdrop.export import export as write
+    from camdrop.analysis.heatmap_export import Look, open_viewer
+    from camdrop.analysis.heatmap_export import export as write
     from camdrop.progress import data_progress
     from camdrop.training import pick_device
 

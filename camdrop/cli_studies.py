@@ -13,7 +13,7 @@ from camdrop.cli_options import DataSpec, listed, load_data, own_info
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from camdrop.chain import Chain
+    from camdrop.analysis.bound_summary import Chain
     from camdrop.sweep import Cell, Sweep
 
 app = typer.Typer()
@@ -38,8 +38,8 @@ def bounds(
     from rich.console import Console
 
     from camdrop import checkpoints
-    from camdrop.bounds import PARAMETERS, layers, measure
-    from camdrop.chain import summarise
+    from camdrop.analysis.bound_summary import summarise
+    from camdrop.analysis.gradient_bounds import PARAMETERS, layers, measure
     from camdrop.data import normalise
     from camdrop.progress import data_progress
     from camdrop.training.config import make_method

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from camdrop import checkpoints
-from camdrop.bounds import MOST_CLASSES, tension
+from camdrop.analysis.gradient_bounds import MOST_CLASSES, tension
 from camdrop.cam import class_activation_map
 from camdrop.data import Dataset, Split, load_dataset, normalise
 from camdrop.data.files import write_atomic

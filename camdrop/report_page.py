@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from camdrop import figures, race_figures, report
+from camdrop.analysis.heatmap_metrics import contact_sheet
 from camdrop.checkpoints import Checkpoint, list_checkpoints, load
 from camdrop.data import INFO, DataError, Split, gallery
-from camdrop.evidence import contact_sheet
 from camdrop.figures import Picture
 from camdrop.figures.plots import Figure, sweep_heatmap, sweep_surface
 from camdrop.results import Record, same_but_seed

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from camdrop.analysis.heatmap_metrics import MEASURES, Estimate
 from camdrop.data import short_name
-from camdrop.evidence import MEASURES, Estimate
 
 Json = dict[str, Any]
 T = TypeVar("T")

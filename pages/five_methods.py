@@ -24,7 +24,7 @@ those drawn, and DropBlock alone sets its rate so that about 1 − γ is dropped
 @st.fragment
 def blocks(scene: Scene, reading: str, seed: int) -> None:
     """What follows the hand: γ, r and all blocks."""
-    from camdrop.lab import dissect, remarks
+    from camdrop.analysis.mask_steps import dissect, remarks
     from camdrop.masks import METHODS
     from camdrop.training.config import make_method
     from ui.figure_1 import figure_1

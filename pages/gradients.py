@@ -73,7 +73,7 @@ def choose_methods(meta: Meta, names: tuple[str, ...], sliders: DeltaGenerator) 
 @st.fragment
 def page() -> None:
     with st.spinner("Loading PyTorch …"):
-        from camdrop.bounds import PARAMETERS, layers
+        from camdrop.analysis.gradient_bounds import PARAMETERS, layers
         from ui import gradient_panels as panels
 
     row = st.container(horizontal=True, vertical_alignment="bottom")

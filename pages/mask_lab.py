@@ -71,7 +71,7 @@ def choose_options(guided: bool, channels: int) -> tuple[dict[str, object], int,
 @st.fragment
 def lab(scene: Scene, name: str, options: dict[str, object], seed: int, rank: int) -> None:
     """What follows the hand: γ, r and all pictures."""
-    from camdrop.lab import dissect, remarks, shares
+    from camdrop.analysis.mask_steps import dissect, remarks, shares
     from camdrop.training.config import make_method
     from ui import mask_panels
 

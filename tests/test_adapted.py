@@ -10,12 +10,12 @@ import torchvision
 from camdrop import checkpoints
 from camdrop.adapters.inspection import examine
 from camdrop.adapters.wrapped import Adapted
-from camdrop.attacks import PGD
-from camdrop.bounds import layers
+from camdrop.analysis.attacks import PGD
+from camdrop.analysis.gradient_bounds import layers
+from camdrop.analysis.mask_steps import dissect, shares, stop_at
 from camdrop.cam import class_activation_map
 from camdrop.checkpoints import CheckpointError, Meta
 from camdrop.data import normalise
-from camdrop.lab import dissect, shares, stop_at
 from camdrop.masks import CamDrop, DropBlock
 from camdrop.resnet import SampleMasks
 

@@ -10,7 +10,7 @@ import torch
 from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
-from camdrop.attacks import PGD, attack_dataset, fgsm, random_targets
+from camdrop.analysis.attacks import PGD, attack_dataset, fgsm, random_targets
 from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import Checkpoint
 from camdrop.data import DataError, Dataset, gallery, normalise

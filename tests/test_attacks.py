@@ -11,7 +11,7 @@ import torch
 from scipy.stats import binomtest
 
 from camdrop import cli
-from camdrop.attacks import PGD, Rate, Tally, attack_dataset, fgsm, random_targets
+from camdrop.analysis.attacks import PGD, Rate, Tally, attack_dataset, fgsm, random_targets
 from camdrop.checkpoints import Checkpoint, load
 from camdrop.data import Split, gallery, normalise
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from camdrop import bounds, cli
-from camdrop.chain import RATIOS, summarise
+from camdrop import cli
+from camdrop.analysis import gradient_bounds
+from camdrop.analysis.bound_summary import RATIOS, summarise
 from camdrop.masks import CamDrop, DropBlock, Dropout
 from camdrop.resnet import SampleMasks
 from tests.checkpoint_files import META, images, network
@@ -25,7 +26,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def comparisons(model):
-    return list(bounds.measure(model, images(), LABELS, traditional=T, guided=C, seed=5))
+    return list(gradient_bounds.measure(model, images(), LABELS, traditional=T, guided=C, seed=5))
 
 
 def test_every_gradient_is_under_its_bound(comparisons):
@@ -33,7 +34,7 @@ def test_every_gradient_is_under_its_bound(comparisons):
     assert len(comparisons) == 2 * 6
     for comparison in comparisons:
         for norms in (comparison.none, comparison.traditional, comparison.guided):
-            for name in bounds.PARAMETERS:
+            for name in gradient_bounds.PARAMETERS:
                 bound, gradient = norms.bound[name], norms.gradient[name]
                 assert bound.shape == gradient.shape and bool((bound >= 0).all()) and float(gradient.max()) > 0
                 assert bool((gradient <= bound * (1 + 1e-5) + 1e-9).all())
@@ -65,7 +66,7 @@ def test_both_sides_are_those_of_autograd(comparisons, layer, method):
 def test_tension_is_the_mean_of_what_autograd_gives():
     free, ends = network(), [f"layer{i}.0.conv2" for i in (1, 2, 3)]
     free.train()
-    found = bounds.tension(free, images(), LABELS, C, ends[1:], torch.Generator().manual_seed(7))
+    found = gradient_bounds.tension(free, images(), LABELS, C, ends[1:], torch.Generator().manual_seed(7))
     assert free.training
     free.eval()
     generator = torch.Generator().manual_seed(7)
@@ -87,9 +88,9 @@ def test_tension_is_the_mean_of_what_autograd_gives():
 
 
 def test_a_unit_that_is_dropped_or_closed_has_no_gradient(model):
-    stop = bounds.stop_at(model, images(), LABELS, "layer2.0.conv1")
+    stop = gradient_bounds.stop_at(model, images(), LABELS, "layer2.0.conv1")
     mask = T.sample(stop.features, generator=torch.Generator().manual_seed(5))
-    unit = bounds.norms(stop, mask).bound["unit"].view_as(mask.keep)
+    unit = gradient_bounds.norms(stop, mask).bound["unit"].view_as(mask.keep)
     closed = stop.features == 0
     assert bool((unit[~mask.keep | closed] == 0).all()) and float((unit[mask.keep & ~closed] > 0).float().mean()) > 0.99
     assert 0.1 < float(mask.dropped.mean()) < 0.9
@@ -98,17 +99,17 @@ def test_a_unit_that_is_dropped_or_closed_has_no_gradient(model):
 def test_what_must_hold(model, comparisons):
     """Behind the last convolution nothing can grow without the rescaling; with γ = 1 all three are one."""
     last = next(c for c in comparisons if c.layer == "layer3.0.conv2" and not c.rescaled)
-    for name in bounds.PARAMETERS:
+    for name in gradient_bounds.PARAMETERS:
         chain = summarise(last, name)
         assert chain.guided_below_none == chain.traditional_below_none == 1
-    stop = bounds.stop_at(model, images(), LABELS, "layer1.0.conv2")
-    for comparison in bounds.compare(stop, DropBlock(keep_prob=1.0), CamDrop(keep_prob=1.0)):
+    stop = gradient_bounds.stop_at(model, images(), LABELS, "layer1.0.conv2")
+    for comparison in gradient_bounds.compare(stop, DropBlock(keep_prob=1.0), CamDrop(keep_prob=1.0)):
         chain = summarise(comparison, "bias")
         assert chain.holds == chain.holds_in_mean == 1 and chain.ratio == {"traditional": 1, "guided": 1}
 
 
 def test_the_same_seed_meets_the_same_features(model, comparisons):
-    again = list(bounds.measure(model, images(), LABELS, ["layer2.0.conv1"], traditional=T, guided=C, seed=5))
+    again = list(gradient_bounds.measure(model, images(), LABELS, ["layer2.0.conv1"], traditional=T, guided=C, seed=5))
     first = [c for c in comparisons if c.layer == "layer2.0.conv1"]
     for one, other in zip(first, again, strict=True):
         torch.testing.assert_close(one.guided.bound["bias"], other.guided.bound["bias"])
@@ -118,11 +119,13 @@ def test_the_same_seed_meets_the_same_features(model, comparisons):
 
 def test_chunks_change_nothing_and_nothing_changes_the_model(model, monkeypatch):
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    stop = bounds.stop_at(model, images(), LABELS, "layer3.0.conv1")
-    whole = bounds.norms(stop)
-    monkeypatch.setattr(bounds, "_ELEMENTS", stop.features[0].numel() * 3)  # one image, three classes at a time
-    parts = bounds.norms(stop)
-    for name in bounds.PARAMETERS:
+    stop = gradient_bounds.stop_at(model, images(), LABELS, "layer3.0.conv1")
+    whole = gradient_bounds.norms(stop)
+    monkeypatch.setattr(
+        gradient_bounds, "_ELEMENTS", stop.features[0].numel() * 3
+    )  # one image, three classes at a time
+    parts = gradient_bounds.norms(stop)
+    for name in gradient_bounds.PARAMETERS:
         torch.testing.assert_close(whole.bound[name], parts.bound[name])
         torch.testing.assert_close(whole.gradient[name], parts.gradient[name], rtol=1e-4, atol=1e-6)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
@@ -132,15 +135,15 @@ def test_chunks_change_nothing_and_nothing_changes_the_model(model, monkeypatch)
 def test_bottlenecks_and_strides():
     """The ImageNet family: 1×1 convolutions, and a stride in the middle of a block."""
     model = network("resnet50", 3, 3).requires_grad_(False)
-    names = bounds.layers(model)
+    names = gradient_bounds.layers(model)
     assert len(names) == 48 and names[:3] == ("layer1.0.conv1", "layer1.0.conv2", "layer1.0.conv3")
     told = []
     wanted = ["layer2.0.conv2", "layer4.2.conv3"]
-    some = bounds.measure(
+    some = gradient_bounds.measure(
         model, images(3, 32), torch.tensor([0, 2]), wanted, traditional=Dropout(), progress=lambda *a: told.append(a)
     )
     for comparison in some:
-        for name in bounds.PARAMETERS:
+        for name in gradient_bounds.PARAMETERS:
             chain = summarise(comparison, name)
             assert chain.gradient_below_bound == 1 and chain.pairs > 0
     shares = [share for _, share in told]
@@ -149,9 +152,9 @@ def test_bottlenecks_and_strides():
 
 def test_mistakes_are_sentences(model):
     with pytest.raises(ValueError, match=r"layer must be one of layer1\.0\.conv1"):
-        bounds.stop_at(model, images(), LABELS, "layer1.0.skip")
+        gradient_bounds.stop_at(model, images(), LABELS, "layer1.0.skip")
     with pytest.raises(ValueError, match="labels must be 2 numbers from 0 to 9"):
-        bounds.stop_at(model, images(), torch.tensor([0, 10]), "layer1.0.conv1")
+        gradient_bounds.stop_at(model, images(), torch.tensor([0, 10]), "layer1.0.conv1")
 
 
 def test_a_chain_by_hand():
@@ -159,10 +162,10 @@ def test_a_chain_by_hand():
 
     def norms(*rows, dropped=0.0):
         values = torch.tensor(rows)
-        return bounds.Norms({"bias": values}, {"bias": values / 2}, torch.full((2,), dropped))
+        return gradient_bounds.Norms({"bias": values}, {"bias": values / 2}, torch.full((2,), dropped))
 
     chain = summarise(
-        bounds.Comparison(
+        gradient_bounds.Comparison(
             "layer", True,
             none=norms([4.0, 4.0, 4.0, 0.0], [2.0, 2.0, 2.0, 0.0]),
             traditional=norms([2.0, 5.0, 4.0, 0.0], [1.0, 2.0, 3.0, 0.0], dropped=0.1),

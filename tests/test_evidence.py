@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from camdrop import evidence
+from camdrop.analysis import heatmap_metrics
 from camdrop.cam import class_activation_map, statistics, upsample
 from camdrop.cli import app as cli
 from camdrop.data import Split, load_dataset, normalise
@@ -21,26 +21,26 @@ def sample():
 
 
 def test_estimate_by_hand():
-    found = evidence.estimate(torch.tensor([1.0, 2.0, 3.0, 6.0]))
+    found = heatmap_metrics.estimate(torch.tensor([1.0, 2.0, 3.0, 6.0]))
     half = 1.959964 * math.sqrt((4 + 1 + 0 + 9) / 3) / 2
     assert found.mean == 3 and found.n == 4
     assert (found.low, found.high) == pytest.approx((3 - half, 3 + half))
-    assert evidence.estimate(torch.tensor([2.0])).high == math.inf
+    assert heatmap_metrics.estimate(torch.tensor([2.0])).high == math.inf
 
 
 def test_draw_repeats_and_says_what_is_wrong(sample):
-    a, b = (evidence.draw(sample.test, 20, 3) for _ in range(2))
+    a, b = (heatmap_metrics.draw(sample.test, 20, 3) for _ in range(2))
     assert torch.equal(a.images, b.images) and len(a) == 20
-    assert not torch.equal(a.labels, evidence.draw(sample.test, 20, 4).labels)
-    assert len(evidence.draw(a, None)) == 20
+    assert not torch.equal(a.labels, heatmap_metrics.draw(sample.test, 20, 4).labels)
+    assert len(heatmap_metrics.draw(a, None)) == 20
     with pytest.raises(ValueError, match=r"limit must be at least 1.*got 0"):
-        evidence.draw(a, 0)
+        heatmap_metrics.draw(a, 0)
 
 
 def test_measures_are_those_of_each_heatmap(checkpoint, sample):
-    few, told = evidence.draw(sample.test, 3), []
-    found = evidence.measure(checkpoint.model, few, sample.info, progress=told.append)
-    assert told == pytest.approx([1 / 3, 2 / 3, 1]) and set(found) == set(evidence.MEASURES)
+    few, told = heatmap_metrics.draw(sample.test, 3), []
+    found = heatmap_metrics.measure(checkpoint.model, few, sample.info, progress=told.append)
+    assert told == pytest.approx([1 / 3, 2 / 3, 1]) and set(found) == set(heatmap_metrics.MEASURES)
     for i in range(3):
         x = normalise(few.images[i : i + 1], sample.info.mean, sample.info.std)
         features = checkpoint.model.stages(x)["layer3"]
@@ -52,12 +52,12 @@ def test_measures_are_those_of_each_heatmap(checkpoint, sample):
 
 def test_contact_sheet_has_images_above_heatmaps(checkpoint, sample):
     few = Split(sample.test.images[:3], sample.test.labels[:3])
-    sheet = evidence.contact_sheet([(checkpoint.model, sample.info)] * 2, few, tile=56, gap=4, opacity=0.5)
+    sheet = heatmap_metrics.contact_sheet([(checkpoint.model, sample.info)] * 2, few, tile=56, gap=4, opacity=0.5)
     assert sheet.shape == (3 * 60 - 4, 3 * 60 - 4, 3) and (sheet[56:60] == 255).all()
     image = few.images[1].expand(3, -1, -1).permute(1, 2, 0).numpy().repeat(2, 0).repeat(2, 1)
     np.testing.assert_array_equal(sheet[:56, 60:116], image)
     x = normalise(few.images, sample.info.mean, sample.info.std)
-    heat = evidence.heatmaps(checkpoint.model, x, few.labels)[1].detach().numpy()
+    heat = heatmap_metrics.heatmaps(checkpoint.model, x, few.labels)[1].detach().numpy()
     low, high = limits([heat])
     np.testing.assert_array_equal(sheet[60:116, 60:116], overlay(image, heat, opacity=0.5, low=low, high=high))
     np.testing.assert_array_equal(sheet[60:116], sheet[120:176])

@@ -11,10 +11,10 @@ from test_anatomy import foreign
 from test_cli import run
 
 from camdrop import figures
+from camdrop.analysis.heatmap_export import Look, export, open_viewer
 from camdrop.cam import upsample
 from camdrop.checkpoints import load
 from camdrop.data import fit_image, gallery, normalise, read_image
-from camdrop.export import Look, export, open_viewer
 
 CHECKPOINT = "checkpoints/fashion-resnet8-camdrop.safetensors"
 

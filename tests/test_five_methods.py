@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from camdrop.analysis.mask_steps import stop_at
 from camdrop.cam import compress_weights
 from camdrop.checkpoints import Checkpoint
-from camdrop.lab import stop_at
 from camdrop.masks import METHODS
 from tests.lab_pages import Pages, first_image, texts
 from ui.stop import SEED

@@ -8,8 +8,8 @@ import torch
 from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
-from camdrop.bounds import compare, layers, stop_at
-from camdrop.chain import summarise
+from camdrop.analysis.bound_summary import summarise
+from camdrop.analysis.gradient_bounds import compare, layers, stop_at
 from camdrop.checkpoints import Checkpoint, save
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import gallery, normalise

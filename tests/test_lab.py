@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
+from camdrop.analysis.mask_steps import below, dissect, remarks, shares, stop_at
 from camdrop.cam import class_activation_map
-from camdrop.lab import below, dissect, remarks, shares, stop_at
 from camdrop.masks import METHODS, READINGS, CamDrop, DropBlock, Dropout, DropPath, SpatialDropout
 from camdrop.resnet import ResNet, SampleMasks, build
 

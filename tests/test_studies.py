@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from camdrop import studies
+from camdrop.analysis.heatmap_metrics import MEASURES
 from camdrop.cli import app as cli
-from camdrop.evidence import MEASURES
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = [str(ROOT / "checkpoints" / f"fashion-resnet8-{method}.safetensors") for method in ("baseline", "camdrop")]

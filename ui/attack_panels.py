@@ -13,7 +13,7 @@ import torch
 from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
-from camdrop.attacks import PGD, fgsm, random_targets
+from camdrop.analysis.attacks import PGD, fgsm, random_targets
 from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import Checkpoint
 from camdrop.data import normalise

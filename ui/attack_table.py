@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from camdrop.attacks import PGD, Tally, attack_dataset
+from camdrop.analysis.attacks import PGD, Tally, attack_dataset
 from camdrop.checkpoints import Checkpoint
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import DataError, Dataset, load_dataset

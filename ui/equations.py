@@ -7,7 +7,7 @@ import html
 
 from latex2mathml.converter import convert
 
-from camdrop.lab import Dissection
+from camdrop.analysis.mask_steps import Dissection
 from camdrop.masks import CamDrop, DropBlock
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from camdrop.analysis.mask_steps import Dissection
 from camdrop.figures import DROPPED, css, limits, overlay
-from camdrop.lab import Dissection
 from ui import equations
 from ui.mask_panels import meaning, number, percent, pixels, share_row
 from ui.pictures import Panel, Raster, Row, Voxels

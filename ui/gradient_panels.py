@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from camdrop.bounds import compare, stop_at
-from camdrop.chain import RATIOS, Chain, summarise
+from camdrop.analysis.bound_summary import RATIOS, Chain, summarise
+from camdrop.analysis.gradient_bounds import compare, stop_at
 from camdrop.data import gallery, normalise
 from camdrop.figures.plots import Figure, bound_boxes, ratio_histogram, under_the_bound
 from camdrop.training.config import method_name

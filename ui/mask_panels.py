@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
+from camdrop.analysis.mask_steps import Dissection, Stop
 from camdrop.figures import (
     CANDIDATE,
     DOMINANT,
@@ -28,7 +29,6 @@ from camdrop.figures import (
     lut,
     positions_picture,
 )
-from camdrop.lab import Dissection, Stop
 from camdrop.masks import CamDrop
 from ui import equations
 from ui.pictures import Bars, Heat, Marks, Panel, Raster, Row, Tiles

@@ -47,7 +47,7 @@ class Heat:
 class Marks:
     """Cells in `color` (CSS) over the layers below: those where round(100 · gamma) < `below` (H, W) uint8.
 
-    So cells come and go under a slider of γ without the server: see `camdrop.lab.below`.
+    So cells come and go under a slider of γ without the server: see `camdrop.analysis.mask_steps.below`.
     """
 
     below: npt.NDArray[np.uint8]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
+    from camdrop.analysis.mask_steps import Dissection, Stop
     from camdrop.checkpoints.metadata import Meta
-    from camdrop.lab import Dissection, Stop
 
 TRUE = "True label"
 _SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
@@ -60,8 +60,8 @@ def choose_scene() -> Scene | None:
     In the link: `checkpoint`, `image` (and what belongs to it), `label`, `site`. Call it inside a fragment, in a
     horizontal container.
     """
+    from camdrop.analysis.mask_steps import stop_at
     from camdrop.data import normalise
-    from camdrop.lab import stop_at
 
     with st.container(width=340):
         chosen = choose_checkpoint("Checkpoint", key="checkpoint")
@@ -149,7 +149,7 @@ def cells(d: Dissection, seed: int) -> Cells:
     That takes a hundred draws, for which nobody who drags r should wait: as long as anything but γ changes, and for
     large maps, it is the mask at this γ alone.
     """
-    from camdrop.lab import below
+    from camdrop.analysis.mask_steps import below
 
     anyway = dataclasses.replace(d.method, keep_prob=1.0)
     draw = (d.stop, anyway, d.label, seed)

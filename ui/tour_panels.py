@@ -7,9 +7,9 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from camdrop.attacks import PGD
+from camdrop.analysis.attacks import PGD
+from camdrop.analysis.mask_steps import dissect, shares, stop_at
 from camdrop.data import gallery, normalise
-from camdrop.lab import dissect, shares, stop_at
 from camdrop.masks import METHODS
 from camdrop.training.config import make_method
 from ui import attack_panels, explore_panels, gradient_panels, mask_panels
@@ -23,9 +23,9 @@ from ui.stop import Cells, Scene, cells
 from ui.tour import GUIDED, LESSONS, NETWORKS
 
 if TYPE_CHECKING:
+    from camdrop.analysis.mask_steps import Dissection
     from camdrop.checkpoints import Checkpoint
     from camdrop.figures.plots import Figure
-    from camdrop.lab import Dissection
 
 IMAGE, SEED = 19, 3  # those of the links, and of what the answers say
 STYLE = Style("viridis", False, False, 0.6, 0.0, 1.0)

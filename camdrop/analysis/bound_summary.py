@@ -1,4 +1,4 @@
-"""What the gradient bounds of camdrop/bounds.py amount to: where the chain of Eq. 16 holds, and by how much."""
+"""What the gradient bounds of camdrop/analysis/gradient_bounds.py amount to: where the chain of Eq. 16 holds, and by how much."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from camdrop.bounds import Comparison
+from camdrop.analysis.gradient_bounds import Comparison
 
 Array = npt.NDArray[Any]
 
@@ -55,7 +55,7 @@ class Chain:
 
 
 def summarise(comparison: Comparison, parameter: str) -> Chain:
-    """The numbers of a comparison for one kind of parameter (see `camdrop.bounds.PARAMETERS`)."""
+    """The numbers of a comparison for one kind of parameter (see `camdrop.analysis.gradient_bounds.PARAMETERS`)."""
     found = {"none": comparison.none, "traditional": comparison.traditional, "guided": comparison.guided}
     bound = {name: norms.bound[parameter] for name, norms in found.items()}
     gradient = {name: norms.gradient[parameter] for name, norms in found.items()}

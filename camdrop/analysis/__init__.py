@@ -1,0 +1,1 @@
+"""Analysis of trained networks: a mask step by step, gradient bounds, attacks, heatmaps in numbers and as files."""
