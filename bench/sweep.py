@@ -10,7 +10,7 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from bench.report import environment, interleaved, median, ratio, table
 from camdrop import data
 from camdrop.resnet import build
-from camdrop.sweep import RECIPE
+from camdrop.runs.sweep import RECIPE
 from camdrop.training import Race, pick_device
 from camdrop.training.config import Contender
 

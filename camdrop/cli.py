@@ -76,10 +76,10 @@ def race(
 ) -> None:
     """Train one network, or several side by side on the same batches, into a run folder."""
     from camdrop import experiments
-    from camdrop.drive import drive
-    from camdrop.event_log import event_log
     from camdrop.progress import data_progress, race_table
     from camdrop.runs import RunConfig
+    from camdrop.runs.tensorboard import event_log
+    from camdrop.runs.trainer import drive
     from camdrop.training.config import contender, make_recipe, preset_block_size
 
     config = None

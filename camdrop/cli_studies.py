@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from camdrop.analysis.bound_summary import Chain
-    from camdrop.sweep import Cell, Sweep
+    from camdrop.runs.sweep import Cell, Sweep
 
 app = typer.Typer()
 
@@ -121,8 +121,8 @@ def sweep(
     from rich.console import Console
 
     from camdrop.progress import data_progress
-    from camdrop.sweep import RECIPE, Plan, load_sweep
-    from camdrop.sweep_engine import run_sweep
+    from camdrop.runs.sweep import RECIPE, Plan, load_sweep
+    from camdrop.runs.sweep_workers import run_sweep
 
     plan = None
     if not resume:

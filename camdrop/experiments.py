@@ -13,8 +13,8 @@ from typing import Any, Literal
 from camdrop.data import short_name
 from camdrop.masks import CamDrop
 from camdrop.resnet import ARCHITECTURES
-from camdrop.results import SIGNS, Record, Result, command, results
 from camdrop.runs import Run, RunConfig
+from camdrop.runs.records import SIGNS, Record, Result, command, results
 from camdrop.training.config import PRESETS, Contender, Recipe, contender, preset_block_size
 
 _COMMON: dict[str, Any] = {"keep_prob": 0.9, "block_size": 8}  # section 4.1

@@ -8,8 +8,8 @@ from typing import Any
 
 from camdrop.figures import METHOD_COLOURS, method_css
 from camdrop.figures.plots import Figure
-from camdrop.results import Record, label
 from camdrop.runs import Run
+from camdrop.runs.records import Record, label
 from camdrop.training.config import method_name
 
 MEASURES = {  # title → name in the records, unit
@@ -38,7 +38,7 @@ _MOST_POINTS = 400  # of one curve; neighbours are averaged
 
 @dataclass(frozen=True)
 class Curve:
-    """What was recorded of one contender: `records` as of `camdrop.results`, those of kind point, knob and end."""
+    """What was recorded of one contender: `records` as of `camdrop.runs.records`, those of kind point, knob and end."""
 
     name: str
     method: str

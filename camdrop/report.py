@@ -23,10 +23,10 @@ from camdrop.experiments import (
     filling,
     in_order,
 )
-from camdrop.results import Follower, Record, label, results
 from camdrop.runs import Run, RunError, list_runs
+from camdrop.runs.records import Follower, Record, label, results
+from camdrop.runs.sweep import Sweep, list_sweeps
 from camdrop.studies import head, row
-from camdrop.sweep import Sweep, list_sweeps
 from camdrop.training.config import method_name
 
 SHIPPED = Path(__file__).resolve().parent.parent / "results"  # runs that come along, without weights

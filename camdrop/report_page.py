@@ -14,8 +14,8 @@ from camdrop.checkpoints import Checkpoint, list_checkpoints, load
 from camdrop.data import INFO, DataError, Split, gallery
 from camdrop.figures import Picture
 from camdrop.figures.plots import Figure, sweep_heatmap, sweep_surface
-from camdrop.results import Record, same_but_seed
 from camdrop.runs import Run
+from camdrop.runs.records import Record, same_but_seed
 
 CHECKPOINTS = report.SHIPPED.parent / "checkpoints"
 _MOST_RACES = 4

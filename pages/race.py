@@ -45,11 +45,12 @@ reads its folder. One race runs at a time, later ones wait (`CAMDROP_MAX_RUNS`).
 def page() -> None:
     """Which race; then its setup, or how it goes."""
     with st.spinner("Loading PyTorch …"):
-        from camdrop import queue, runs
+        from camdrop import runs
+        from camdrop.runs import scheduler
         from ui import race_setup, races
         from ui.run_checkpoints import root
 
-    races.attempt(queue.launch, root())
+    races.attempt(scheduler.launch, root())
     names = [run.name for run in runs.list_runs(root())]
     wanted = st.query_params.get("run")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -82,8 +83,10 @@ def page() -> None:
 
 def watch(before: Any) -> None:
     """The live part: reads the run folder, every second while something happens there."""
-    from camdrop import queue, results, runs
+    from camdrop import runs
     from camdrop.race_figures import BOUNDS, MEASURES
+    from camdrop.runs import scheduler
+    from camdrop.runs.records import over_seeds, results
     from ui import film, race_setup, races
     from ui.curves import curves
 
@@ -96,10 +99,10 @@ def watch(before: Any) -> None:
     if run.state != before.state:
         st.rerun()  # other buttons, and another pace
     if run.state == "queued":
-        races.attempt(queue.launch, run.folder.parent)
+        races.attempt(scheduler.launch, run.folder.parent)
     others = races.alike(run) if run.state == "finished" else []
-    rows = results.results(run, records)
-    st.html(races.progress(run) + races.table(rows, results.over_seeds(run, others)))
+    rows = results(run, records)
+    st.html(races.progress(run) + races.table(rows, over_seeds(run, others)))
     if run.message and run.state in ("failed", "stopped"):
         st.error(run.message, icon=":material/error:")
     if run.state == "finished":

@@ -20,13 +20,14 @@ A click on a name in the legend hides a curve, a double click all others; drag t
 @st.fragment
 def page() -> None:
     with st.spinner("Loading PyTorch …"):
-        from camdrop import queue, runs
+        from camdrop import runs
         from camdrop.race_figures import BOUNDS, MEASURES
+        from camdrop.runs import scheduler
         from ui import races
         from ui.curves import curves
         from ui.run_checkpoints import root
 
-    races.attempt(queue.launch, root())
+    races.attempt(scheduler.launch, root())
     found, broken = runs.survey(root())
     if problem := st.session_state.pop("race.problem", None):
         st.error(problem, icon=":material/error:")

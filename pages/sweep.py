@@ -9,7 +9,7 @@ import streamlit as st
 from ui.entry import through_app
 
 if TYPE_CHECKING:
-    from camdrop.sweep import Sweep
+    from camdrop.runs.sweep import Sweep
 
 through_app()
 
@@ -36,12 +36,13 @@ line: `python -m camdrop sweep --run runs/sweep`.
 def page() -> None:
     """Which sweep; then its setup, or how it goes."""
     with st.spinner("Loading PyTorch …"):
-        from camdrop import queue, report
-        from camdrop.sweep import list_sweeps, load_sweep
+        from camdrop import report
+        from camdrop.runs import scheduler
+        from camdrop.runs.sweep import list_sweeps, load_sweep
         from ui import races, sweeps
         from ui.run_checkpoints import root
 
-    races.attempt(queue.launch, root())
+    races.attempt(scheduler.launch, root())
     names = [found.folder.name for found in list_sweeps(root())]
     wanted = st.query_params.get("sweep")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -83,9 +84,8 @@ def example(shipped: list[Sweep]) -> None:
 
 def watch(before: Any) -> None:
     """The live part: reads the folder, every two seconds while cells are trained."""
-    from camdrop import queue
-    from camdrop.runs import RunError
-    from camdrop.sweep import load_sweep
+    from camdrop.runs import RunError, scheduler
+    from camdrop.runs.sweep import load_sweep
     from ui import races, sweeps
 
     try:
@@ -96,7 +96,7 @@ def watch(before: Any) -> None:
     if found.state != before.state:
         st.rerun()  # other buttons, and another pace
     if found.state == "queued":
-        races.attempt(queue.launch, found.folder.parent)
+        races.attempt(scheduler.launch, found.folder.parent)
     sweeps.progress(found)
     if not found.cells:
         waits = found.state == "queued"

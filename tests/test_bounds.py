@@ -121,9 +121,7 @@ def test_chunks_change_nothing_and_nothing_changes_the_model(model, monkeypatch)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     stop = gradient_bounds.stop_at(model, images(), LABELS, "layer3.0.conv1")
     whole = gradient_bounds.norms(stop)
-    monkeypatch.setattr(
-        gradient_bounds, "_ELEMENTS", stop.features[0].numel() * 3
-    )  # one image, three classes at a time
+    monkeypatch.setattr(gradient_bounds, "_ELEMENTS", stop.features[0].numel() * 3)  # an image, three classes
     parts = gradient_bounds.norms(stop)
     for name in gradient_bounds.PARAMETERS:
         torch.testing.assert_close(whole.bound[name], parts.bound[name])

@@ -3,7 +3,7 @@
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from camdrop.event_log import event_log
+from camdrop.runs.tensorboard import event_log
 
 
 def point(step, **values):

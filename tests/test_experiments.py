@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from camdrop import experiments, report, report_page, runs, sweep
+from camdrop import experiments, report, report_page, runs
 from camdrop.cli import app as cli
-from camdrop.results import Follower
+from camdrop.runs import sweep
+from camdrop.runs.records import Follower
 from camdrop.training.config import PRESETS, Recipe, contender, make_recipe
 
 PAPER = (Path(__file__).parent.parent.parent / "shared" / "paper.md").resolve()

@@ -10,9 +10,10 @@ from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
 from bench.browser import ROOT, serve
-from camdrop import queue, runs
-from camdrop.drive import drive
+from camdrop import runs
 from camdrop.masks import CamDrop
+from camdrop.runs import scheduler
+from camdrop.runs.trainer import drive
 from camdrop.training.config import Contender, Recipe
 from tests.test_runs import data  # noqa: F401
 
@@ -49,7 +50,7 @@ def said(app: AppTest) -> str:
 
 
 def test_a_race_is_set_up_measured_and_put_in_the_queue(root, monkeypatch):
-    monkeypatch.setattr(queue, "launch", lambda root: [])
+    monkeypatch.setattr(scheduler, "launch", lambda root: [])
     app = open_page("race")
     assert re.search(r"Measured here: [\d,]+ images a second through 3 networks, so \*\*2 min are about", said(app))
     app.number_input("race.minutes").set_value(0.5)

@@ -5,8 +5,9 @@ import shlex
 
 import pytest
 
-from camdrop import results, runs
+from camdrop import runs
 from camdrop.masks import CamDrop, DropBlock, Dropout
+from camdrop.runs import records as results
 from camdrop.training.config import Contender, Recipe, contender, method_name
 
 CONTENDERS = (Contender("baseline"), Contender("camdrop", CamDrop(keep_prob=0.8, block_size=7, reading="official")))

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from camdrop import drive as driving
 from camdrop import runs
 from camdrop.checkpoints import load
-from camdrop.drive import drive
 from camdrop.masks import CamDrop, DropBlock
+from camdrop.runs import trainer as driving
+from camdrop.runs.trainer import drive
 from camdrop.training.config import Contender, Recipe
 from tests.shades import shades
 

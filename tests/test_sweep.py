@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from camdrop import cli, queue, sweep, sweep_engine
+from camdrop import cli
 from camdrop.masks import CamDrop
-from camdrop.runs import RunError, in_use
-from camdrop.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Cell, Plan
+from camdrop.runs import RunError, in_use, scheduler, sweep, sweep_workers
+from camdrop.runs.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Cell, Plan
 from camdrop.training import Race, evaluate
 from camdrop.training.config import Contender
 from tests.shades import shades
@@ -49,9 +49,9 @@ def test_the_plane_of_figure_4():
 
 
 def test_a_cell_is_the_training_that_its_recipe_says(plan):
-    data = sweep_engine.prepare(plan)
+    data = sweep_workers.prepare(plan)
     assert len(data.train) == 60
-    cell = sweep_engine.train_cell(plan, data, 0.05, 0.5, lambda: False)
+    cell = sweep_workers.train_cell(plan, data, 0.05, 0.5, lambda: False)
     recipe = dataclasses.replace(plan.recipe, learning_rate=0.05)
     method = CamDrop(keep_prob=0.5, block_size=3, reading="matched")
     race = Race(data, recipe, [Contender("cell", method)], torch.device("cpu"))
@@ -60,27 +60,27 @@ def test_a_cell_is_the_training_that_its_recipe_says(plan):
     assert cell.state == "done" and cell.steps == race.done == 45 // 8
     assert cell.validation_error == evaluate(race.runners[0].model, race.held, data.info)["top1_error"]
     assert 0 <= cell.train_error <= 100 and cell.seconds > 0
-    assert sweep_engine.train_cell(plan, data, 0.05, 0.5, lambda: True) is None  # stopped
+    assert sweep_workers.train_cell(plan, data, 0.05, 0.5, lambda: True) is None  # stopped
 
 
 def test_what_diverges_or_fails_is_a_cell(plan, tmp_path, monkeypatch):
-    data = sweep_engine.prepare(plan)
-    diverged = sweep_engine.train_cell(plan, data, 1e20, 1.0, lambda: False)
+    data = sweep_workers.prepare(plan)
+    diverged = sweep_workers.train_cell(plan, data, 1e20, 1.0, lambda: False)
     assert diverged.state == "diverged" and "loss is" in diverged.message and diverged.validation_error > 20
 
     def break_down(*_):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(sweep_engine, "Race", break_down)
-    failed = sweep_engine.train_cell(plan, data, 0.05, 1.0, lambda: False)
+    monkeypatch.setattr(sweep_workers, "Race", break_down)
+    failed = sweep_workers.train_cell(plan, data, 0.05, 1.0, lambda: False)
     assert failed == Cell(0.05, 1.0, "failed", message="MemoryError: no room")
     # a failed cell is tried again on resuming, the others are kept
     sweep.create(tmp_path / "s", plan)
     for cell in (failed, diverged):
         sweep.append(tmp_path / "s", cell)
     tried = []
-    monkeypatch.setattr(sweep_engine, "by_processes", lambda _plan, todo, *_: tried.extend(todo) or iter(()))
-    ended = sweep_engine.run_sweep(tmp_path / "s", resume=True)
+    monkeypatch.setattr(sweep_workers, "by_processes", lambda _plan, todo, *_: tried.extend(todo) or iter(()))
+    ended = sweep_workers.run_sweep(tmp_path / "s", resume=True)
     assert set(tried) == set(plan.cells) - {(1e20, 1.0)} and ended.state == "stopped"
 
 
@@ -118,10 +118,10 @@ def test_killed_and_resumed(long, tmp_path):
     """No finished cell is lost or trained again, and no process is left behind."""
     folder = tmp_path / "s"
     sweep.create(folder, long)
-    queue.enqueue(folder)
-    assert queue.launch(tmp_path) == [folder]
+    scheduler.enqueue(folder)
+    assert scheduler.launch(tmp_path) == [folder]
     with pytest.raises(RunError, match="s is running; only"):
-        queue.enqueue(folder)
+        scheduler.enqueue(folder)
     wait_for(lambda: len(lines(folder)) >= 2)
     pid = sweep.load_sweep(folder).pid
     children = Path(f"/proc/{pid}/task/{pid}/children")
@@ -135,7 +135,7 @@ def test_killed_and_resumed(long, tmp_path):
     assert 2 <= len(kept) < 12
     with (folder / "cells.jsonl").open("ab") as file:
         file.write(b'{"learning')
-    finished = sweep_engine.run_sweep(folder, resume=True, workers=1)
+    finished = sweep_workers.run_sweep(folder, resume=True, workers=1)
     assert finished.state == "finished" and set(finished.cells) == set(long.cells)
     assert lines(folder)[: len(kept)] == kept and len(lines(folder)) == 12
 
@@ -149,7 +149,7 @@ def test_stopped(long, tmp_path):
         os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
-    stopped = sweep_engine.run_sweep(tmp_path / "s", long, workers=1, listen=listen)
+    stopped = sweep_workers.run_sweep(tmp_path / "s", long, workers=1, listen=listen)
     assert stopped.state == "stopped" and 1 <= len(stopped.cells) == len(heard) < 12
     assert signal.getsignal(signal.SIGTERM) == before
 
@@ -192,16 +192,16 @@ def test_mistakes_are_one_line(monkeypatch, tmp_path, data, capsys):
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install '.[ray]'")
 def test_ray_trains_the_same_cells(plan, tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    ended = sweep_engine.run_sweep(tmp_path / "ray", plan, engine="ray", workers=2)
+    ended = sweep_workers.run_sweep(tmp_path / "ray", plan, engine="ray", workers=2)
     assert ended.state == "finished" and set(ended.cells) == set(plan.cells)
-    data = sweep_engine.prepare(plan)
+    data = sweep_workers.prepare(plan)
     for (rate, keep_prob), cell in ended.cells.items():
-        here = sweep_engine.train_cell(plan, data, rate, keep_prob, lambda: False)
+        here = sweep_workers.train_cell(plan, data, rate, keep_prob, lambda: False)
         assert dataclasses.replace(cell, seconds=0) == dataclasses.replace(here, seconds=0)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed")
 def test_without_ray_it_says_how_to_get_it(plan, tmp_path):
     with pytest.raises(ValueError, match=r"pip install '\.\[ray\]'"):
-        sweep_engine.run_sweep(tmp_path / "ray", plan, engine="ray")
+        sweep_workers.run_sweep(tmp_path / "ray", plan, engine="ray")
     assert json.loads((tmp_path / "ray" / "status.json").read_text())["state"] == "failed"

@@ -10,10 +10,9 @@ import pytest
 from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
-from camdrop import queue, sweep
 from camdrop.figures.plots import sweep_heatmap, sweep_surface
-from camdrop.runs import in_use
-from camdrop.sweep import RECIPE, Cell, Plan
+from camdrop.runs import in_use, scheduler, sweep
+from camdrop.runs.sweep import RECIPE, Cell, Plan
 from tests.lab_pages import Pages
 
 PLAN = Plan(recipe=dataclasses.replace(RECIPE, seed=4), learning_rates=(10.0, 0.1), keep_probs=(0.5, 1.0))
@@ -24,7 +23,7 @@ SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pages:
     monkeypatch.setenv("CAMDROP_RUNS", str(tmp_path))
     monkeypatch.setattr("ui.sweeps._speed", lambda *_: 0.001)
-    monkeypatch.setattr(queue, "command", lambda _folder: SLEEP)  # in place of a process that trains
+    monkeypatch.setattr(scheduler, "command", lambda _folder: SLEEP)  # in place of a process that trains
     return Pages(tmp_path, monkeypatch)
 
 
@@ -112,9 +111,9 @@ def test_broken_folders_and_links(pages: Pages, tmp_path: Path) -> None:
 
 
 def test_a_sweep_that_waits_says_so(pages: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "launch", lambda root: [])
+    monkeypatch.setattr(scheduler, "launch", lambda root: [])
     sweep.create(tmp_path / "s", PLAN)
-    queue.enqueue(tmp_path / "s")
+    scheduler.enqueue(tmp_path / "s")
     app = pages.open("sweep", sweep="s")
     assert "It begins when what is trained now has ended." in words(app)
     press(app, "Stop")

@@ -12,8 +12,8 @@ import streamlit as st
 from camdrop import runs
 from camdrop.figures import NEUTRAL, lut
 from camdrop.masks import CamDrop, DropBlock
-from camdrop.results import Record, label
 from camdrop.runs import Run, RunError
+from camdrop.runs.records import Record, label
 from camdrop.training.config import Contender
 from ui.live import live_slider
 from ui.pictures import Heat, Panel, Raster, Tiles, pictures

@@ -8,13 +8,13 @@ from typing import Any
 
 import streamlit as st
 
-from camdrop import queue, runs
+from camdrop import runs
 from camdrop.data import INFO, DataInfo, load_dataset, short_name
 from camdrop.experiments import preset_methods
 from camdrop.masks import CHANNELS, GUIDES, METHODS, READINGS
 from camdrop.resnet import ARCHITECTURES, KINDS
-from camdrop.results import label, unique_names
-from camdrop.runs import Run, RunConfig, RunError
+from camdrop.runs import Run, RunConfig, RunError, scheduler
+from camdrop.runs.records import label, unique_names
 from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
 from camdrop.training import OVERHEAD, pick_device
 from camdrop.training.config import (
@@ -224,8 +224,8 @@ def start(config: RunConfig, key: str) -> None:
         while (root() / name).exists():
             name, n = f"{stem} {n}", n + 1
         runs.create(root() / name, config)
-        queue.enqueue(root() / name)
-        queue.launch(root())
+        scheduler.enqueue(root() / name)
+        scheduler.launch(root())
         st.session_state[key] = name
     except (RunError, OSError) as error:
         st.session_state["race.problem"] = str(error)

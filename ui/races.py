@@ -14,11 +14,11 @@ from typing import Any
 
 import streamlit as st
 
-from camdrop import queue, race_figures, runs
+from camdrop import race_figures, runs
 from camdrop.figures import method_css
 from camdrop.race_figures import Curve
-from camdrop.results import Follower, Record, Result, Spread, command, label, metrics_csv, results, same_but_seed
-from camdrop.runs import Run, RunError
+from camdrop.runs import Run, RunError, scheduler
+from camdrop.runs.records import Follower, Record, Result, Spread, command, label, metrics_csv, results, same_but_seed
 from camdrop.training.config import method_name
 from ui.run_checkpoints import PREFIX
 
@@ -151,8 +151,8 @@ def attempt(act: Callable[..., object], *args: Any) -> None:
 
 def resume(folder: Path) -> None:
     """Put a run back in the queue, and start it if there is room."""
-    queue.enqueue(folder)
-    queue.launch(folder.parent)
+    scheduler.enqueue(folder)
+    scheduler.launch(folder.parent)
 
 
 def _rename(run: Run, name: str, key: str | None) -> None:

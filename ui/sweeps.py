@@ -8,12 +8,11 @@ import shutil
 
 import streamlit as st
 
-from camdrop import sweep
 from camdrop.data import INFO, short_name
 from camdrop.figures.plots import sweep_heatmap, sweep_surface
 from camdrop.masks import METHODS, READINGS
-from camdrop.runs import LAUNCHED, RunError, locked
-from camdrop.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Plan, Sweep
+from camdrop.runs import LAUNCHED, RunError, locked, sweep
+from camdrop.runs.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Plan, Sweep
 from camdrop.training import pick_device
 from camdrop.training.config import Contender
 from camdrop.training.speed import seconds_per_image

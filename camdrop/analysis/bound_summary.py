@@ -1,4 +1,4 @@
-"""What the gradient bounds of camdrop/analysis/gradient_bounds.py amount to: where the chain of Eq. 16 holds, and by how much."""
+"""What the bounds of gradient_bounds.py amount to: where the chain of Eq. 16 holds, and by how much."""
 
 from __future__ import annotations
 

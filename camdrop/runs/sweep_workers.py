@@ -23,8 +23,8 @@ import torch
 
 from camdrop.data import Dataset, load_dataset
 from camdrop.data.folders import Progress
-from camdrop.runs import RunError, locked
-from camdrop.sweep import Cell, Plan, Sweep, append, create, load_sweep, mend, set_state
+from camdrop.runs.folder import RunError, locked
+from camdrop.runs.sweep import Cell, Plan, Sweep, append, create, load_sweep, mend, set_state
 from camdrop.training import Race, evaluate
 from camdrop.training.config import Contender
 

@@ -14,7 +14,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from camdrop.masks import METHODS
-from camdrop.runs import Run, RunConfig, RunError, read_metrics
+from camdrop.runs.folder import Run, RunConfig, RunError, read_metrics
 from camdrop.training.config import Contender, Recipe, method_name
 
 Record = dict[str, Any]

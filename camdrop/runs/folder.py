@@ -202,7 +202,7 @@ def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a process holds the run folder, or has been started to do so (see camdrop/queue.py)."""
+    """Whether a process holds the run folder, or has been started to do so (see camdrop/runs/scheduler.py)."""
     try:
         with locked(folder, LAUNCHED), locked(folder):
             return False

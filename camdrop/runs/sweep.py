@@ -21,7 +21,7 @@ import numpy.typing as npt
 from camdrop.data import short_name
 from camdrop.data.files import write_atomic
 from camdrop.masks import METHODS, Method
-from camdrop.runs import RunError, claim, in_use, reading
+from camdrop.runs.folder import RunError, claim, in_use, reading
 from camdrop.training.config import Recipe, make_method
 
 # Section 4.2: between 0.03 and 15, with 1, 3 and 10 among them; γ from 1 to 0.5, with each tenth among them.

@@ -14,16 +14,16 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from camdrop import runs, sweep
-from camdrop.runs import LAUNCHED, Run, RunError, acquire, list_runs
-from camdrop.sweep import Sweep, list_sweeps
+from camdrop.runs import sweep
+from camdrop.runs.folder import LAUNCHED, Run, RunError, acquire, list_runs, load_run, set_state
+from camdrop.runs.sweep import Sweep, list_sweeps
 
 NICENESS = 10  # so that the page, and whatever else the machine does, goes before
 
 
 def enqueue(folder: Path) -> None:
     """Put a run in the queue: a new one, or one that was stopped or failed. RunError for one that is at it or done."""
-    run = sweep.load_sweep(folder) if (folder / "sweep.json").exists() else runs.load_run(folder)
+    run = sweep.load_sweep(folder) if (folder / "sweep.json").exists() else load_run(folder)
     if run.state in ("running", "finished"):
         raise RunError(f"{folder.name} is {run.state}; only a run that was stopped or failed can go on")
     _set_state(run, "queued")
@@ -31,7 +31,7 @@ def enqueue(folder: Path) -> None:
 
 def _set_state(run: Run | Sweep, state: str, message: str = "", pid: int | None = None) -> None:
     if isinstance(run, Run):
-        runs.set_state(run, state, message, pid)
+        set_state(run, state, message, pid)
     else:
         sweep.set_state(run.folder, state, message, pid)
 
@@ -81,7 +81,7 @@ def _spawn(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
 
     What it prints goes to log.txt.
     """
-    here = str(Path(__file__).resolve().parent.parent)
+    here = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     with (folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(

@@ -26,7 +26,7 @@ from camdrop.cam import class_activation_map
 from camdrop.data import Dataset, Split, load_dataset, normalise
 from camdrop.data.files import write_atomic
 from camdrop.data.folders import Progress
-from camdrop.runs import Run, RunConfig, RunError, create, load_run, locked
+from camdrop.runs.folder import Run, RunConfig, RunError, create, load_run, locked
 from camdrop.training import Race, Runner, evaluate
 from camdrop.training.config import method_name
 from camdrop.training.devices import device_name, pick_device, versions

@@ -1,0 +1,41 @@
+"""Runs: folders and processes. What a training writes, who drives it, who waits for a turn, and sweeps of many."""
+
+from camdrop.runs.folder import (
+    LAUNCHED,
+    Run,
+    RunConfig,
+    RunError,
+    asked_knobs,
+    create,
+    delete,
+    in_use,
+    list_runs,
+    load_run,
+    locked,
+    read_film,
+    read_metrics,
+    rename,
+    stop,
+    survey,
+    turn_knobs,
+)
+
+__all__ = [
+    "LAUNCHED",
+    "Run",
+    "RunConfig",
+    "RunError",
+    "asked_knobs",
+    "create",
+    "delete",
+    "in_use",
+    "list_runs",
+    "load_run",
+    "locked",
+    "read_film",
+    "read_metrics",
+    "rename",
+    "stop",
+    "survey",
+    "turn_knobs",
+]
