@@ -75,8 +75,8 @@ def race(
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in this folder")] = False,
 ) -> None:
     """Train one network, or several side by side on the same batches, into a run folder."""
-    from camdrop import experiments
     from camdrop.progress import data_progress, race_table
+    from camdrop.report.paper_tables import preset_methods
     from camdrop.runs import RunConfig
     from camdrop.runs.tensorboard import event_log
     from camdrop.runs.trainer import drive
@@ -90,7 +90,7 @@ def race(
             "guide": guide, "channels": channels,
         }  # fmt: skip
         default = "baseline" if context.info_name == "train" else "baseline,dropblock,camdrop"
-        default = experiments.preset_methods(preset) or default
+        default = preset_methods(preset) or default
         contenders = [
             contender(text, options, schedule, listed(stages), listed(sites))
             for text in (methods or default).split(",")

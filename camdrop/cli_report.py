@@ -18,15 +18,15 @@ def report(
     ] = None,
 ) -> None:
     """The paper's tables and, in the same places, what finished runs of ours reached."""
-    from camdrop import report as reports
-    from camdrop import report_page
     from camdrop.data.files import write_atomic
+    from camdrop.report import find, html_report, markdown_report
+    from camdrop.shipped import shipped
 
-    where = folders or [reports.SHIPPED, Path("runs")]
+    where = folders or [shipped("results"), Path("runs")]
     if missing := [str(folder) for folder in folders or () if not folder.is_dir()]:
         raise ValueError(f"there is no folder {', '.join(missing)}; name one that holds runs")
-    kinds = {".md": reports.markdown, ".html": report_page.page}
+    kinds = {".md": markdown_report, ".html": html_report}
     if out.suffix not in kinds:
         raise ValueError(f"--out must end in .md or .html, got {out.name}")
     write_atomic(out, kinds[out.suffix](where))
-    typer.echo(f"{out}: tables 1–7, figures 2–4, from {len(reports.find(where))} finished runs")
+    typer.echo(f"{out}: tables 1–7, figures 2–4, from {len(find(where))} finished runs")

@@ -84,7 +84,7 @@ def page() -> None:
 def watch(before: Any) -> None:
     """The live part: reads the run folder, every second while something happens there."""
     from camdrop import runs
-    from camdrop.race_figures import BOUNDS, MEASURES
+    from camdrop.report.curves import BOUNDS, MEASURES
     from camdrop.runs import scheduler
     from camdrop.runs.records import over_seeds, results
     from ui import film, race_setup, races

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from camdrop.experiments import Found
     from camdrop.report import Section
+    from camdrop.report.paper_tables import Found
 
 through_app()
 
@@ -34,20 +34,21 @@ With a single seed and a small budget, neighbours of half a point say nothing.
 @st.fragment
 def page() -> None:
     with st.spinner("Loading PyTorch …"):
-        from camdrop import report, report_page
+        from camdrop import report
+        from camdrop.shipped import shipped
         from ui.run_checkpoints import root
 
-    folders = [report.SHIPPED, root()]
+    folders = [shipped("results"), root()]
     found = report.find(folders)
     st.html("<style>.stMarkdown table { display: block; overflow-x: auto; }</style>")  # wider than a phone
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link("pages/five_methods.py", label="Figure 1: five ways to drop", icon=":material/view_in_ar:")
         st.download_button(
-            "Report (HTML)", lambda: report_page.page(folders), "report.html", icon=":material/html:",
+            "Report (HTML)", lambda: report.html_report(folders), "report.html", icon=":material/html:",
             on_click="ignore", help="This page as a file, with its pictures",
         )  # fmt: skip
         st.download_button(
-            "Report (Markdown)", lambda: report.markdown(folders), "report.md", icon=":material/markdown:",
+            "Report (Markdown)", lambda: report.markdown_report(folders), "report.md", icon=":material/markdown:",
             on_click="ignore", help="Its tables, for a repository or a paper",
         )  # fmt: skip
     st.markdown(report.overview(folders, found))

@@ -21,7 +21,7 @@ A click on a name in the legend hides a curve, a double click all others; drag t
 def page() -> None:
     with st.spinner("Loading PyTorch …"):
         from camdrop import runs
-        from camdrop.race_figures import BOUNDS, MEASURES
+        from camdrop.report.curves import BOUNDS, MEASURES
         from camdrop.runs import scheduler
         from ui import races
         from ui.curves import curves

@@ -39,6 +39,7 @@ def page() -> None:
         from camdrop import report
         from camdrop.runs import scheduler
         from camdrop.runs.sweep import list_sweeps, load_sweep
+        from camdrop.shipped import shipped
         from ui import races, sweeps
         from ui.run_checkpoints import root
 
@@ -67,16 +68,16 @@ def page() -> None:
                 with st.spinner("Measuring some real steps …"):
                     words = sweeps.forecast(plan)
                 st.markdown(words)
-    if shipped := report.find_sweeps([report.SHIPPED]):
-        st.fragment(example)(shipped)
+    if examples := report.find_sweeps([shipped("results")]):
+        st.fragment(example)(examples)
 
 
-def example(shipped: list[Sweep]) -> None:
+def example(examples: list[Sweep]) -> None:
     """One of the sweeps that come along, so that there is something to see before the first of one's own."""
     from ui import sweeps
 
     st.subheader("One that ran before")
-    titles = {str(found): found for found in shipped}
+    titles = {str(found): found for found in examples}
     found = titles[st.selectbox("Sweep that comes along", list(titles), key="example", bind="query-params", width=420)]
     st.markdown(found.verdict())
     sweeps.figures(found, "Validation error")

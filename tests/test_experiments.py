@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from camdrop import experiments, report, report_page, runs
+from camdrop import report, runs
 from camdrop.cli import app as cli
+from camdrop.report import html_report, paper_tables
 from camdrop.runs import sweep
 from camdrop.runs.records import Follower
 from camdrop.training.config import PRESETS, Recipe, contender, make_recipe
@@ -48,7 +49,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_cells_gather_seeds_and_settings(root: Path) -> None:
     found = report.find([root])
-    ours = experiments.columns(experiments.TABLES[1], found)
+    ours = paper_tables.columns(paper_tables.TABLES[1], found)
     (setting,) = ours
     assert (setting.data, setting.recipe) == ("cifar10", Recipe("resnet20", epochs=2))
     cells = ours[setting]
@@ -60,63 +61,63 @@ def test_cells_gather_seeds_and_settings(root: Path) -> None:
 
 
 def test_the_command_for_empty_cells_makes_the_same_kind_of_run(root: Path) -> None:
-    table = experiments.TABLES[1]
-    ((setting, cells),) = experiments.columns(table, report.find([root])).items()
-    said = shlex.split(experiments.filling(table, setting, cells, "runs/more"))
+    table = paper_tables.TABLES[1]
+    ((setting, cells),) = paper_tables.columns(table, report.find([root])).items()
+    said = shlex.split(paper_tables.filling(table, setting, cells, "runs/more"))
     assert (
         said[:3] == ["python", "-m", "camdrop"]
         and said[said.index("--methods") + 1] == "dropout,droppath,spatialdropout"
     )
     assert (said[said.index("--model") + 1], said[said.index("--epochs") + 1]) == ("resnet20", "2")
-    assert experiments.filling(table, setting, dict.fromkeys((row.title for row in table.rows), None), "x") is None
+    assert paper_tables.filling(table, setting, dict.fromkeys((row.title for row in table.rows), None), "x") is None
     assert "Its empty cells: `python -m camdrop race --run runs/table1-1 --data cifar10" in report.table(
         table, report.find([root])
     )
 
 
 def test_the_order_of_the_paper_is_counted_in_pairs(root: Path) -> None:
-    table = experiments.TABLES[1]
-    cell = lambda error: experiments.Cell((error,), (), "", ())  # noqa: E731
+    table = paper_tables.TABLES[1]
+    cell = lambda error: paper_tables.Cell((error,), (), "", ())  # noqa: E731
     cells = {"ResNet-110": cell(10.0), "+ DropBlock": cell(9.0), "+ CamDrop": cell(9.5)}
-    assert experiments.in_order(table, cells) == (2, 3)  # CamDrop < DropBlock is missing
-    assert experiments.in_order(table, {"+ CamDrop": cell(9.5)}) == (0, 0)
+    assert paper_tables.in_order(table, cells) == (2, 3)  # CamDrop < DropBlock is missing
+    assert paper_tables.in_order(table, {"+ CamDrop": cell(9.5)}) == (0, 0)
 
 
 def test_whether_the_paper_s_best_row_is_ours() -> None:
-    table = experiments.TABLES[2]
-    cell = lambda *errors: experiments.Cell(errors, (), "", ())  # noqa: E731
-    told = lambda mean, cam: experiments.best_is_best(table, {"Average guided": mean, "CAM guided": cam})  # noqa: E731
+    table = paper_tables.TABLES[2]
+    cell = lambda *errors: paper_tables.Cell(errors, (), "", ())  # noqa: E731
+    told = lambda mean, cam: paper_tables.best_is_best(table, {"Average guided": mean, "CAM guided": cam})  # noqa: E731
     assert told(cell(5.0), cell(4.9)) == "yes" and told(cell(5.0), cell(5.1)) == "no"
     assert told(cell(5.0, 6.0), cell(4.9)) == "yes"  # one seed of the two cannot tell how sure it is
     # Standard errors of 0.5 each make 2 · √0.5 = 1.41.
     assert told(cell(5.0, 6.0), cell(4.0, 5.0)) == "level" and told(cell(5.0, 6.0), cell(3.5, 4.5)) == "yes"
     assert told(cell(3.0, 4.0), cell(5.0, 6.0)) == "no"
-    assert experiments.best_is_best(table, {"CAM guided": cell(1.0)}) is None
+    assert paper_tables.best_is_best(table, {"CAM guided": cell(1.0)}) is None
 
 
 def test_table_2_and_5_take_their_own_runs(root: Path) -> None:
     found = report.find([root])
-    (cells,) = experiments.columns(experiments.TABLES[2], found).values()
+    (cells,) = paper_tables.columns(paper_tables.TABLES[2], found).values()
     assert {title: cell.errors for title, cell in cells.items()} == {"CAM guided": (7.0,), "Average guided": (6.0,)}
-    (cells,) = experiments.columns(experiments.TABLES[5], found).values()
+    (cells,) = paper_tables.columns(paper_tables.TABLES[5], found).values()
     assert {t: c.errors for t, c in cells.items()} == {
         "ResNet-110, lr 2.0": (50.0,),
         "with CamDrop, inversely": (40.0,),
     }
-    assert not experiments.columns(experiments.TABLES[3], found)
+    assert not paper_tables.columns(paper_tables.TABLES[3], found)
 
 
 def test_table_6_takes_the_imagenet_family_alone(root: Path) -> None:
     finish(root / "large", "baseline,dropout,camdrop,camdrop:reading=official", [30.0, 29.5, 29.0, 28.0],
            model="resnet18", learning_rate=2.0)  # fmt: skip
     found = report.find([root])
-    (cells,) = experiments.columns(experiments.TABLES[6], found).values()
+    (cells,) = paper_tables.columns(paper_tables.TABLES[6], found).values()
     assert cells["+ CamDrop"].errors == (29.0,) and cells["+ CamDrop"].also == (1.0,)
     assert cells["+ CamDrop, official"].errors == (28.0,)
-    assert experiments.in_order(experiments.TABLES[6], cells) == (2, 3)  # the paper's dropout is worse than nothing
+    assert paper_tables.in_order(paper_tables.TABLES[6], cells) == (2, 3)  # the paper's dropout is worse than nothing
     for number in (1, 5):
-        assert all(s.recipe.model == "resnet20" for s in experiments.columns(experiments.TABLES[number], found))
-    assert "| + CamDrop | 22.93 (top-5 6.67) | 29.00 (top-5 1) |" in report.markdown([root])
+        assert all(s.recipe.model == "resnet20" for s in paper_tables.columns(paper_tables.TABLES[number], found))
+    assert "| + CamDrop | 22.93 (top-5 6.67) | 29.00 (top-5 1) |" in report.markdown_report([root])
 
 
 def test_figure_4_in_numbers(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_figure_4_in_numbers(tmp_path: Path) -> None:
 def test_the_paper_s_numbers_are_in_the_paper() -> None:
     text = PAPER.read_text()
     numbers = set(re.findall(r"\d+\.\d+", text))
-    for table in experiments.TABLES.values():
+    for table in paper_tables.TABLES.values():
         for row in table.rows:
             assert f"{row.paper:.2f}" in numbers
             if table.also == "top-5":
@@ -147,11 +148,11 @@ def test_the_paper_s_numbers_are_in_the_paper() -> None:
 
 
 def test_presets_name_recipe_and_contenders() -> None:
-    for table in experiments.TABLES.values():
+    for table in paper_tables.TABLES.values():
         assert table.preset in PRESETS and f"--preset {table.preset} " in table.command
-        assert experiments.preset_methods(table.preset) == table.methods
+        assert paper_tables.preset_methods(table.preset) == table.methods
         assert len({contender(text, {}) for text in table.methods.split(",")}) == len(table.rows)
-    assert experiments.preset_methods("fashion") is None and experiments.preset_methods(None) is None
+    assert paper_tables.preset_methods("fashion") is None and paper_tables.preset_methods(None) is None
     recipe = make_recipe("table5", {"epochs": 3})
     assert (recipe.model, recipe.epochs, recipe.learning_rate, recipe.lr_schedule) == ("resnet110", 3, 2.0, "step")
 
@@ -164,7 +165,7 @@ def test_report_as_markdown_and_html(root: Path, tmp_path: Path) -> None:
     }
     (root / "attack.json").write_text(json.dumps(said))
     (root / "attack-broken.json").write_text("{")
-    text = report.markdown([root])
+    text = report.markdown_report([root])
     assert "| + CamDrop | 4.19 | 12.00 ± 1.41 |" in text
     assert "2 of 3 pairs of rows" not in text and "of 3 pairs of rows stand in the paper's order" in text
     assert "| with CamDrop, inversely | 6.29 (training 0.000166) | 40.00 (training 20) |" in text
@@ -179,7 +180,7 @@ def test_report_as_markdown_and_html(root: Path, tmp_path: Path) -> None:
 
 def test_the_overview_says_what_became_of_each_claim(root: Path) -> None:
     text = report.overview([root])
-    assert text.count("](#") == 12 and all(f'id="{anchor}"' in report.markdown([root]) for anchor in links(text))
+    assert text.count("](#") == 12 and all(f'id="{anchor}"' in report.markdown_report([root]) for anchor in links(text))
     assert "| CamDrop has the least error of six (4.19\N{NO-BREAK SPACE}%) | in 0 of 1 settings; 1 of 3 pairs" in text
     assert "both in 0 of 1 races" in text  # of DropBlock and CamDrop: 4.5 and 5.5, 9 and 11 %
     assert text.count("not run yet") == 9  # in Table 5, the best row of the paper
@@ -214,7 +215,7 @@ def test_the_page_has_the_pictures(root: Path, tmp_path: Path) -> None:
     plan = sweep.Plan(learning_rates=(0.1, 1.0), keep_probs=(1.0, 0.9))
     sweep.create(root / "s", plan)
     sweep.append(root / "s", sweep.Cell(0.1, 0.9, "diverged", 90.0, 91.0))
-    text = report_page.page([root], tmp_path / "no checkpoints")
+    text = html_report([root], tmp_path / "no checkpoints")
     assert '<td style="text-align:right">4.19</td>' in text and '<h2 id="table-1">' in text
     figures = [json.loads(data) for data in re.findall(r'<script type="application/json">(.*?)</script>', text)]
     assert len(figures) == 3 + 3 and all(Figure(figure) for figure in figures)
@@ -224,8 +225,8 @@ def test_the_page_has_the_pictures(root: Path, tmp_path: Path) -> None:
 
 
 def test_without_plotly_the_page_says_so(root: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(report_page, "_plotly", lambda: "")
-    text = report_page.page([root], tmp_path)
+    monkeypatch.setattr("camdrop.report.html._plotly", lambda: "")
+    text = html_report([root], tmp_path)
     assert "The picture needs Plotly" in text and "application/json" not in text
 
 

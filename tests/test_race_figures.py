@@ -2,7 +2,7 @@
 
 from plotly.graph_objects import Figure
 
-from camdrop.race_figures import MEASURES, Curve, panels, side_by_side
+from camdrop.report.curves import MEASURES, Curve, panels, side_by_side
 
 RECORDS = [
     {"kind": "point", "step": step, "epoch": step / 100, "train_error": 100 - step / 10, "dropped": 0.01,

@@ -6,12 +6,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from bench.browser import ROOT
-from camdrop import report
 from tests.test_experiments import finish
 
 
 def open_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:
-    monkeypatch.setattr(report, "SHIPPED", tmp_path / "shipped")
+    places = {"results": tmp_path / "shipped", "checkpoints": ROOT / "checkpoints"}
+    monkeypatch.setattr("camdrop.shipped.shipped", places.get)
     monkeypatch.setenv("CAMDROP_RUNS", str(tmp_path / "runs"))
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     app.switch_page("pages/results.py")

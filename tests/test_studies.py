@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from camdrop import studies
 from camdrop.analysis.heatmap_metrics import MEASURES
 from camdrop.cli import app as cli
+from camdrop.report import json_results
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = [str(ROOT / "checkpoints" / f"fashion-resnet8-{method}.safetensors") for method in ("baseline", "camdrop")]
@@ -25,8 +25,8 @@ def test_attacks_differ_where_their_intervals_do_not_meet(tmp_path: Path, succes
         for method, mean in (("baseline", 25.0), ("camdrop", success))
     ]
     (tmp_path / "attack-a.json").write_text(json.dumps({"data": "folder:/data/birds/", "results": rows}))
-    assert studies.attack_verdicts([tmp_path]) == [f"birds: 25.0 → {success:.1f}, {word}"]
-    text = studies.attacks([tmp_path])
+    assert json_results.attack_verdicts([tmp_path]) == [f"birds: 25.0 → {success:.1f}, {word}"]
+    text = json_results.attacks([tmp_path])
     assert f"| camdrop, birds | 10.00 [10.00, 10.00] | 10.00 [10.00, 10.00] | {success:.2f} [" in text
 
 
@@ -42,10 +42,10 @@ def test_differences_are_paired_and_bold_where_zero_is_outside(tmp_path: Path) -
     ]  # fmt: skip
     (tmp_path / "compare.json").write_text(json.dumps({"data": "mnist", "n": 9, "results": rows}))
     (tmp_path / "compare-torn.json").write_text('{"data": "mnist", "results": [{}]')
-    text = studies.looks([tmp_path])
+    text = json_results.looks([tmp_path])
     assert "| b, mnist | **+0.020 (+0.010 to +0.030)** | −0.020 (−0.050 to +0.010) |" in text
     assert "| a, mnist | 0.500 (0.400–0.600) |" in text and "compare-torn.json cannot be read" in text
-    assert studies.look_verdicts([tmp_path]) == ["mnist: **+0.020 (+0.010 to +0.030)**"]
+    assert json_results.look_verdicts([tmp_path]) == ["mnist: **+0.020 (+0.010 to +0.030)**"]
 
 
 def test_what_the_commands_write_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,13 +56,16 @@ def test_what_the_commands_write_is_read(tmp_path: Path, capsys: pytest.CaptureF
     ):
         cli([kind, *arguments, "--data", "fashion-sample", "--json"], standalone_mode=False)
         (tmp_path / f"{kind}.json").write_text(capsys.readouterr().out)
-    assert studies.attacks([tmp_path]).count("fashion-sample") == 2 and len(studies.attack_verdicts([tmp_path])) == 1
-    assert studies.looks([tmp_path]).count("| fashion-resnet8-camdrop, fashion-sample |") == 2
-    text = studies.bounds([tmp_path])
+    assert (
+        json_results.attacks([tmp_path]).count("fashion-sample") == 2
+        and len(json_results.attack_verdicts([tmp_path])) == 1
+    )
+    assert json_results.looks([tmp_path]).count("| fashion-resnet8-camdrop, fashion-sample |") == 2
+    text = json_results.bounds([tmp_path])
     chain, plain = json.loads((tmp_path / "bounds.json").read_text())["chains"]
     assert f"| layer3.0.conv2 | {100 * chain['holds']:.1f} % | {100 * plain['holds']:.1f} % |" in text
     assert "t = dropblock, c = CamDrop (paper). Eq. 15 holds for every pair" in text
-    assert studies.bound_verdicts([tmp_path]) == [
+    assert json_results.bound_verdicts([tmp_path]) == [
         f"fashion-resnet8-camdrop: {100 * chain['holds']:.0f} % to {100 * chain['holds']:.0f} % of the pairs, by layer"
     ]
-    assert "cannot be read" not in text + studies.attacks([tmp_path]) + studies.looks([tmp_path])
+    assert "cannot be read" not in text + json_results.attacks([tmp_path]) + json_results.looks([tmp_path])

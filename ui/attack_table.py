@@ -15,7 +15,7 @@ from camdrop.analysis.attacks import PGD, Tally, attack_dataset
 from camdrop.checkpoints import Checkpoint
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import DataError, Dataset, load_dataset
-from camdrop.studies import ATTACKED
+from camdrop.report.json_results import ATTACKED
 from ui.attack_panels import titles
 
 SPECS = ("fashion-sample", "fashion-mnist", "mnist", "cifar10")

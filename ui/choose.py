@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
+from camdrop.shipped import shipped
 from ui import add
 from ui.describe import describe, method_label
 from ui.gallery import Filter, Picture, Shelf, choose_picture, choose_shelf, fit
@@ -39,7 +40,7 @@ __all__ = [
     "open_checkpoint",
 ]
 
-FOLDER = Path(os.environ.get("CAMDROP_CHECKPOINTS") or Path(__file__).resolve().parent.parent / "checkpoints")
+FOLDER = Path(os.environ.get("CAMDROP_CHECKPOINTS") or shipped("checkpoints"))
 
 
 def open_checkpoint(name: str) -> Checkpoint:

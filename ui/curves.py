@@ -11,7 +11,7 @@ from functools import cache
 import streamlit as st
 
 from camdrop.figures import plotly_js
-from camdrop.race_figures import Curve, panels
+from camdrop.report.curves import Curve, panels
 from ui.live import component
 
 _curves = component("curves", isolate=False)  # Plotly puts its styles into the page

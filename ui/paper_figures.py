@@ -11,10 +11,10 @@ from pathlib import Path
 import streamlit as st
 
 from camdrop.data import DataError
-from camdrop.experiments import Found
-from camdrop.race_figures import MEASURES, curves_of
 from camdrop.report import SWEEP_COMMAND, bound_runs, find_sweeps, race_runs
-from camdrop.report_page import SHEET_WORDS, sheet
+from camdrop.report.curves import MEASURES, curves_of
+from camdrop.report.html import SHEET_WORDS, sheet
+from camdrop.report.paper_tables import Found
 from ui import sweeps
 from ui.choose import choose_checkpoints
 from ui.curves import curves

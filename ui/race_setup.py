@@ -10,8 +10,8 @@ import streamlit as st
 
 from camdrop import runs
 from camdrop.data import INFO, DataInfo, load_dataset, short_name
-from camdrop.experiments import preset_methods
 from camdrop.masks import CHANNELS, GUIDES, METHODS, READINGS
+from camdrop.report.paper_tables import preset_methods
 from camdrop.resnet import ARCHITECTURES, KINDS
 from camdrop.runs import Run, RunConfig, RunError, scheduler
 from camdrop.runs.records import label, unique_names

@@ -14,9 +14,10 @@ from typing import Any
 
 import streamlit as st
 
-from camdrop import race_figures, runs
+from camdrop import runs
 from camdrop.figures import method_css
-from camdrop.race_figures import Curve
+from camdrop.report import curves
+from camdrop.report.curves import Curve
 from camdrop.runs import Run, RunError, scheduler
 from camdrop.runs.records import Follower, Record, Result, Spread, command, label, metrics_csv, results, same_but_seed
 from camdrop.training.config import method_name
@@ -49,7 +50,7 @@ def alike(run: Run) -> list[tuple[Run, list[Record]]]:
 
 def curves_of(run: Run, prefix: str = "") -> list[Curve]:
     """The curves of a run's contenders, named as people know them."""
-    return race_figures.curves_of(run, records(run), prefix)
+    return curves.curves_of(run, records(run), prefix)
 
 
 def duration(seconds: float) -> str:

@@ -60,7 +60,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "cifar-resnet20": {"model": "resnet20", "epochs": 400, "lr_schedule": "step"},
     "cifar-resnet56": {"model": "resnet56", "epochs": 400, "lr_schedule": "step"},
     "cifar-resnet110": {"model": "resnet110", "epochs": 400, "lr_schedule": "step"},
-    # The paper's tables; camdrop/experiments.py has their contenders.
+    # The paper's tables; camdrop/report/paper_tables.py has their contenders.
     **{f"table{n}": {"model": "resnet110", "epochs": 400, "lr_schedule": "step"} for n in (1, 2, 3, 4)},
     "table5": {"model": "resnet110", "epochs": 400, "lr_schedule": "step", "learning_rate": 2.0},
     "imagenet": {

@@ -1,6 +1,6 @@
 """The paper's tables and figures beside ours, as Markdown: what the page Results shows, and `python -m camdrop report`.
 
-camdrop/report_page.py makes the same an HTML page, with the pictures.
+camdrop/report/html.py makes the same an HTML page, with the pictures.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from camdrop import studies
 from camdrop.data import short_name
-from camdrop.experiments import (
+from camdrop.report import json_results
+from camdrop.report.json_results import head, row
+from camdrop.report.paper_tables import (
     TABLES,
     Cell,
     Found,
@@ -26,10 +27,7 @@ from camdrop.experiments import (
 from camdrop.runs import Run, RunError, list_runs
 from camdrop.runs.records import Follower, Record, label, results
 from camdrop.runs.sweep import Sweep, list_sweeps
-from camdrop.studies import head, row
 from camdrop.training.config import method_name
-
-SHIPPED = Path(__file__).resolve().parent.parent / "results"  # runs that come along, without weights
 
 TITLE = "CamDrop Lab: the paper's results and ours"
 PROTOCOL = (
@@ -77,11 +75,11 @@ def sections(folders: Sequence[Path], found: Found | None = None) -> list[Sectio
         for n, paper in TABLES.items()
     }
     figure_2 = Section("figure-2", "Figure 2. Training error and validation error", races(found))
-    figure_3 = Section("figure-3", "Figure 3. Where networks look", studies.looks(folders))
-    measured = "\n\n".join(filter(None, [tensions(found), studies.bounds(folders)]))
+    figure_3 = Section("figure-3", "Figure 3. Where networks look", json_results.looks(folders))
+    measured = "\n\n".join(filter(None, [tensions(found), json_results.bounds(folders)]))
     bounds = Section("equation-16", "Equations 13 to 16. Bounds of the gradients", measured)
     figure_4 = Section("figure-4", "Figure 4. Learning rate and retaining rate", sweeps(folders))
-    attacks = Section("table-7", "Table 7. Targeted PGD", studies.attacks(folders))
+    attacks = Section("table-7", "Table 7. Targeted PGD", json_results.attacks(folders))
     before, after = [tables[n] for n in (2, 3, 4, 5)], [tables[6], attacks]
     return [tables[1], figure_2, *before, figure_3, bounds, figure_4, *after]
 
@@ -101,9 +99,9 @@ def overview(folders: Sequence[Path], found: Found | None = None) -> str:
             claim = "CamDrop has a higher training error than DropBlock, and a lower validation error"
             line("figure-2", "Figure 2", claim, _crossing(found))
     claim = "CamDrop's network looks at more of what matters (here: share of the image above half of the maximum)"
-    line("figure-3", "Figure 3", claim, "; ".join(studies.look_verdicts(folders)))
+    line("figure-3", "Figure 3", claim, "; ".join(json_results.look_verdicts(folders)))
     claim = "Masks tighten the bound of each gradient, CamDrop's most: c ≤ t ≤ none"
-    line("equation-16", "Eq. 16", claim, "; ".join(studies.bound_verdicts(folders)))
+    line("equation-16", "Eq. 16", claim, "; ".join(json_results.bound_verdicts(folders)))
     claim = "Masks in training keep units out of saturation (here: zero after ReLU)"
     line("equation-16", "Section 3.4", claim, "; ".join(_saturation(*pair) for pair in bound_runs(found)))
     claim = "CamDrop saves high learning rates at which nothing is learnt without it"
@@ -111,9 +109,9 @@ def overview(folders: Sequence[Path], found: Found | None = None) -> str:
     saved = (f"{sweep.title}: saves {{}} cells, loses {{}}".format(*sweep.saved_and_lost()) for sweep in whole)
     line("figure-4", "Figure 4", claim, "; ".join(saved))
     line("table-6", "Table 6", *_verdict(TABLES[6], found))
-    before, after = (success for *_, success in studies.ATTACKED)
+    before, after = (success for *_, success in json_results.ATTACKED)
     claim = f"CamDrop lowers the success rate of attacks, {before:.1f} → {after:.1f}\N{NO-BREAK SPACE}%"
-    line("table-7", "Table 7", claim, "; ".join(studies.attack_verdicts(folders)))
+    line("table-7", "Table 7", claim, "; ".join(json_results.attack_verdicts(folders)))
     return "\n".join(lines)
 
 
@@ -272,7 +270,7 @@ def sweep_table(found: Sweep) -> str:
     return "\n".join(lines)
 
 
-def markdown(folders: Sequence[Path]) -> str:
+def markdown_report(folders: Sequence[Path]) -> str:
     """The whole report."""
     found = find(folders)
     parts = [f"# {TITLE}", PROTOCOL, overview(folders, found), WHY]

@@ -8,40 +8,41 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from camdrop import figures, race_figures, report
+from camdrop import figures
 from camdrop.analysis.heatmap_metrics import contact_sheet
 from camdrop.checkpoints import Checkpoint, list_checkpoints, load
 from camdrop.data import INFO, DataError, Split, gallery
 from camdrop.figures import Picture
 from camdrop.figures.plots import Figure, sweep_heatmap, sweep_surface
+from camdrop.report import curves, markdown
 from camdrop.runs import Run
 from camdrop.runs.records import Record, same_but_seed
+from camdrop.shipped import shipped
 
-CHECKPOINTS = report.SHIPPED.parent / "checkpoints"
 _MOST_RACES = 4
 
 
-def page(folders: Sequence[Path], checkpoints: Path = CHECKPOINTS) -> str:
-    """The whole report; Figure 3 is drawn from the checkpoints in the folder.
+def html_report(folders: Sequence[Path], checkpoints: Path | None = None) -> str:
+    """The whole report; Figure 3 is drawn from the checkpoints in the folder, by default those that come along.
 
     Curves and surfaces need Plotly, which comes with the app; without it, the page says so in their place.
     """
     from markdown_it import MarkdownIt
 
     render = MarkdownIt("commonmark").enable("table").render
-    found, plotly = report.find(folders), _plotly()
+    found, plotly = markdown.find(folders), _plotly()
     drawn = {
-        "figure-2": _curves(report.race_runs(found), ("Training error", "Validation error")),
-        "equation-16": _curves(report.bound_runs(found), ("Gradient bound", "Saturated units")),
+        "figure-2": _curves(markdown.race_runs(found), ("Training error", "Validation error")),
+        "equation-16": _curves(markdown.bound_runs(found), ("Gradient bound", "Saturated units")),
         "figure-4": _sweeps(folders),
     }
-    title = html.escape(report.TITLE)
+    title = html.escape(markdown.TITLE)
     parts = [f"<h1>{title}</h1>"]
-    parts += [render(text) for text in (report.PROTOCOL, report.overview(folders, found), report.WHY)]
-    for section in report.sections(folders, found):
+    parts += [render(text) for text in (markdown.PROTOCOL, markdown.overview(folders, found), markdown.WHY)]
+    for section in markdown.sections(folders, found):
         parts.append(f'<h2 id="{section.anchor}">{html.escape(section.title)}</h2>')
         if section.anchor == "figure-3":
-            parts += _sheets(checkpoints)
+            parts += _sheets(checkpoints or shipped("checkpoints"))
         elif plotly:
             parts += ['<div class="plots">', *(_div(*pair) for pair in drawn.get(section.anchor, ())), "</div>"]
         elif drawn.get(section.anchor):
@@ -97,14 +98,14 @@ def _curves(runs: Sequence[tuple[Run, Sequence[Record]]], measures: tuple[str, s
             chosen.append((run, records))
     drawn = []
     for run, records in chosen[:_MOST_RACES]:
-        panels = race_figures.panels(race_figures.curves_of(run, records), measures)
-        drawn.append((run.name, race_figures.side_by_side(panels)))
+        panels = curves.panels(curves.curves_of(run, records), measures)
+        drawn.append((run.name, curves.side_by_side(panels)))
     return drawn
 
 
 def _sweeps(folders: Sequence[Path]) -> list[tuple[str, Figure]]:
     drawn: list[tuple[str, Figure]] = []
-    for found in report.find_sweeps(folders):
+    for found in markdown.find_sweeps(folders):
         axes, errors = (found.learning_rates, found.keep_probs), found.grid("validation_error")
         for front, letter in (("rate", "a"), ("keep", "b")):
             drawn.append((f"({letter}) {found}", sweep_surface(*axes, errors, front=front, keep="")))
