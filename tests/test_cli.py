@@ -11,7 +11,7 @@ from PIL import Image
 from camdrop import cli
 from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import load
-from camdrop.cli_options import class_index
+from camdrop.cli.options import class_index
 from camdrop.data import load_dataset, normalise
 from tests.shades import shades
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from camdrop.cli_options import Device, class_index
+from camdrop.cli.options import Device, class_index
 
 app = typer.Typer()
 
@@ -27,7 +27,7 @@ def export(
     """Class activation maps of all images in a folder, as pictures and numbers; run it again to go on."""
     from camdrop.analysis.heatmap_export import Look, open_viewer
     from camdrop.analysis.heatmap_export import export as write
-    from camdrop.progress import data_progress
+    from camdrop.cli.progress import data_progress
     from camdrop.training import pick_device
 
     viewer = open_viewer(network, weights)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camdrop.cli_options import DataSpec, Device, load_data, own_info
+from camdrop.cli.options import DataSpec, Device, load_data, own_info
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,7 +38,7 @@ def attack(
 
     from camdrop.analysis.attacks import PGD, attack_dataset
     from camdrop.checkpoints import load
-    from camdrop.progress import data_progress
+    from camdrop.cli.progress import data_progress
     from camdrop.training import pick_device
 
     pgd, on = PGD(epsilon, step, iterations, not untargeted, random_start), pick_device(device)

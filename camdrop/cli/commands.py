@@ -9,19 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from camdrop import cli_attack, cli_compare, cli_export, cli_report, cli_studies
-from camdrop.cli_options import SPECS_HELP, DataSpec, Device, class_index, listed, load_data, own_info
+from camdrop.cli import attack, compare, export, report, studies
+from camdrop.cli.options import SPECS_HELP, DataSpec, Device, class_index, listed, load_data, own_info
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Structured dropout inside convolutional networks: train, evaluate, look.",
 )  # fmt: skip
 
-app.add_typer(cli_attack.app)
-app.add_typer(cli_compare.app)
-app.add_typer(cli_studies.app)
-app.add_typer(cli_report.app)
-app.add_typer(cli_export.app)
+app.add_typer(attack.app)
+app.add_typer(compare.app)
+app.add_typer(studies.app)
+app.add_typer(report.app)
+app.add_typer(export.app)
 
 
 @app.command("race")
@@ -75,7 +75,7 @@ def race(
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in this folder")] = False,
 ) -> None:
     """Train one network, or several side by side on the same batches, into a run folder."""
-    from camdrop.progress import data_progress, race_table
+    from camdrop.cli.progress import data_progress, race_table
     from camdrop.report.paper_tables import preset_methods
     from camdrop.runs import RunConfig
     from camdrop.runs.tensorboard import event_log

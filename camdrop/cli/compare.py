@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from camdrop.cli_options import DataSpec, load_data, own_info
+from camdrop.cli.options import DataSpec, load_data, own_info
 
 app = typer.Typer()
 
@@ -30,7 +30,7 @@ def compare(
     from camdrop import figures
     from camdrop.analysis import heatmap_metrics
     from camdrop.checkpoints import load
-    from camdrop.progress import data_progress
+    from camdrop.cli.progress import data_progress
 
     if sheet is not None and sheet.suffix != ".png":
         raise ValueError(f"--sheet must end in .png, got {sheet.name}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camdrop.cli_options import DataSpec, listed, load_data, own_info
+from camdrop.cli.options import DataSpec, listed, load_data, own_info
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,8 +40,8 @@ def bounds(
     from camdrop import checkpoints
     from camdrop.analysis.bound_summary import summarise
     from camdrop.analysis.gradient_bounds import PARAMETERS, layers, measure
+    from camdrop.cli.progress import data_progress
     from camdrop.data import normalise
-    from camdrop.progress import data_progress
     from camdrop.training.config import make_method
 
     if parameter not in PARAMETERS:
@@ -120,7 +120,7 @@ def sweep(
 
     from rich.console import Console
 
-    from camdrop.progress import data_progress
+    from camdrop.cli.progress import data_progress
     from camdrop.runs.sweep import RECIPE, Plan, load_sweep
     from camdrop.runs.sweep_workers import run_sweep
 

@@ -28,8 +28,8 @@ def listed(text: str | None) -> tuple[str, ...] | None:
 
 def load_data(spec: str, splits: tuple[str, ...]) -> Dataset:
     """A data set by its name, with a bar while it is read."""
+    from camdrop.cli.progress import data_progress
     from camdrop.data import load_dataset
-    from camdrop.progress import data_progress
 
     with data_progress() as progress:
         return load_dataset(spec, splits=splits, progress=progress)
