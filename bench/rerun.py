@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.live import live_slider
+from ui.components.slider import live_slider
 
 
 @st.fragment

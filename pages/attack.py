@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui import choose, gallery
+from ui.components.pictures import pictures
 from ui.entry import through_app
-from ui.pictures import pictures
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui import choose, gallery
-from ui.live import live_slider
-from ui.pictures import pictures
+from ui.components.pictures import pictures
+from ui.components.slider import live_slider
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint

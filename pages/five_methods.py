@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.components.pictures import pictures
 from ui.entry import through_app
-from ui.pictures import pictures
 from ui.stop import SEED, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
 
 HOW = """

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from ui.choose import choose_checkpoint
+from ui.components.slider import live_slider
 from ui.entry import through_app
-from ui.live import live_slider
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.components.pictures import Picked, pictures
+from ui.components.slider import live_slider
 from ui.entry import through_app
-from ui.live import live_slider
-from ui.pictures import Picked, pictures
 from ui.stop import SEED, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
 
 LARGE = 128  # pixels

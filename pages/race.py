@@ -88,7 +88,7 @@ def watch(before: Any) -> None:
     from camdrop.runs import scheduler
     from camdrop.runs.records import over_seeds, results
     from ui import film, race_setup, races
-    from ui.curves import curves
+    from ui.components.curves import curves
 
     try:
         run = runs.load_run(before.folder)

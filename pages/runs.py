@@ -24,7 +24,7 @@ def page() -> None:
         from camdrop.report.curves import BOUNDS, MEASURES
         from camdrop.runs import scheduler
         from ui import races
-        from ui.curves import curves
+        from ui.components.curves import curves
         from ui.run_checkpoints import root
 
     races.attempt(scheduler.launch, root())

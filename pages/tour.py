@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ui.components.pictures import pictures
+from ui.components.slider import live_slider
 from ui.entry import through_app
-from ui.live import live_slider
-from ui.pictures import pictures
 from ui.tour import LESSONS, Lesson, Slider
 
 if TYPE_CHECKING:
-    from ui.pictures import Panel
+    from ui.components.pictures import Panel
 
 # Another lesson begins at its title, also for those who use the keyboard or listen: the next Tab is its link.
 FOCUS = """

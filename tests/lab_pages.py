@@ -11,8 +11,8 @@ from camdrop.checkpoints import Checkpoint, load, save
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import INFO, gallery, normalise
 from camdrop.resnet import build
+from ui.components.pictures import Panel
 from ui.gallery import FIRST
-from ui.pictures import Panel
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,7 +50,7 @@ class Pages:
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.panels: dict[str, dict[str, Panel]] = {}
         patch.setattr("ui.choose.FOLDER", folder)
-        patch.setattr("ui.pictures.pictures", self._remember)
+        patch.setattr("ui.components.pictures.pictures", self._remember)
 
     def open(self, page: str, **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)

@@ -13,7 +13,7 @@ from camdrop.checkpoints import Checkpoint
 from camdrop.figures import DROPPED, css
 from camdrop.masks import METHODS, CamDrop, Mask
 from tests.lab_pages import Pages, first_image, texts
-from ui.pictures import Marks
+from ui.components.pictures import Marks
 from ui.stop import SEED
 
 

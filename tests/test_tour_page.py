@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
 from tests.lab_pages import ROOT, Pages, texts
-from ui.pictures import Heat, Panel
+from ui.components.pictures import Heat, Panel
 from ui.tour import LESSONS, Slider
 
 NUMBERS = range(1, len(LESSONS) + 1)

@@ -3,8 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from ui.live import Live, live_slider
-from ui.pictures import Bars, Heat, Marks, Panel, Picked, Raster, Row, Tiles, Voxels, pictures
+from ui.components.pictures import Bars, Heat, Marks, Panel, Picked, Raster, Row, Tiles, Voxels, pictures
+from ui.components.slider import Live, live_slider
 
 LUT = np.stack([np.arange(256), 255 - np.arange(256), np.full(256, 40)], axis=1).astype(np.uint8)
 IMAGE = np.full((4, 4, 3), (10, 120, 230), np.uint8)

@@ -20,8 +20,8 @@ from camdrop.data import normalise
 from camdrop.figures import DIFFERENCE, limits, lut
 from ui.choose import Picture, method_label
 from ui.compare import PREDICTED, TRUE
-from ui.live import Live, live_slider
-from ui.pictures import Heat, Panel, Raster, Row
+from ui.components.pictures import Heat, Panel, Raster, Row
+from ui.components.slider import Live, live_slider
 
 RANDOM, UNTARGETED, TARGET = "Random", "Any but the true one", "Target class"
 

@@ -10,8 +10,8 @@ import numpy as np
 from camdrop.analysis.mask_steps import Dissection
 from camdrop.figures import DROPPED, css, limits, overlay
 from ui import equations
+from ui.components.pictures import Panel, Raster, Row, Voxels
 from ui.mask_panels import meaning, number, percent, pixels, share_row
-from ui.pictures import Panel, Raster, Row, Voxels
 from ui.stop import Cells, Scene
 
 SLICES = 8  # channels in a block of Figure 1

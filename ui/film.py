@@ -15,8 +15,8 @@ from camdrop.masks import CamDrop, DropBlock
 from camdrop.runs import Run, RunError
 from camdrop.runs.records import Record, label
 from camdrop.training.config import Contender
-from ui.live import live_slider
-from ui.pictures import Heat, Panel, Raster, Tiles, pictures
+from ui.components.pictures import Heat, Panel, Raster, Tiles, pictures
+from ui.components.slider import live_slider
 
 _BEAT = 0.4  # seconds a frame stays while the film plays
 _COLUMNS = 2  # of images

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ui.live import live_slider
-from ui.pictures import Panel, Picked, Raster, Tiles, pictures
+from ui.components.pictures import Panel, Picked, Raster, Tiles, pictures
+from ui.components.slider import live_slider
 
 if TYPE_CHECKING:
     import numpy as np

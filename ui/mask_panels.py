@@ -31,7 +31,7 @@ from camdrop.figures import (
 )
 from camdrop.masks import CamDrop
 from ui import equations
-from ui.pictures import Bars, Heat, Marks, Panel, Raster, Row, Tiles
+from ui.components.pictures import Bars, Heat, Marks, Panel, Raster, Row, Tiles
 from ui.stop import Cells, Scene
 
 

@@ -17,7 +17,7 @@ from camdrop.report.html import SHEET_WORDS, sheet
 from camdrop.report.paper_tables import Found
 from ui import sweeps
 from ui.choose import choose_checkpoints
-from ui.curves import curves
+from ui.components.curves import curves
 
 
 @st.fragment

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choose import choose_checkpoint
+from ui.components.slider import Live, live_slider
 from ui.gallery import Picture, choose_picture
-from ui.live import Live, live_slider
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,10 +15,10 @@ from camdrop.training.config import make_method
 from ui import attack_panels, explore_panels, gradient_panels, mask_panels
 from ui.choose import open_checkpoint
 from ui.compare import TRUE, Style, draw, look
+from ui.components.pictures import Panel
+from ui.components.slider import Live
 from ui.figure_1 import figure_1
 from ui.gallery import TITLES, Picture, fit
-from ui.live import Live
-from ui.pictures import Panel
 from ui.stop import Cells, Scene, cells
 from ui.tour import GUIDED, LESSONS, NETWORKS
 

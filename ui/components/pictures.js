@@ -1,4 +1,4 @@
-// pictures: panels of canvases in a grid. A panel keeps its canvas for life and is only repainted. See ui/live.py.
+// pictures: panels of canvases in a grid. A panel keeps its canvas for life and is only repainted. See slider.py.
 
 const GAP = 16; // px between panels
 const DOWNLOAD_SIZE = 1024; // px, about, on the longer side of a downloaded picture

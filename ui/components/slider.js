@@ -1,4 +1,4 @@
-// live_slider: one line of label, range and number. See ui/live.py for what the data mean.
+// live_slider: one line of label, range and number. See ui/components/slider.py for what the data mean.
 
 const INTERVAL = 40; // ms between two messages to the server while dragging, at least
 const PATIENCE = 1000; // ms to wait for the server's word that it has heard the last one

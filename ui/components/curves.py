@@ -12,7 +12,7 @@ import streamlit as st
 
 from camdrop.figures import plotly_js
 from camdrop.report.curves import Curve, panels
-from ui.live import component
+from ui.components.component import component
 
 _curves = component("curves", isolate=False)  # Plotly puts its styles into the page
 

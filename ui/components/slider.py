@@ -1,29 +1,16 @@
 """The slider that follows the hand: it sends its value while it is dragged (browser half: slider.js).
 
-It also says `camdrop:live` on `window` with every move, so that a canvas bound to it by `Live` (ui/pictures.py)
+It also says `camdrop:live` on `window` with every move, so that a canvas bound to it by `Live` (ui/components/pictures.py)
 repaints without the server.
 """
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from streamlit.components.v2.types import ComponentRenderer
 
-_HERE = Path(__file__).parent
-
-
-def component(name: str, *parts: str, isolate: bool = True) -> ComponentRenderer:
-    """The component of `name`.js and `name`.css. common.js and `parts` go before: the browser gets one module.
-
-    With `isolate` its styles are its own, and it sees none of the page's.
-    """
-    javascript = "".join((_HERE / f"{part}.js").read_text("utf-8") for part in ("common", *parts, name))
-    css = (_HERE / f"{name}.css").read_text("utf-8")
-    return st.components.v2.component(f"camdrop.{name}", js=javascript, css=css, isolate_styles=isolate)
-
+from ui.components.component import component
 
 _slider = component("slider")
 

@@ -1,4 +1,4 @@
-// Shared by the components of ui/live.py; each is served as common.js + its own file, one module.
+// Shared by the components of component.py; each is served as common.js + its own file, one module.
 
 // The values that sliders show right now, by key. On window, because every component is a module of its own.
 const live = (window.camdropLive ??= {});
@@ -6,7 +6,7 @@ const live = (window.camdropLive ??= {});
 // A number that may follow a slider: 0.5 or {key: "opacity", value: 0.5}.
 const current = (number) => (typeof number === "object" ? (live[number.key] ?? number.value) : number);
 
-// Unpacks what ui/live.py packs: uint32 header length, JSON header, zero padding to 4 bytes, blobs.
+// Unpacks what ui/components/slider.py packs: uint32 header length, JSON header, zero padding to 4 bytes, blobs.
 // Returns the header and blob(reference), which copies, since typed arrays need aligned offsets.
 function unpack(bytes) {
   const size = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);

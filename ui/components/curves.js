@@ -1,4 +1,4 @@
-// curves: one Plotly figure that lives as long as its place on the page. See ui/curves.py.
+// curves: one Plotly figure that lives as long as its place on the page. See ui/components/curves.py.
 
 const ROW = 330; // px of height for a row of plots
 const NARROW = 700; // px of width below which plots stand in one column

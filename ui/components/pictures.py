@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from ui.live import Live, component
+from ui.components.component import component
+from ui.components.slider import Live
 
 _pictures = component("pictures", "voxels")
 
