@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ui import choose, gallery
+from ui.choosers.checkpoint import choose_subjects
+from ui.choosers.image import Picture, Shelf, fit, leaf_through
 from ui.components.pictures import pictures
 from ui.entry import through_app
 
@@ -40,9 +41,9 @@ compare the order of the methods, not the values.
 def page() -> None:
     """What changes rarely; the rest is in `duel` and in the table."""
     with st.spinner("Loading PyTorch …"):
-        from ui import attack_table
+        from ui.panels import attack_table
 
-    subjects = choose.choose_subjects()
+    subjects = choose_subjects()
     if subjects is None:
         return
     chosen, shelf = subjects
@@ -69,22 +70,22 @@ def page() -> None:
 
 
 @st.fragment
-def duels(chosen: list[tuple[str, Checkpoint]], shelf: gallery.Shelf | gallery.Picture) -> None:
+def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | Picture) -> None:
     """What follows the hand: the attack on one image."""
-    from ui.attack_panels import attack, choose_attack, image_panel, panels, remarks, titles
+    from ui.panels.attack import attack, choose_attack, image_panel, panels, remarks, titles
 
     classes, extra, pick = chosen[0][1].meta.classes, [], None
     row = st.container(horizontal=True, vertical_alignment="bottom")
     choice, evidence, opacity = choose_attack(classes, row)
-    if isinstance(shelf, gallery.Shelf):
+    if isinstance(shelf, Shelf):
         with row:
-            picture, panel, pick = gallery.leaf_through(shelf, key="image")
+            picture, panel, pick = leaf_through(shelf, key="image")
         extra = [panel]
     else:
         picture = shelf
     st.session_state["attack.choice"] = choice
     truth = None if picture.label is None else classes[picture.label]
-    found = [attack(name, c, choose.fit(picture.original, c.meta), truth, choice) for name, c in chosen]
+    found = [attack(name, c, fit(picture.original, c.meta), truth, choice) for name, c in chosen]
     st.caption(" ".join(remarks(choice, truth)) or "&nbsp;")
     left, *places = st.columns([2, *(3 for _ in chosen)])
     with left:

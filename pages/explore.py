@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ui import choose, gallery
+from ui.choosers.checkpoint import choose_subjects
+from ui.choosers.image import Picture, Shelf, fit, leaf_through
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
-    from ui.compare import Seen, Style
+    from ui.panels.views import Seen, Style
 
 LINK = (
     *("checkpoints", "image", "image_from", "image_class", "image_show", "class", "stage"),
@@ -50,11 +51,11 @@ and a high insertion score.
 def page() -> None:
     """What changes rarely; the rest is in `look_at`."""
     with st.spinner("Loading PyTorch …"):
-        from ui.compare import filters, scores
-        from ui.explore_panels import choose_style, legend
-        from ui.export import bundle, table
+        from ui.panels.explore import choose_style, legend
+        from ui.panels.export import bundle, table
+        from ui.panels.views import filters, scores
 
-    subjects = choose.choose_subjects(filters)
+    subjects = choose_subjects(filters)
     if subjects is None:
         return
     chosen, shelf = subjects
@@ -86,10 +87,10 @@ def page() -> None:
 
 
 @st.fragment
-def look_at(chosen: list[tuple[str, Checkpoint]], shelf: gallery.Shelf | gallery.Picture, style: Style) -> None:
+def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | Picture, style: Style) -> None:
     """What follows the hand. A move here runs nothing else, and each element of it costs time."""
-    from ui.compare import PREDICTED, TRUE, Seen, draw, look
-    from ui.explore_panels import image_panel, network_panels
+    from ui.panels.explore import image_panel, network_panels
+    from ui.panels.views import PREDICTED, TRUE, Seen, draw, look
 
     classes = chosen[0][1].meta.classes
     stages = max((checkpoint.model.stage_names for _, checkpoint in chosen), key=len)
@@ -108,14 +109,14 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: gallery.Shelf | gallery
             key="stage",
             bind="query-params",
         )
-        if isinstance(shelf, gallery.Shelf):
-            picture, panel, pick = gallery.leaf_through(shelf, key="image")
+        if isinstance(shelf, Shelf):
+            picture, panel, pick = leaf_through(shelf, key="image")
             extra = [panel]
         else:
             picture = shelf
     truth = None if picture.label is None else classes[picture.label]
     views = [
-        look(name, checkpoint, choose.fit(picture.original, checkpoint.meta), truth, wanted, f"layer{stage}")
+        look(name, checkpoint, fit(picture.original, checkpoint.meta), truth, wanted, f"layer{stage}")
         for name, checkpoint in chosen
     ]
     settings = {key: value for key in LINK if (value := store.get(f"live.{key}", store.get(key))) is not None}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.choosers.scene import SEED, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
 from ui.components.pictures import pictures
 from ui.entry import through_app
-from ui.stop import SEED, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
 
 HOW = """
 Each block is the features of one image at one drop site: slices are channels (the eight with the largest α), each of
@@ -27,7 +27,7 @@ def blocks(scene: Scene, reading: str, seed: int) -> None:
     from camdrop.analysis.mask_steps import dissect, remarks
     from camdrop.masks import METHODS
     from camdrop.training.config import make_method
-    from ui.figure_1 import figure_1
+    from ui.panels.figure_1 import figure_1
 
     gamma, r = choose_rates()
     options = {"keep_prob": gamma, "block_size": r, "reading": reading}

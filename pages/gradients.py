@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui.choose import choose_checkpoint
+from ui.choosers.checkpoint import choose_checkpoint
 from ui.components.slider import live_slider
 from ui.entry import through_app
 
@@ -43,7 +43,7 @@ def choose_methods(meta: Meta, names: tuple[str, ...], sliders: DeltaGenerator) 
     """The controls: the two methods, with γ and r in `sliders`, the number of images, the seed, and the layers."""
     from camdrop.masks import METHODS, READINGS
     from camdrop.training.config import make_method
-    from ui.gradient_panels import at_first
+    from ui.panels.gradients import at_first
 
     few, some = at_first(meta, names)
     if (before := st.session_state.get("gradients.few", few)) != few and st.session_state.get("images") == before:
@@ -74,7 +74,7 @@ def choose_methods(meta: Meta, names: tuple[str, ...], sliders: DeltaGenerator) 
 def page() -> None:
     with st.spinner("Loading PyTorch …"):
         from camdrop.analysis.gradient_bounds import PARAMETERS, layers
-        from ui import gradient_panels as panels
+        from ui.panels import gradients as panels
 
     row = st.container(horizontal=True, vertical_alignment="bottom")
     sliders = st.container(horizontal=True)

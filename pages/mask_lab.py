@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.choosers.scene import SEED, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
 from ui.components.pictures import Picked, pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
-from ui.stop import SEED, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
 
 LARGE = 128  # pixels
 HOW = """
@@ -73,7 +73,7 @@ def lab(scene: Scene, name: str, options: dict[str, object], seed: int, rank: in
     """What follows the hand: γ, r and all pictures."""
     from camdrop.analysis.mask_steps import dissect, remarks, shares
     from camdrop.training.config import make_method
-    from ui import mask_panels
+    from ui.panels import mask_lab
 
     def visit(picked: Picked) -> None:
         st.session_state["site"] = sites[picked.index].name
@@ -85,13 +85,13 @@ def lab(scene: Scene, name: str, options: dict[str, object], seed: int, rank: in
     d = dissect(scene.stop, method, scene.label, seed)
     shown = cells(d, seed)
     st.caption(" ".join([scene.remark, *remarks(d)]).strip() or "&nbsp;")
-    picked = pictures(mask_panels.strip(scene, d, shown, rank), key="strip", columns=6, on_pick=enlarge)
+    picked = pictures(mask_lab.strip(scene, d, shown, rank), key="strip", columns=6, on_pick=enlarge)
     left, right = st.columns(2)
     with left:
-        grid = [mask_panels.channels(d, shown, rank)]
+        grid = [mask_lab.channels(d, shown, rank)]
         picked = pictures(grid, key="grid", columns=1, max_width=760, on_pick=enlarge) or picked
     with right:
-        numbers = [mask_panels.enlarged(d, shown, rank), mask_panels.numbers(scene, d, d.after())]
+        numbers = [mask_lab.enlarged(d, shown, rank), mask_lab.numbers(scene, d, d.after())]
         pictures(numbers, key="numbers", columns=2)
         # A whole pass with all masks at every move: too slow for large images to come unasked.
         if scene.image.shape[-1] <= LARGE or st.toggle(
@@ -99,7 +99,7 @@ def lab(scene: Scene, name: str, options: dict[str, object], seed: int, rank: in
         ):
             draws = max(1, 36 // len(sites))
             found = shares(model, scene.image, method, scene.label, seed, draws)
-            panels = mask_panels.sites(scene, found, 1 - gamma, draws)
+            panels = mask_lab.sites(scene, found, 1 - gamma, draws)
             picked = pictures(panels, key="sites", columns=2, on_pick=visit) or picked
     if picked:
         st.rerun()  # what was picked is chosen outside of this fragment

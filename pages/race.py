@@ -47,8 +47,8 @@ def page() -> None:
     with st.spinner("Loading PyTorch …"):
         from camdrop import runs
         from camdrop.runs import scheduler
-        from ui import race_setup, races
-        from ui.run_checkpoints import root
+        from ui.choosers.run_checkpoints import root
+        from ui.panels import race_setup, races
 
     races.attempt(scheduler.launch, root())
     names = [run.name for run in runs.list_runs(root())]
@@ -87,8 +87,8 @@ def watch(before: Any) -> None:
     from camdrop.report.curves import BOUNDS, MEASURES
     from camdrop.runs import scheduler
     from camdrop.runs.records import over_seeds, results
-    from ui import film, race_setup, races
     from ui.components.curves import curves
+    from ui.panels import heatmap_history, race_setup, races
 
     try:
         run = runs.load_run(before.folder)
@@ -118,11 +118,11 @@ def watch(before: Any) -> None:
         log = st.toggle("Logarithmic", key="log", bind="query-params")
         if run.state == "running":
             with st.popover("Knobs", icon=":material/tune:"):
-                film.knobs(run)
+                heatmap_history.knobs(run)
     if shown:
         curves(races.curves_of(run), shown, key="race.curves", log=log, keep=run.name)
     st.subheader("Where they look")
-    film.film(run, records)
+    heatmap_history.film(run, records)
 
 
 st.title("Race")

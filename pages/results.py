@@ -36,7 +36,7 @@ def page() -> None:
     with st.spinner("Loading PyTorch …"):
         from camdrop import report
         from camdrop.shipped import shipped
-        from ui.run_checkpoints import root
+        from ui.choosers.run_checkpoints import root
 
     folders = [shipped("results"), root()]
     found = report.find(folders)
@@ -72,7 +72,7 @@ def _rows(sections: Sequence[Section]) -> Iterator[list[Section]]:
 
 def show(section: Section, folders: Sequence[Path], found: Found) -> None:
     """A table or figure; what is drawn live has its place above the numbers."""
-    from ui import paper_figures as figures
+    from ui.panels import paper_figures as figures
 
     st.subheader(section.title, anchor=section.anchor)
     if section.anchor == "figure-2" and figures.figure_2(found):

@@ -23,9 +23,9 @@ def page() -> None:
         from camdrop import runs
         from camdrop.report.curves import BOUNDS, MEASURES
         from camdrop.runs import scheduler
-        from ui import races
+        from ui.choosers.run_checkpoints import root
         from ui.components.curves import curves
-        from ui.run_checkpoints import root
+        from ui.panels import races
 
     races.attempt(scheduler.launch, root())
     found, broken = runs.survey(root())

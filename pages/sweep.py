@@ -40,8 +40,8 @@ def page() -> None:
         from camdrop.runs import scheduler
         from camdrop.runs.sweep import list_sweeps, load_sweep
         from camdrop.shipped import shipped
-        from ui import races, sweeps
-        from ui.run_checkpoints import root
+        from ui.choosers.run_checkpoints import root
+        from ui.panels import races, sweeps
 
     races.attempt(scheduler.launch, root())
     names = [found.folder.name for found in list_sweeps(root())]
@@ -74,7 +74,7 @@ def page() -> None:
 
 def example(examples: list[Sweep]) -> None:
     """One of the sweeps that come along, so that there is something to see before the first of one's own."""
-    from ui import sweeps
+    from ui.panels import sweeps
 
     st.subheader("One that ran before")
     titles = {str(found): found for found in examples}
@@ -87,7 +87,7 @@ def watch(before: Any) -> None:
     """The live part: reads the folder, every two seconds while cells are trained."""
     from camdrop.runs import RunError, scheduler
     from camdrop.runs.sweep import load_sweep
-    from ui import races, sweeps
+    from ui.panels import races, sweeps
 
     try:
         found = load_sweep(before.folder)

@@ -10,7 +10,7 @@ import streamlit as st
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
-from ui.tour import LESSONS, Lesson, Slider
+from ui.panels.lessons import LESSONS, Lesson, Slider
 
 if TYPE_CHECKING:
     from ui.components.pictures import Panel
@@ -67,12 +67,12 @@ def picture(number: int, value: float | str) -> None:
     """The lesson's picture; a sentence where a checkpoint is missing."""
     with st.spinner("Loading PyTorch …"):
         from camdrop.checkpoints import CheckpointError
-        from ui import tour_panels
+        from ui.panels import tour
 
     try:
         if number == 6:
             with st.spinner("Taking the gradients of 32 images …"):
-                figure = tour_panels.bounds(value == "true")
+                figure = tour.bounds(value == "true")
             st.plotly_chart(figure, key="bounds", height=360, config={"displayModeBar": False})
             return
         found = _panels(number, value)
@@ -80,7 +80,7 @@ def picture(number: int, value: float | str) -> None:
         st.info("The picture needs the checkpoints that ship: run `make checkpoints`.", icon=":material/image:")
         return
     pictures(
-        [tour_panels.simple(panel) for panel in found],
+        [tour.simple(panel) for panel in found],
         key=f"tour.{number}",
         columns=3 if len(found) > 4 else 4,
         max_width=320,
@@ -88,13 +88,13 @@ def picture(number: int, value: float | str) -> None:
 
 
 def _panels(number: int, value: float | str) -> list[Panel]:
-    from ui import tour_panels
+    from ui.panels import tour
 
     if isinstance(value, str):
-        return {1: tour_panels.heatmap, 4: tour_panels.guidance, 5: tour_panels.amounts}[number](value)
+        return {1: tour.heatmap, 4: tour.guidance, 5: tour.amounts}[number](value)
     if number == 2:
-        return tour_panels.five(value)
-    return {3: tour_panels.blocks, 7: tour_panels.heatmaps, 8: tour_panels.attacked}[number](int(value))
+        return tour.five(value)
+    return {3: tour.blocks, 7: tour.heatmaps, 8: tour.attacked}[number](int(value))
 
 
 @st.fragment

@@ -11,8 +11,8 @@ from camdrop.checkpoints import Checkpoint, load, save
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import INFO, gallery, normalise
 from camdrop.resnet import build
+from ui.choosers.image import FIRST
 from ui.components.pictures import Panel
-from ui.gallery import FIRST
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -49,7 +49,7 @@ class Pages:
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.panels: dict[str, dict[str, Panel]] = {}
-        patch.setattr("ui.choose.FOLDER", folder)
+        patch.setattr("ui.choosers.checkpoint.FOLDER", folder)
         patch.setattr("ui.components.pictures.pictures", self._remember)
 
     def open(self, page: str, **query: str) -> AppTest:

@@ -18,7 +18,7 @@ from camdrop.checkpoints.metadata import Meta
 from camdrop.checkpoints.overrides import recall, remember
 from tests.checkpoint_files import network, torch_bytes
 from tests.lab_pages import make_checkpoint
-from ui import add, choose
+from ui.choosers import add, checkpoint
 
 APP = str(Path(__file__).resolve().parent.parent / "app.py")
 LETTERS = "\n".join("abcde")
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     make_checkpoint(folder)
-    monkeypatch.setattr(choose, "FOLDER", folder)
+    monkeypatch.setattr(checkpoint, "FOLDER", folder)
     monkeypatch.setattr(add, "_same_machine", lambda: True)
     for seed, name in enumerate(("one", "two"), 1):
         (tmp_path / "nets" / name).mkdir(parents=True)
@@ -198,7 +198,7 @@ def dialog(networks: dict[str, Checkpoint], memory: Path) -> AppTest:
     def script(networks, memory):  # without types: only its text is run
         import streamlit as st
 
-        from ui.by_hand import by_hand
+        from ui.choosers.overrides import by_hand
 
         st.session_state.setdefault("by_hand.opened", 1)
         by_hand("mine", networks, memory)

@@ -15,10 +15,10 @@ from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import Checkpoint
 from camdrop.data import DataError, Dataset, gallery, normalise
 from tests.lab_pages import Pages, texts
-from ui.attack_panels import UNTARGETED, Choice, attack, panels
-from ui.attack_table import Bout, begin, table_csv
-from ui.compare import TRUE
-from ui.gallery import FIRST
+from ui.choosers.image import FIRST
+from ui.panels.attack import UNTARGETED, Choice, attack, panels
+from ui.panels.attack_table import Bout, begin, table_csv
+from ui.panels.views import TRUE
 
 NAMES = gallery("fashion-mnist")[1].classes
 BAG = NAMES.index("Bag")
@@ -136,7 +136,7 @@ def test_data_that_cannot_be_had_get_a_sentence(lab: Pages, monkeypatch: pytest.
     def offline(spec: str, splits: tuple[str, ...]) -> Dataset:
         raise DataError(f"{spec} cannot be downloaded: connect to the internet.")
 
-    monkeypatch.setattr("ui.attack_table.load_dataset", offline)
+    monkeypatch.setattr("ui.panels.attack_table.load_dataset", offline)
     app = lab.open("attack")
     app.selectbox(key="attack.data").select("mnist").run()
     press(app, "Attack them all")
@@ -146,7 +146,7 @@ def test_data_that_cannot_be_had_get_a_sentence(lab: Pages, monkeypatch: pytest.
 
 def test_data_that_do_not_fit_get_a_sentence(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     images, info = gallery("cifar10")
-    monkeypatch.setattr("ui.attack_table._test_images", lambda spec: Dataset(info, images, images))
+    monkeypatch.setattr("ui.panels.attack_table._test_images", lambda spec: Dataset(info, images, images))
     with pytest.raises(DataError, match="tiny is for 1-channel images of 10 classes, which cifar10 has not"):
         begin([("tiny", checkpoint)], PGD(), "cifar10", 10, 0)
 

@@ -23,9 +23,11 @@ from camdrop.checkpoints.metadata import Meta
 from camdrop.data import gallery, normalise
 from camdrop.figures import lut
 from tests.checkpoint_files import META, network, torch_bytes
-from ui import choose, compare, export
-from ui.compare import PREDICTED, TRUE, Seen, Style, draw, filters, look
-from ui.gallery import fit
+from ui.choosers import checkpoint as choose
+from ui.choosers.image import fit
+from ui.panels import export
+from ui.panels import views as compare
+from ui.panels.views import PREDICTED, TRUE, Seen, Style, draw, filters, look
 
 APP = str(Path(__file__).resolve().parent.parent / "app.py")
 METHODS = ("baseline", "dropblock", "camdrop")
@@ -39,7 +41,7 @@ def fashion(seed: int, method: str = "camdrop") -> Checkpoint:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """As in the app: see `_load` in ui/choose.py."""
+    """As in the app: see `_load` in ui/choosers/checkpoint.py."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

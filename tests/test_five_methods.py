@@ -11,7 +11,7 @@ from camdrop.cam import compress_weights
 from camdrop.checkpoints import Checkpoint
 from camdrop.masks import METHODS
 from tests.lab_pages import Pages, first_image, texts
-from ui.stop import SEED
+from ui.choosers.scene import SEED
 
 
 def expected(checkpoint: Checkpoint, site: str, label: int, seed: int, **options: object) -> dict[str, tuple]:

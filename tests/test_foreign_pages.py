@@ -9,7 +9,7 @@ import torchvision
 
 from camdrop.data import INFO, gallery, normalise
 from tests.lab_pages import Pages, texts
-from ui.gallery import FIRST
+from ui.choosers.image import FIRST
 
 NETWORKS = ("densenet121", "resnet50")
 

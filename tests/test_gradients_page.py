@@ -16,7 +16,7 @@ from camdrop.data import gallery, normalise
 from camdrop.masks import CamDrop, Dropout
 from camdrop.resnet import build
 from tests.lab_pages import Pages
-from ui.gradient_panels import at_first, spread
+from ui.panels.gradients import at_first, spread
 
 
 def verdict(app: AppTest) -> str:

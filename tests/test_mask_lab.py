@@ -13,8 +13,8 @@ from camdrop.checkpoints import Checkpoint
 from camdrop.figures import DROPPED, css
 from camdrop.masks import METHODS, CamDrop, Mask
 from tests.lab_pages import Pages, first_image, texts
+from ui.choosers.scene import SEED
 from ui.components.pictures import Marks
-from ui.stop import SEED
 
 
 def features_at(checkpoint: Checkpoint, site: str) -> torch.Tensor:

@@ -22,7 +22,7 @@ SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 @pytest.fixture
 def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pages:
     monkeypatch.setenv("CAMDROP_RUNS", str(tmp_path))
-    monkeypatch.setattr("ui.sweeps._speed", lambda *_: 0.001)
+    monkeypatch.setattr("ui.panels.sweeps._speed", lambda *_: 0.001)
     monkeypatch.setattr(scheduler, "command", lambda _folder: SLEEP)  # in place of a process that trains
     return Pages(tmp_path, monkeypatch)
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.lab_pages import ROOT, Pages, texts
 from ui.components.pictures import Heat, Panel
-from ui.tour import LESSONS, Slider
+from ui.panels.lessons import LESSONS, Slider
 
 NUMBERS = range(1, len(LESSONS) + 1)
 OTHER = ["Sneaker", "0.6", "7", "Sandal", "official", "false", "40", "9"]  # a value of each control, not the default

@@ -1,6 +1,6 @@
 """The slider that follows the hand: it sends its value while it is dragged (browser half: slider.js).
 
-It also says `camdrop:live` on `window` with every move, so that a canvas bound to it by `Live` (ui/components/pictures.py)
+It also says `camdrop:live` on `window` with every move, so that a canvas bound to it by `Live` (pictures.py)
 repaints without the server.
 """
 

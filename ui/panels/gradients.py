@@ -11,7 +11,7 @@ from camdrop.analysis.gradient_bounds import compare, stop_at
 from camdrop.data import gallery, normalise
 from camdrop.figures.plots import Figure, bound_boxes, ratio_histogram, under_the_bound
 from camdrop.training.config import method_name
-from ui.gallery import TITLES, fit
+from ui.choosers.image import TITLES, fit
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ui.choose import choose_checkpoint
+from ui.choosers.checkpoint import choose_checkpoint
+from ui.choosers.image import Picture, choose_picture
 from ui.components.slider import Live, live_slider
-from ui.gallery import Picture, choose_picture
 
 if TYPE_CHECKING:
     import numpy as np

@@ -198,7 +198,7 @@ def predictions(
     """
     import torch
 
-    from ui.choose import fit
+    from ui.choosers.image import fit
 
     with _lock:
         known = _predictions.setdefault(checkpoint, {})

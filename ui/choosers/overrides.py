@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ui.gallery import TITLES
+from ui.choosers.image import TITLES
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint

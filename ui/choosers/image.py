@@ -1,4 +1,4 @@
-"""Choosing a picture: from a gallery of a data set, an upload, or the camera. See ui/choose.py for the checkpoints."""
+"""Choosing a picture: from a gallery of a data set, an upload, or the camera."""
 
 from __future__ import annotations
 

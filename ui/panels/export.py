@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import numpy as np
 
 from camdrop.figures import overlay, png
-from ui.compare import Drawing, Seen, Style, draw, scores
+from ui.panels.views import Drawing, Seen, Style, draw, scores
 
 _SIDE = 1024  # pixels, about, of a picture
 

@@ -1,6 +1,6 @@
-"""Choosing checkpoints: those that ship, those of runs (`run:NAME/CONTENDER`), and those added (ui/add.py).
+"""Choosing checkpoints: those that ship, those of runs (`run:NAME/CONTENDER`), and those added (add.py).
 
-With the pictures of ui/gallery.py, what pages start from.
+With the pictures of image.py, what pages start from.
 
 Every choice but one added for the session is in the link. Call these inside a fragment: they load PyTorch when they
 are first called.
@@ -16,29 +16,15 @@ from typing import TYPE_CHECKING, Literal
 import streamlit as st
 
 from camdrop.shipped import shipped
-from ui import add
-from ui.describe import describe, method_label
-from ui.gallery import Filter, Picture, Shelf, choose_picture, choose_shelf, fit
-from ui.run_checkpoints import run_checkpoints
+from ui.choosers import add
+from ui.choosers.image import Filter, Picture, Shelf, choose_shelf
+from ui.choosers.run_checkpoints import run_checkpoints
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from camdrop.checkpoints import Checkpoint
     from camdrop.checkpoints.metadata import Meta
-
-__all__ = [
-    "FOLDER",
-    "Picture",
-    "choose_checkpoint",
-    "choose_checkpoints",
-    "choose_picture",
-    "choose_subjects",
-    "describe",
-    "fit",
-    "method_label",
-    "open_checkpoint",
-]
 
 FOLDER = Path(os.environ.get("CAMDROP_CHECKPOINTS") or shipped("checkpoints"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ui.gallery import TITLES
+from ui.choosers.image import TITLES
 
 if TYPE_CHECKING:
     from camdrop.checkpoints.metadata import Meta

@@ -10,7 +10,7 @@ PREFIX = "run:"
 
 def root() -> Path:
     """Where the runs are: $CAMDROP_RUNS, by default `runs` beside app.py."""
-    return Path(os.environ.get("CAMDROP_RUNS") or Path(__file__).resolve().parent.parent / "runs")
+    return Path(os.environ.get("CAMDROP_RUNS") or Path(__file__).resolve().parents[2] / "runs")
 
 
 def run_checkpoints() -> dict[str, Path]:

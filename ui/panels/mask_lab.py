@@ -30,9 +30,9 @@ from camdrop.figures import (
     positions_picture,
 )
 from camdrop.masks import CamDrop
-from ui import equations
+from ui.choosers.scene import Cells, Scene
 from ui.components.pictures import Bars, Heat, Marks, Panel, Raster, Row, Tiles
-from ui.stop import Cells, Scene
+from ui.panels import equations
 
 
 def _legend(label: str, text: str, colour: Colour) -> Row:

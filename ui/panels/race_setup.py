@@ -28,8 +28,8 @@ from camdrop.training.config import (
     preset_block_size,
 )
 from camdrop.training.speed import seconds_per_image
-from ui.races import duration
-from ui.run_checkpoints import root
+from ui.choosers.run_checkpoints import root
+from ui.panels.races import duration
 
 SIZES = {"fashion-sample": 6_000, "fashion-mnist": 60_000, "mnist": 60_000, "cifar10": 50_000}
 DEFAULT = ("baseline", "dropblock", "camdrop")

@@ -12,15 +12,15 @@ from camdrop.analysis.mask_steps import dissect, shares, stop_at
 from camdrop.data import gallery, normalise
 from camdrop.masks import METHODS
 from camdrop.training.config import make_method
-from ui import attack_panels, explore_panels, gradient_panels, mask_panels
-from ui.choose import open_checkpoint
-from ui.compare import TRUE, Style, draw, look
+from ui.choosers.checkpoint import open_checkpoint
+from ui.choosers.image import TITLES, Picture, fit
+from ui.choosers.scene import Cells, Scene, cells
 from ui.components.pictures import Panel
 from ui.components.slider import Live
-from ui.figure_1 import figure_1
-from ui.gallery import TITLES, Picture, fit
-from ui.stop import Cells, Scene, cells
-from ui.tour import GUIDED, LESSONS, NETWORKS
+from ui.panels import attack, explore, gradients, mask_lab
+from ui.panels.figure_1 import figure_1
+from ui.panels.lessons import GUIDED, LESSONS, NETWORKS
+from ui.panels.views import TRUE, Style, draw, look
 
 if TYPE_CHECKING:
     from camdrop.analysis.mask_steps import Dissection
@@ -76,8 +76,8 @@ def _heatmaps(names: Sequence[str], number: int, wanted: str) -> list[Panel]:
     picture = _picture(opened[0], number)
     truth = opened[0].meta.classes[picture.label or 0]
     views = [look(name, c, picture.pixels, truth, wanted, "layer3") for name, c in zip(names, opened, strict=True)]
-    panels = explore_panels.network_panels(draw(views, STYLE), STYLE, truth)
-    return [explore_panels.image_panel(picture, views[0], truth), *panels]
+    panels = explore.network_panels(draw(views, STYLE), STYLE, truth)
+    return [explore.image_panel(picture, views[0], truth), *panels]
 
 
 def five(gamma: float) -> list[Panel]:
@@ -92,29 +92,29 @@ def blocks(r: int) -> list[Panel]:
     scene = _scene(open_checkpoint(GUIDED), "layer1.0.conv2", "Bag")
     d = _draw(scene, "dropblock", 0.9, r)
     shown = _fixed(d)
-    numbers = mask_panels.numbers(scene, d, d.after())
+    numbers = mask_lab.numbers(scene, d, d.after())
     numbers = dataclasses.replace(
         numbers, rows=[row for row in numbers.rows if row.label in ("Share dropped", "1 − γ")]
     )
-    return [mask_panels.enlarged(d, shown, 0), mask_panels.channels(d, shown, 0), numbers]
+    return [mask_lab.enlarged(d, shown, 0), mask_lab.channels(d, shown, 0), numbers]
 
 
 def guidance(label: str) -> list[Panel]:
     """Lesson 4: the steps of one mask."""
     scene = _scene(open_checkpoint(GUIDED), "layer2.0.conv2", label)
     d = _draw(scene, "camdrop", 0.6, 4)
-    return mask_panels.strip(scene, d, _fixed(d), 0)
+    return mask_lab.strip(scene, d, _fixed(d), 0)
 
 
 def amounts(reading: str) -> list[Panel]:
     """Lesson 5: where one mask of CamDrop cuts, and the shares dropped in each stage, DropBlock's beside them."""
     scene = _scene(open_checkpoint(GUIDED), "layer2.0.conv2", "Bag")
     d = _draw(scene, "camdrop", 0.9, 4, reading)
-    found = [mask_panels.channels(d, _fixed(d), 0)]
+    found = [mask_lab.channels(d, _fixed(d), 0)]
     for name, title in (("camdrop", f"CamDrop, {reading}"), ("dropblock", "DropBlock")):
         method, draws = _draw(scene, name, 0.9, 4, reading).method, 4
         dropped = shares(scene.stop.model, scene.image, method, scene.label, SEED, draws)
-        stages = mask_panels.sites(scene, dropped, 0.1, draws)[1]
+        stages = mask_lab.sites(scene, dropped, 0.1, draws)[1]
         found.append(dataclasses.replace(stages, title=title, id=name, subtitle="share dropped with r = 4, by stage"))
     return found
 
@@ -124,11 +124,11 @@ def attacked(iterations: int) -> list[Panel]:
     opened = [(name, open_checkpoint(name)) for name in NETWORKS]
     picture = _picture(opened[0][1], int(str(LESSONS[7].state["image"])))
     truth = opened[0][1].meta.classes[picture.label or 0]
-    choice = attack_panels.Choice(PGD(16, 1, iterations))
-    duels = [attack_panels.attack(name, c, picture.pixels, truth, choice) for name, c in opened]
-    found = [attack_panels.image_panel(picture, duels[0], truth)]
-    for duel, title in zip(duels, attack_panels.titles(opened), strict=True):
-        under = attack_panels.panels(duel, title, attack_panels.TRUE, 0.6)[1]
+    choice = attack.Choice(PGD(16, 1, iterations))
+    duels = [attack.attack(name, c, picture.pixels, truth, choice) for name, c in opened]
+    found = [attack.image_panel(picture, duels[0], truth)]
+    for duel, title in zip(duels, attack.titles(opened), strict=True):
+        under = attack.panels(duel, title, attack.TRUE, 0.6)[1]
         found.append(dataclasses.replace(under, title=title, id=duel.name))
     return found
 
@@ -138,8 +138,8 @@ def bounds(rescaled: bool) -> Figure:
     t, c = (make_method(name, {"keep_prob": 0.9, "block_size": 4}) for name in ("dropblock", "camdrop"))
     assert t is not None and c is not None
     network, nothing = open_checkpoint(GUIDED), lambda *_: None
-    (found,) = gradient_panels.chains(network, ["layer3.0.conv2"], "bias", 32, t, c, 0, nothing)
-    return gradient_panels.ratios(found[0 if rescaled else 1], t)
+    (found,) = gradients.chains(network, ["layer3.0.conv2"], "bias", 32, t, c, 0, nothing)
+    return gradients.ratios(found[0 if rescaled else 1], t)
 
 
 def simple(panel: Panel) -> Panel:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from camdrop.figures import COLORMAPS, DIFFERENCE, css, lut
-from ui.choose import Picture, describe, method_label
-from ui.compare import Drawing, Style, View, scores
+from ui.choosers.image import Picture
+from ui.choosers.labels import describe, method_label
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
+from ui.panels.views import Drawing, Style, View, scores
 
 SHARED = "The same colour is the same evidence in all pictures; else each runs over its own range."
 DIFFERENT = "What each network has more (red) or less (blue) than the first; see How it is computed."

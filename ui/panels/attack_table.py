@@ -16,7 +16,7 @@ from camdrop.checkpoints import Checkpoint
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import DataError, Dataset, load_dataset
 from camdrop.report.json_results import ATTACKED
-from ui.attack_panels import titles
+from ui.panels.attack import titles
 
 SPECS = ("fashion-sample", "fashion-mnist", "mnist", "cifar10")
 EVERY = 0.3  # seconds between two reruns of the table

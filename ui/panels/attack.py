@@ -18,10 +18,11 @@ from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import Checkpoint
 from camdrop.data import normalise
 from camdrop.figures import DIFFERENCE, limits, lut
-from ui.choose import Picture, method_label
-from ui.compare import PREDICTED, TRUE
+from ui.choosers.image import Picture
+from ui.choosers.labels import method_label
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
+from ui.panels.views import PREDICTED, TRUE
 
 RANDOM, UNTARGETED, TARGET = "Random", "Any but the true one", "Target class"
 

@@ -16,9 +16,9 @@ from camdrop.runs.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Plan, Sweep
 from camdrop.training import pick_device
 from camdrop.training.config import Contender
 from camdrop.training.speed import seconds_per_image
-from ui.race_setup import SIZES
-from ui.races import STATES, attempt, duration, resume
-from ui.run_checkpoints import root
+from ui.choosers.run_checkpoints import root
+from ui.panels.race_setup import SIZES
+from ui.panels.races import STATES, attempt, duration, resume
 
 MEASURES = {"Validation error": "validation_error", "Training error": "train_error"}
 

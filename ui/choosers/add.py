@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from ui.by_hand import by_hand
-from ui.describe import describe
+from ui.choosers.labels import describe
+from ui.choosers.overrides import by_hand
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator

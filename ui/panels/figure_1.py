@@ -9,10 +9,10 @@ import numpy as np
 
 from camdrop.analysis.mask_steps import Dissection
 from camdrop.figures import DROPPED, css, limits, overlay
-from ui import equations
+from ui.choosers.scene import Cells, Scene
 from ui.components.pictures import Panel, Raster, Row, Voxels
-from ui.mask_panels import meaning, number, percent, pixels, share_row
-from ui.stop import Cells, Scene
+from ui.panels import equations
+from ui.panels.mask_lab import meaning, number, percent, pixels, share_row
 
 SLICES = 8  # channels in a block of Figure 1
 

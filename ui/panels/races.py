@@ -21,7 +21,7 @@ from camdrop.report.curves import Curve
 from camdrop.runs import Run, RunError, scheduler
 from camdrop.runs.records import Follower, Record, Result, Spread, command, label, metrics_csv, results, same_but_seed
 from camdrop.training.config import method_name
-from ui.run_checkpoints import PREFIX
+from ui.choosers.run_checkpoints import PREFIX
 
 STATES = {"queued": "waiting", "running": "running", "stopped": "stopped", "finished": "finished", "failed": "failed"}
 

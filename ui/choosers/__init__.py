@@ -1,0 +1,1 @@
+"""Choosers: checkpoint, image, label, site: widgets, and the state that pages share."""

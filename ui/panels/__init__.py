@@ -1,0 +1,1 @@
+"""Panels: what is drawn on the pages, a module a page."""
