@@ -9,5 +9,5 @@ from pathlib import Path
 def shipped(name: str) -> Path:
     """The folder `name` that comes along; a path that is not there where the installation left it out."""
     package = Path(str(files("camdrop")))
-    inside = package / name
+    inside = package / "share" / name
     return inside if inside.is_dir() else package.parent / name
