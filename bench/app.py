@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from playwright.sync_api import BrowserContext, Page, TimeoutError, expect, sync_playwright
 
-from bench.browser import launch, serve
 from bench.report import environment, median, table
 from camdrop.resnet import build
+from tests.support.browser import launch, serve
 
 LISTEN = """
 window.bench = { event: 0, painted: [] };

@@ -18,8 +18,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.browser import serve
 from bench.report import environment, median, table
+from tests.support.browser import serve
 
 MOVE_EVERY = 0.04  # s, as slider.js does
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from bench.browser import launch, serve
 from camdrop.checkpoints import Checkpoint
-from tests.lab_pages import Pages, make_checkpoint
+from tests.support.browser import launch, serve
+from tests.support.lab_pages import Pages, make_checkpoint
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,11 +2,8 @@
 
 import re
 import tomllib
-from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parent.parent
+from tests.support import ROOT
 
 
 def test_requirements_are_the_packages_of_pyproject():
@@ -30,9 +27,3 @@ def test_the_readme_shows_the_two_commands_and_pictures_that_are_there():
     assert "make app" in text and "make test" in text
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
     assert len(pictures) >= 3 and all((ROOT / picture).is_file() for picture in pictures)
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "camdrop").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
-def test_the_library_knows_no_streamlit_and_only_figures_knows_plotly(path):
-    imports = re.findall(r"^\s*(?:import|from)\s+(streamlit|plotly|ui)\b", path.read_text(), re.MULTILINE)
-    assert not imports or (path.parent.name == "figures" and set(imports) == {"plotly"})

@@ -1,0 +1,68 @@
+"""The app as its users meet it, for the bench and the browser tests: a served script and a real Chromium."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, Playwright
+
+from tests.support import ROOT
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+    "--disable-sync",
+)
+
+
+@contextmanager
+def serve(script: str, start_timeout: float = 60) -> Iterator[str]:
+    """Run a script (path from the repository root) under Streamlit with the app's own settings; its address."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless=true", f"--server.port={port}"]
+    with tempfile.TemporaryFile("w+") as log:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            deadline = time.monotonic() + start_timeout
+            while not _healthy(port):
+                if server.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise RuntimeError(f"streamlit run {script} did not come up: {log.read()[-2000:]}")
+                time.sleep(0.05)
+            yield f"http://localhost:{port}"
+        finally:
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=1) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def launch(playwright: Playwright) -> Browser:
+    """The system's Chromium, else Playwright's own, else an error that says what to install."""
+    system = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    path = system or playwright.chromium.executable_path
+    if not os.path.exists(path):
+        raise RuntimeError("The browser tests need Chromium: run scripts/get-chromium, or apt install chromium.")
+    return playwright.chromium.launch(executable_path=path, args=list(FLAGS))

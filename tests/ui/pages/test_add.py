@@ -1,0 +1,385 @@
+"""Adding checkpoints: by upload, path and from torchvision; described, kept and forgotten."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from playwright.sync_api import BrowserContext, Page, expect
+from streamlit.testing.v1 import AppTest
+
+from camdrop.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load
+from camdrop.checkpoints.metadata import Meta
+from camdrop.checkpoints.overrides import recall, remember
+from tests.support import ROOT
+from tests.support.browser import serve
+from tests.support.checkpoint_files import network, torch_bytes
+from tests.support.lab_pages import make_checkpoint
+from ui.choosers import add, checkpoint
+
+APP = str(ROOT / "app.py")
+LETTERS = "\n".join("abcde")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The app, on the machine of its browser, with one checkpoint, and two of other people's in `nets`."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    make_checkpoint(folder)
+    monkeypatch.setattr(checkpoint, "FOLDER", folder)
+    monkeypatch.setattr(add, "_same_machine", lambda: True)
+    for seed, name in enumerate(("one", "two"), 1):
+        (tmp_path / "nets" / name).mkdir(parents=True)
+        (tmp_path / "nets" / name / "best.th").write_bytes(file(seed))
+    return folder
+
+
+def file(seed: int) -> bytes:
+    """A file without header: five classes of colour images, of which nobody can know the names."""
+    return torch_bytes({"state_dict": network("resnet8", 5, 3, seed=seed).state_dict()})
+
+
+def open_page(**link: str) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params.update(link)
+    return settled(app.run())
+
+
+def settled(app: AppTest) -> AppTest:
+    assert not app.exception, app.exception
+    return app
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    return settled(next(button for button in app.button if button.label == label).click().run())
+
+
+def by_path(app: AppTest, path: Path | str) -> AppTest:
+    app.session_state["checkpoints.way"] = "Path"
+    app.run()
+    app.text_input(key="checkpoints.path").set_value(str(path))
+    return press(app, "Open")
+
+
+def chosen(app: AppTest) -> list[str]:
+    return app.multiselect(key="checkpoints").value
+
+
+def errors(app: AppTest) -> list[str]:
+    return [element.value for element in app.error]
+
+
+def widget(kind: Sequence[Any], label: str) -> Any:
+    return next(element for element in kind if element.label.startswith(label))
+
+
+def test_by_path_files_of_one_name_are_told_apart(folder: Path) -> None:
+    app = by_path(open_page(), folder.parent / "nets" / "one" / "best.th")
+    assert chosen(app) == ["best.th"]  # it looks at other images than the one before
+    by_path(app, f'"{folder.parent}/nets/two/../two/best.th" ')
+    assert chosen(app) == ["best.th", "two/best.th"]
+    press(app, "Open")
+    assert chosen(app) == ["best.th", "two/best.th"] == list(app.session_state["uploads"])
+    assert not errors(app) and not app.warning
+
+
+def test_a_folder_offers_its_checkpoints(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    nets = folder.parent / "nets" / "one"
+    (nets / "notes.txt").write_text("not one")
+    (nets / "page.pth").write_text("<html>")
+    app = by_path(open_page(), "~/nets/one")
+    found = next(widget for widget in app.multiselect if widget.label == "In one/")
+    assert found.options == ["best.th", "page.pth"] and chosen(app) == ["tiny"]
+    found.set_value(["page.pth", "best.th"]).run()
+    press(app, "Add these")
+    assert chosen(app) == ["best.th"]
+    assert len(errors(app)) == 1 and errors(app)[0].startswith("page.pth is a web page")
+
+
+def test_paths_that_lead_nowhere_get_a_sentence(folder: Path) -> None:
+    app = by_path(open_page(), "/no/such\0place")
+    assert errors(app)[0].startswith("There is no file or folder /no/such")
+    assert not errors(by_path(app, " "))
+    assert "holds no checkpoint: their names end in .safetensors" in errors(by_path(app, folder.parent / "nets"))[0]
+    assert "neither safetensors nor by torch.save" in errors(by_path(app, APP))[0]
+    assert chosen(app) == ["tiny"]
+
+
+def test_there_is_room_for_six(folder: Path) -> None:
+    nets = folder.parent / "nets"
+    for seed in range(6):
+        (nets / f"{seed}.th").write_bytes(file(seed))
+    app = by_path(open_page(), nets)
+    widget(app.multiselect, "In nets/").set_value([f"{seed}.th" for seed in range(6)]).run()
+    press(app, "Add these")
+    assert chosen(app) == ["2.th", "3.th", "4.th", "5.th"] and len(app.session_state["uploads"]) == 6
+    by_path(app, nets / "one" / "best.th")
+    assert errors(app) == ["There is room for 6 at once, so best.th was not added: keep or forget another first."]
+    app.session_state["checkpoints.way"] = "File"
+    app.run()
+    app.file_uploader[0].upload("late.th", file(7), "application/octet-stream").run()
+    assert "so late.th was not added" in errors(app)[0]
+    press(app, "Forget")
+    app.run()
+    assert not errors(app) and chosen(app)[-1] == "late.th"  # it waited in its widget
+
+
+def test_the_last_stage_stays_the_last(folder: Path) -> None:
+    (folder.parent / "wide.pth").write_bytes(torch_bytes(network("resnet18", 5, 3).state_dict()))
+    app = by_path(open_page(), folder.parent / "nets" / "one" / "best.th")
+    assert app.segmented_control(key="stage").value == "3"
+    by_path(app, folder.parent / "wide.pth")
+    assert app.segmented_control(key="stage").value == "4"
+    app.multiselect(key="checkpoints").set_value(["best.th"]).run()
+    assert settled(app).segmented_control(key="stage").value == "3"
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "same"),
+    [
+        ("http://localhost:8501/attack", None, True),
+        ("http://127.0.0.1:8501", None, True),
+        ("http://[::1]:8501", None, True),
+        ("http://lab.example.org", None, False),  # by a proxy
+        ("http://10.0.0.3:8501", "10.0.0.9", False),
+        ("http://localhost:8501", "10.0.0.9", False),
+        (None, None, False),
+    ],
+)
+def test_paths_are_for_the_machine_of_the_app_alone(
+    url: str | None, address: str | None, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(add.st, "context", SimpleNamespace(url=url, ip_address=address))
+    assert add._same_machine() is same
+
+
+def test_without_a_path_from_another_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(add, "_same_machine", lambda: False)
+    app = open_page()
+    assert app.segmented_control(key="checkpoints.way").options == ["File", "torchvision"]
+
+
+def test_networks_of_torchvision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def fetch(name: str, progress: Callable[[float], object]) -> Checkpoint:
+        told.append(name)
+        progress(0.5)
+        if name != "resnet18":
+            raise CheckpointError("there is no network here; connect it")
+        return load(file(1), name=name)
+
+    monkeypatch.setattr("camdrop.checkpoints.pretrained.fetch", fetch)
+    app = open_page()
+    app.session_state["checkpoints.way"] = "torchvision"
+    app.run()
+    offered = widget(app.selectbox, "Network")
+    assert "resnet18" in offered.options and "resnet50" in offered.options
+    offered.select("resnet50")
+    assert errors(press(app, "Get it")) == ["there is no network here; connect it"] and chosen(app) == ["tiny"]
+    widget(app.selectbox, "Network").select("resnet18")
+    press(app, "Get it")
+    assert chosen(app) == ["torchvision:resnet18"] and told == ["resnet50", "resnet18"]
+    press(app, "Keep")
+    assert chosen(app) == ["torchvision-resnet18"]
+
+
+# Describing.
+
+
+def dialog(networks: dict[str, Checkpoint], memory: Path) -> AppTest:
+    """The dialog alone: under AppTest, a page with it forgets it with the next click."""
+
+    def script(networks, memory):  # without types: only its text is run
+        import streamlit as st
+
+        from ui.choosers.overrides import by_hand
+
+        st.session_state.setdefault("by_hand.opened", 1)
+        by_hand("mine", networks, memory)
+
+    return settled(AppTest.from_function(script, args=(networks, memory), default_timeout=60).run())
+
+
+def test_described_by_hand_and_remembered(tmp_path: Path) -> None:
+    networks = {"mine": load(file(1), name="mine")}
+    app = dialog(networks, tmp_path)
+    assert app.info[0].value.startswith("The file holds weights only") and app.caption[0].value.startswith("5 of 5")
+    assert widget(app.text_area, "Class names").value == "0\n1\n2\n3\n4"
+    widget(app.text_area, "Class names").set_value("cat\ndog\n\n").run()
+    assert app.caption[0].value == "2 of 5 classes have a name."
+    assert errors(press(app, "Use this")) == [
+        "2 class names were given, but the network has 5 classes: write one a line, in the order of its outputs."
+    ]
+    assert networks["mine"].meta.classes == tuple("01234") and not list(tmp_path.iterdir())
+
+    widget(app.text_area, "Class names").set_value(LETTERS)
+    widget(app.number_input, "Image size").set_value(48)
+    widget(app.selectbox, "Normalisation").select("Numbers by hand").run()
+    assert widget(app.text_input, "Mean").value == "0.4914, 0.4822, 0.4465"  # as it was, to start from
+    widget(app.text_input, "Mean").set_value("0.5, x")
+    assert errors(press(app, "Use this")) == ["'0.5, x' are no numbers: write such as 0.485, 0.456, 0.406."]
+    widget(app.text_input, "Mean").set_value("0.1 0.2,0.3")
+    widget(app.text_input, "Standard").set_value("0.25")
+    assert not errors(press(app, "Use this"))
+    meta = networks["mine"].meta
+    assert (meta.classes, meta.image_size) == (tuple("abcde"), 48)
+    assert (meta.mean, meta.std) == ((0.1, 0.2, 0.3), (0.25,) * 3)
+    assert recall(tmp_path, load(file(1), name="again")).meta == meta and not app.info
+
+
+def test_a_data_set_or_a_file_fills_in_the_class_names(tmp_path: Path) -> None:
+    networks = {"mine": load(torch_bytes(network("resnet8", 10, 3).state_dict()), name="mine")}
+    app = dialog(networks, tmp_path)
+    data = widget(app.selectbox, "Data set")
+    assert data.options == ["CIFAR-10", "Fashion-MNIST", "MNIST", "Another"] and data.value == "cifar10"
+    data.select("fashion-mnist").run()
+    assert widget(app.text_area, "Class names").value.startswith("T-shirt/top\nTrouser\n")
+    widget(app.file_uploader, "… or").upload("names.json", b'{"a": 1}', "application/json").run()
+    assert errors(app)[0].startswith("names.json holds no class names as JSON")
+    widget(app.file_uploader, "… or").upload("names.txt", "\n".join("abcdefghij").encode(), "text/plain").run()
+    assert not errors(app) and widget(app.text_area, "Class names").value == "\n".join("abcdefghij")
+    widget(app.selectbox, "Data set").select("").run()
+    widget(app.selectbox, "Normalisation").select("Pixels from −1 to 1").run()
+    assert widget(app.text_input, "Mean").value == "0.5, 0.5, 0.5" and widget(app.text_input, "Mean").disabled
+    assert not errors(press(app, "Use this"))
+    meta = networks["mine"].meta
+    assert (meta.dataset, meta.classes, meta.std) == ("", tuple("abcdefghij"), (0.5,) * 3)
+
+
+def test_where_it_cannot_be_remembered_it_holds_for_now(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    networks = {"mine": load(file(1), name="mine")}
+    app = dialog(networks, tmp_path / "file")
+    widget(app.text_area, "Class names").set_value(LETTERS)
+    press(app, "Use this")
+    assert networks["mine"].meta.classes == tuple("abcde")
+
+
+def described(folder: Path, seed: int) -> Meta:
+    """What someone said of a network before."""
+    found = load(file(seed), name="x")
+    meta = replace(found.meta, classes=tuple("abcde"), notes="by hand")
+    remember(folder / ".given", replace(found, meta=meta))
+    return meta
+
+
+def test_the_same_file_added_again_comes_with_what_was_given(folder: Path) -> None:
+    meta = described(folder, 1)
+    app = by_path(open_page(), folder.parent / "nets" / "one" / "best.th")
+    assert app.session_state["uploads"]["best.th"].meta == meta
+    app.session_state["checkpoints.way"] = "File"
+    app.run()
+    app.file_uploader[0].upload("other.th", file(1), "application/octet-stream").run()
+    assert chosen(settled(app)) == ["best.th", "other.th"]
+    assert app.session_state["uploads"]["other.th"].meta == meta
+    assert not any("by convention" in caption.value for caption in app.caption)
+    by_path(app, folder.parent / "nets" / "two" / "best.th")
+    assert app.session_state["uploads"]["two/best.th"].meta.classes == tuple("01234")
+    assert any("by convention" in caption.value for caption in app.caption)
+
+
+# Keeping and forgetting.
+
+
+def test_keep_writes_a_file_with_its_header_and_overwrites_nothing(folder: Path) -> None:
+    meta = described(folder, 1)
+    app = open_page()
+    for n, name in enumerate(("best", "best-2"), 1):
+        by_path(app, folder.parent / "nets" / "one" / "best.th")
+        press(app, "Keep")
+        assert app.toast[0].value == f"Kept as checkpoints/{name}.safetensors."
+        assert chosen(app)[-1] == name and not app.session_state["uploads"] and not app.warning and n
+        kept = load(folder / f"{name}.safetensors")
+        assert kept.meta == meta and kept.path
+        for key, value in load(file(1), name="x").model.state_dict().items():
+            assert torch.equal(kept.model.state_dict()[key], value)
+    assert [path.name for path, _ in list_checkpoints(folder).found] == [
+        "best-2.safetensors",
+        "best.safetensors",
+        "tiny.safetensors",
+    ]
+    again = open_page(checkpoints="best")  # a link, in another session
+    assert chosen(again) == ["best"] and not again.warning
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"), [("a b/c:d.pth", "a-b-c-d"), ("x.pth.tar", "x"), (".th", "network"), ("../../up.th", "up")]
+)
+def test_kept_names_are_plain(name: str, stem: str) -> None:
+    assert add.plain(name) == stem
+
+
+def test_what_cannot_be_kept_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise CheckpointError("the disk is full; choose another place")
+
+    app = by_path(open_page(), folder.parent / "nets" / "one" / "best.th")
+    monkeypatch.setattr("camdrop.checkpoints.save", full)
+    press(app, "Keep")
+    assert errors(app) == ["the disk is full; choose another place"] and chosen(app) == ["best.th"]
+
+
+def test_forgotten_ones_leave_the_choice(folder: Path) -> None:
+    app = open_page()
+    for name in ("one", "two"):
+        by_path(app, folder.parent / "nets" / name / "best.th")
+    press(app, "Forget")
+    assert chosen(app) == ["two/best.th"] == list(app.session_state["uploads"])
+    press(app, "Forget")
+    assert chosen(app) == ["tiny"] and not app.warning and not errors(app)
+
+
+def test_a_page_with_one_checkpoint_follows(folder: Path) -> None:
+    described(folder, 1)
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.switch_page("pages/mask_lab.py")
+    settled(app.run())
+    app.file_uploader[0].upload("best.th", file(1), "application/octet-stream").run()
+    assert settled(app).selectbox(key="checkpoint").value == "best.th"
+    press(app, "Keep")
+    assert app.selectbox(key="checkpoint").value == "best"
+    app.file_uploader[0].upload("best.th", file(2), "application/octet-stream").run()
+    press(app, "Forget")
+    assert app.selectbox(key="checkpoint").value == "tiny"  # CamDrop's, as at first
+
+
+# In the browser.
+
+
+def test_from_a_path_to_a_link(
+    page: Page, browser: BrowserContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    make_checkpoint(tmp_path / "checkpoints")
+    (tmp_path / "net.th").write_bytes(file(1))
+    monkeypatch.setenv("CAMDROP_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    with serve("app.py") as url:
+        page.goto(url)
+        page.get_by_role("button", name="Add", exact=True).click(timeout=60_000)
+        page.get_by_role("radio", name="Path").click()
+        path = page.get_by_role("textbox", name="File or folder on this machine")
+        path.fill(str(tmp_path / "net.th"))
+        path.press("Enter")
+        page.get_by_role("button", name="Describe").click()
+        names = page.get_by_role("textbox", name="Class names, one a line")
+        names.fill("\n".join(f"beast {letter}" for letter in "abcde"))
+        page.get_by_role("button", name="Use this").click()
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        expect(page.get_by_role("img", name=re.compile("Where net.th looks for beast [a-e]"))).to_be_visible()
+        page.get_by_role("button", name="Add", exact=True).click()
+        page.get_by_role("button", name="Keep").click()
+        expect(page.get_by_text("Kept as checkpoints/net.safetensors.")).to_be_visible()
+        page.wait_for_url("**checkpoints=net")
+        other = browser.new_page()
+        other.goto(page.url)
+        expect(other.get_by_role("img", name=re.compile("Where net looks for beast [a-e]"))).to_be_visible()
+        other.close()
+        page.goto("about:blank")
+    assert load(tmp_path / "checkpoints" / "net.safetensors").meta.classes[0] == "beast a"

@@ -1,0 +1,163 @@
+"""The pages Race and Runs: under AppTest in good and bad states, and a real race in a real browser."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from streamlit.testing.v1 import AppTest
+
+from camdrop import runs
+from camdrop.masks import CamDrop
+from camdrop.runs import scheduler
+from camdrop.runs.trainer import drive
+from camdrop.training.config import Contender, Recipe
+from tests.runs.test_trainer import data  # noqa: F401
+from tests.support import ROOT
+from tests.support.browser import serve
+
+CONTENDERS = (Contender("baseline"), Contender("camdrop", CamDrop(keep_prob=0.8, block_size=3)))
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CAMDROP_RUNS", str(tmp_path / "runs"))
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def finished(root: Path, data: str) -> runs.Run:  # noqa: F811
+    recipe = Recipe("resnet8", epochs=2, batch_size=10, crop=1, flip=False, validation=0.2)
+    runs.create(root / "shades", runs.RunConfig(data, recipe, CONTENDERS, "cpu", 1))
+    return drive(root / "shades")
+
+
+def open_page(name: str, session: dict[str, str] | None = None, **link: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
+    app.switch_page(f"pages/{name}.py")
+    app.query_params.update(link)
+    for key, value in (session or {}).items():
+        app.session_state[key] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def said(app: AppTest) -> str:
+    shown = [*app.markdown, *app.info, *app.warning, *app.error, *app.caption]
+    return " ".join([*(e.value for e in shown), *(e.proto.body for e in app.get("html"))])
+
+
+def test_a_race_is_set_up_measured_and_put_in_the_queue(root, monkeypatch):
+    monkeypatch.setattr(scheduler, "launch", lambda root: [])
+    app = open_page("race")
+    assert re.search(r"Measured here: [\d,]+ images a second through 3 networks, so \*\*2 min are about", said(app))
+    app.number_input("race.minutes").set_value(0.5)
+    app.slider("race.2.keep_prob").set_value(0.7)
+    app.button("race.remove.1").click()
+    app.run()
+    app.button("race.add.camdrop").click().run()
+    assert not app.exception
+    app.slider("race.3.block_size").set_value(3).run()
+    next(b for b in app.button if b.label == "Start").click().run()
+    (run,) = runs.list_runs(root)
+    assert run.state == "queued" and run.config.recipe.minutes == 0.5
+    assert [c.name for c in run.config.contenders] == [
+        "baseline", "camdrop keep_prob=0.7 block_size=7", "camdrop keep_prob=0.9 block_size=3"
+    ]  # fmt: skip
+    assert app.selectbox("run").value == run.name and "Waiting" in said(app)
+    next(b for b in app.button if b.label == "Stop").click().run()
+    assert runs.load_run(run.folder).state == "stopped" and not app.exception
+
+
+def test_settings_that_make_no_sense_are_a_sentence(root):
+    app = open_page("race")
+    app.button("race.add.camdrop").click().run()
+    assert "Two contenders are the same" in said(app)
+    for number in (0, 1, 2, 3):
+        app.button(f"race.remove.{number}").click().run()
+    assert "press Add" in said(app) and not [b for b in app.button if b.label == "Start"]
+    app = open_page("race", session={"race.data": "folder:/no/such/place"})
+    assert "/no/such/place" in said(app) and not app.exception
+
+
+def test_a_finished_race_has_its_table_and_what_to_take_away(finished):
+    app = open_page("race", run="shades", curves="Loss")
+    text = said(app)
+    assert "Finished" in text and "CamDrop γ 0.8 r 3" in text and "Test error" in text
+    assert "--methods baseline,camdrop:keep_prob=0.8:block_size=3" in app.code[0].value
+    curves = next(json.loads(e.proto.json) for e in app.get("bidi_component") if "panels" in (e.proto.json or ""))
+    assert [panel["title"] for panel in curves["panels"]] == ["Loss"]
+    assert curves["panels"][0]["traces"][0]["customdata"] == list(range(1, 17))
+    assert {b.label for b in app.get("download_button")} >= {"Checkpoints (ZIP)", "Metrics (CSV)"}
+    app.text_input("name.shades").set_value("../x").run()
+    app.button("rename.go.shades").click().run()
+    assert "a run's name is made of" in said(app)
+    app.button("delete.go.shades").click().run()
+    assert not finished.folder.exists() and app.selectbox("run").value == "New race" and not app.exception
+
+
+@pytest.mark.parametrize("page", ["race", "runs"])
+def test_garbage_in_the_link_and_broken_folders_are_a_sentence(finished, page):
+    (finished.folder.parent / "broken").mkdir()
+    (finished.folder.parent / "broken" / "config.json").write_text('{"data":')
+    link = {"run": "<script>", "runs": "nothing", "curves": "abc", "frame": "x", "log": "?", "search": "%"}
+    text = said(open_page(page, **link))
+    assert "which is not here" in text
+    assert page == "race" or "cannot be read as a run" in text
+    (finished.folder / "metrics.jsonl").write_text("no record\n")
+    assert "is damaged" in said(open_page(page, run="shades", runs="shades"))
+
+
+def test_runs_without_any_and_with_one(root, request):
+    assert "No race was run here yet" in said(open_page("runs"))
+    request.getfixturevalue("finished")
+    app = open_page("runs")
+    frame = app.dataframe[0].value
+    assert frame["Name"].tolist() == ["shades"] and frame["State"].tolist() == ["finished"]
+    app.text_input("search").set_value("resnet110").run()
+    assert app.dataframe[0].value.empty and not app.exception
+
+
+@pytest.fixture(scope="module")
+def race_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAMDROP_RUNS", str(tmp_path_factory.mktemp("runs")))
+        with serve("app.py") as url:
+            yield url
+
+
+def test_a_real_race_from_start_to_explore(page: Page, race_url: str):
+    page.set_default_timeout(60_000)
+    page.goto(f"{race_url}/race")
+    for name in ("DropBlock", "CamDrop"):  # a race of one is a quick one
+        page.get_by_role("button", name=re.compile(f"^{name} γ")).click()
+        page.get_by_role("button", name="Remove").click()
+        expect(page.get_by_role("button", name=re.compile(f"^{name} γ"))).to_have_count(0, timeout=30_000)
+    minutes = page.get_by_role("spinbutton", name="Minutes")
+    minutes.fill("0.3")
+    minutes.press("Enter")
+    expect(page.get_by_text("0.3 min are about")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Start", exact=True).click()
+    lines = page.locator(".camdrop-curves .scatterlayer .trace")
+    expect(lines.first).to_be_visible(timeout=60_000)
+    assert "run=fashion-sample+resnet8" in page.url
+
+    # Zoom lasts while new points come.
+    plot = page.locator(".camdrop-curves")
+    ranges = "plot => [plot._fullLayout.xaxis.range, plot.data[0].x.length]"
+    plot.evaluate("plot => window.Plotly.relayout(plot, {'xaxis.range': [0, 0.5]})")
+    _, before = plot.evaluate(ranges)
+    page.wait_for_function("n => document.querySelector('.camdrop-curves').data[0].x.length > n", arg=before)
+    assert plot.evaluate(ranges)[0] == [0, 0.5]
+
+    page.reload()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("Finished")).to_be_visible(timeout=120_000)
+    expect(lines.first).to_be_visible()
+    page.get_by_role("link", name="Open in Explore").click()
+    expect(page.get_by_text("run:fashion-sample resnet8/baseline").first).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("baseline", re.I)).first).to_be_visible(timeout=60_000)

@@ -1,0 +1,200 @@
+"""The tour: every lesson has its picture, every link restores the state that the picture shows; by keyboard alone."""
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+from streamlit.testing.v1 import AppTest
+
+from tests.support import ROOT
+from tests.support.lab_pages import Pages, texts
+from ui.components.pictures import Heat, Panel
+from ui.panels.lessons import LESSONS, Slider
+
+NUMBERS = range(1, len(LESSONS) + 1)
+OTHER = ["Sneaker", "0.6", "7", "Sandal", "official", "false", "40", "9"]  # a value of each control, not the default
+
+
+@pytest.fixture
+def tour(monkeypatch: pytest.MonkeyPatch) -> Pages:
+    """The app with the checkpoints that ship."""
+    return Pages(ROOT / "checkpoints", monkeypatch)
+
+
+def link(app: AppTest) -> tuple[str, dict[str, list[str]]]:
+    """Where the lesson's link leads: a page's file and its query."""
+    address = urlsplit(app.get("link_button")[0].proto.url)
+    return address.path.removeprefix("./") or "explore", parse_qs(address.query)
+
+
+def choice(app: AppTest, key: str) -> str | list[str]:
+    """What a page shows for a parameter of its link, as the link would say it."""
+    store = app.session_state
+    value = store[f"live.{key}"] if f"live.{key}" in store else store[key]
+    if isinstance(value, list | tuple):
+        return [str(part) for part in value]
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_link_leads_to_the_state_of_the_lesson(tour: Pages, number: int) -> None:
+    lesson, value = LESSONS[number - 1], OTHER[number - 1]
+    app = tour.open("tour", lesson=str(number), **{f"tour_{lesson.control.parameter}": value})
+    assert app.subheader[0].value == f"{number} · {lesson.title}" and not app.info and not app.error
+    page, query = link(app)
+    assert query[lesson.control.parameter] == [value]
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.switch_page(f"pages/{page}.py")
+    for key, values in query.items():
+        app.query_params[key] = values
+    app.run()
+    assert not app.exception and not app.error
+    for key, values in query.items():
+        shown = choice(app, key)
+        assert (shown if isinstance(shown, list) else [shown]) == values, key
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_picture_moves_with_the_control(tour: Pages, number: int) -> None:
+    control = LESSONS[number - 1].control
+    drawn = []
+    for value in (control.default if isinstance(control, Slider) else control.options[0], OTHER[number - 1]):
+        app = tour.open("tour", lesson=str(number), **{f"tour_{control.parameter}": str(value)})
+        panels = tour.panels.get(f"tour.{number}", {})
+        drawn.append(str([(panel.alt, panel.rows, panel.lines) for panel in panels.values()]))
+        if number == 6:
+            drawn[-1] = app.get("plotly_chart")[0].proto.spec
+        assert not any(panel.download or panel.equation for panel in panels.values())
+    assert drawn[0] != drawn[1]
+
+
+def seen(tour: Pages, number: int, value: str) -> tuple[dict[str, Panel], dict[str, dict[str, Panel]]]:
+    """The panels of a lesson, and those of the page that it links to."""
+    lesson = LESSONS[number - 1]
+    app = tour.open("tour", lesson=str(number), **{f"tour_{lesson.control.parameter}": value})
+    page, query = link(app)
+    assert all(len(values) == 1 for values in query.values())
+    tour.open(page, **{key: values[0] for key, values in query.items()})
+    return tour.panels[f"tour.{number}"], tour.panels
+
+
+@pytest.mark.parametrize(("number", "group"), [(2, "blocks"), (4, "strip")])
+def test_pictures_are_those_of_the_page_that_is_linked(tour: Pages, number: int, group: str) -> None:
+    here, there = seen(tour, number, OTHER[number - 1])
+    assert {name: panel.alt for name, panel in here.items()} == {
+        name: panel.alt for name, panel in there[group].items()
+    }
+
+
+def test_lesson_1_draws_the_map_of_explore(tour: Pages) -> None:
+    here, there = seen(tour, 1, "Sneaker")
+    (a,), (b,) = (
+        [layer.values for layer in panels["network fashion-resnet8-baseline"].layers if isinstance(layer, Heat)]
+        for panels in (here, there["board"])
+    )
+    np.testing.assert_array_equal(a, b)
+
+
+def test_lessons_3_and_5_say_the_shares_of_the_lab(tour: Pages) -> None:
+    here, there = seen(tour, 3, "7")
+    assert texts(here["numbers"])["Share dropped"] == texts(there["numbers"]["numbers"])["Share dropped"]
+    here, there = seen(tour, 5, "official")
+    assert texts(here["camdrop"]) == texts(there["sites"]["stages"])
+
+
+def number_in(text: str) -> float:
+    return float(re.findall(r"[\d.]+", text)[0])
+
+
+def test_what_the_answers_say_can_be_seen(tour: Pages) -> None:
+    """The numbers of the answers to lessons 1, 2, 3, 5 and 8."""
+    tour.open("tour", lesson="1")
+    assert tour.panels["tour.1"]["network fashion-resnet8-baseline"].lines[0].endswith(" to 24.4")
+    tour.open("tour", lesson="1", tour_class="Sneaker")
+    assert tour.panels["tour.1"]["network fashion-resnet8-baseline"].lines[0] == "Sneaker: −7.8 to 6.1"
+    tour.open("tour", lesson="2")
+    dropped = {name: number_in(texts(p)["dropped"]) for name, p in tour.panels["tour.2"].items() if name != "cam"}
+    assert dropped["DropPath"] == 100 and 0 < dropped["CamDrop"] < 2
+    assert all(9 <= dropped[name] <= 11 for name in ("Dropout", "DropBlock"))
+    for r in "1248":
+        tour.open("tour", lesson="3", tour_r=r)
+        assert 9 < number_in(texts(tour.panels["tour.3"]["numbers"])["Share dropped"]) < 12
+    shares = {}
+    for reading in ("paper", "official", "matched"):
+        tour.open("tour", lesson="5", tour_reading=reading)
+        rows = texts(tour.panels["tour.5"]["camdrop"])
+        shares[reading] = sum(number_in(rows[stage]) for stage in ("layer1", "layer2", "layer3")) / 3
+    assert shares["official"] < shares["paper"] < 1.25 < shares["matched"] < 10
+    tour.open("tour", lesson="8")
+    assert tour.panels["tour.8"]["fashion-resnet8-camdrop"].subtitle == "Holds"
+    tour.open("tour", lesson="8", tour_iterations="12")
+    assert tour.panels["tour.8"]["fashion-resnet8-baseline"].subtitle == "Answers the target"
+
+
+def test_next_and_back_and_bad_links(tour: Pages) -> None:
+    app = tour.open("tour", lesson="99")
+    assert app.subheader[0].value.startswith("1 ·") and [button.label for button in app.button] == ["Next"]
+    for number in NUMBERS[1:]:
+        next(button for button in app.button if button.label == "Next").click().run()
+        assert not app.exception and app.subheader[0].value.startswith(f"{number} ·")
+        assert app.query_params["lesson"] == [str(number)] or app.query_params["lesson"] == str(number)
+    assert [button.label for button in app.button] == ["Back"]
+    app.button[0].click().run()
+    assert app.subheader[0].value.startswith("7 ·")
+
+
+def test_a_lesson_begins_with_its_control_as_at_first(tour: Pages) -> None:
+    app = tour.open("tour", lesson="3", tour_gamma="0.4", tour_r="7")
+    next(button for button in app.button if button.label == "Back").click().run()
+    assert choice(app, "tour_gamma") == "0.9"
+    app.session_state["live.tour_gamma"] = 0.5
+    app.button_group(key="lesson").set_value(4).run()
+    app.button_group(key="lesson").set_value(2).run()
+    assert choice(app, "tour_gamma") == "0.9"
+
+
+def test_without_checkpoints_the_text_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = Pages(tmp_path, monkeypatch).open("tour", lesson="4")
+    assert "make checkpoints" in app.info[0].value and app.expander[0].label == "Answer"
+
+
+def test_the_tour_by_keyboard_alone(page: Page, app_url: str) -> None:
+    """From each lesson's title: Tab to the link, on to the answer and to Next; the last link by Enter."""
+    page.goto(f"{app_url}/tour?tour_class=Sneaker")
+    expect(page.get_by_role("heading", name="1 · ")).to_be_visible(timeout=60_000)
+    page.get_by_role("link", name="Open in Explore").wait_for()
+    focus = "document.activeElement?.closest('a, button, summary')?.innerText ?? ''"
+
+    def tab_to(name: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if name in page.evaluate(focus):
+                return
+        raise AssertionError(f"{name} cannot be reached")
+
+    for number, lesson in enumerate(LESSONS, 1):
+        expect(page.get_by_role("heading", name=f"{number} · {lesson.title}")).to_be_visible()
+        if number > 1:
+            expect(page).to_have_url(re.compile(f"lesson={number}"))
+            expect(page.locator("[tabindex='-1'][role=heading]:focus")).to_have_count(1)
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+        tab_to(f"Open in {lesson.page_title}")
+        if number == len(LESSONS):
+            break
+        answer = page.get_by_text(lesson.answer.replace("*", "")[:20])
+        expect(answer).to_be_hidden()
+        tab_to("Answer")
+        page.keyboard.press("Enter")
+        expect(answer).to_be_visible()
+        tab_to("Next")
+        page.keyboard.press("Enter")
+    with page.context.expect_page() as opened:
+        page.keyboard.press("Enter")
+    attack = opened.value
+    expect(attack.get_by_role("heading", name="Attack", exact=True)).to_be_visible(timeout=60_000)
+    expect(attack.get_by_role("img", name="The image: Fashion-MNIST 100 · Ankle boot")).to_be_visible(timeout=20_000)
+    expect(attack.get_by_text("2 steps of 1 change a pixel by 2 at most")).to_be_visible()
+    attack.close()
