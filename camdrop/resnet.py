@@ -1,6 +1,6 @@
 """Networks with named drop sites: a forward pass gets its dropout as an argument, `model(x, drop=…)`.
 
-Our ResNets (for others see `adapted.py`) are of two families, parameter names as in the common public ones (`conv1,
+Our ResNets (for others see `wrapped.py`) are of two families, parameter names as in the common public ones (`conv1,
 bn1, layer1.0.conv1, …, fc`):
 
 - CIFAR (He et al. 2016, section 4.2): resnet8/20/32/44/56/110, three stages of 16/32/64 channels, identity shortcuts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.choosers.scene import SEED, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
+from ui.choosers.scene import FIRST_DRAW, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
 from ui.components.pictures import pictures
 from ui.entry import through_app
 
@@ -32,7 +32,7 @@ def blocks(scene: Scene, reading: str, seed: int) -> None:
     gamma, r = choose_rates()
     options = {"keep_prob": gamma, "block_size": r, "reading": reading}
     methods = [method for name in METHODS if (method := make_method(name, options))]
-    draws = [dissect(scene.stop, method, scene.label, seed) for method in methods]
+    draws = [dissect(scene.activation, method, scene.label, seed) for method in methods]
     said = [scene.remark, *(f"CamDrop: {remark}" for remark in remarks(draws[-1]))]
     st.caption(" ".join(said).strip() or "&nbsp;")
     drawn = [(d, cells(d, seed)) for d in draws]
@@ -49,7 +49,7 @@ def page() -> None:
             return
         st.button("Draw again", icon=":material/casino:", on_click=draw_again, help="The next seed")
         with st.popover("More", icon=":material/tune:", help="The seed, and CamDrop's reading of the paper"):
-            seed = st.number_input("Seed of the draw", 0, 2**31, SEED, key="seed", bind="query-params")
+            seed = st.number_input("Seed of the draw", 0, 2**31, FIRST_DRAW, key="seed", bind="query-params")
             reading = st.segmented_control(
                 "Reading of the paper",
                 READINGS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.choosers.scene import SEED, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
+from ui.choosers.scene import FIRST_DRAW, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
 from ui.components.pictures import Picked, pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
@@ -38,7 +38,7 @@ def choose_options(guided: bool, channels: int) -> tuple[dict[str, object], int,
 
     options: dict[str, object] = {}
     with st.popover("More", icon=":material/tune:", help="The seed, options of CamDrop, the channel to enlarge"):
-        seed = st.number_input("Seed of the draw", 0, 2**31, SEED, key="seed", bind="query-params")
+        seed = st.number_input("Seed of the draw", 0, 2**31, FIRST_DRAW, key="seed", bind="query-params")
         for label, key, choices, why in (
             ("Reading of the paper", "reading", READINGS, "How likely a candidate becomes a seed: ƒ of step 4 tells."),
             ("Guide", "guide", GUIDES, "J: the class activation map, or the mean of all channels (Table 2)."),
@@ -78,11 +78,11 @@ def lab(scene: Scene, name: str, options: dict[str, object], seed: int, rank: in
     def visit(picked: Picked) -> None:
         st.session_state["site"] = sites[picked.index].name
 
-    model, sites = scene.stop.model, scene.stop.model.drop_sites
+    model, sites = scene.activation.model, scene.activation.model.drop_sites
     gamma, r = choose_rates(blocks=name in ("camdrop", "dropblock"))
     method = make_method(name, options | {"keep_prob": gamma, "block_size": r})
     assert method is not None  # as it is for the baseline, which is no choice here
-    d = dissect(scene.stop, method, scene.label, seed)
+    d = dissect(scene.activation, method, scene.label, seed)
     shown = cells(d, seed)
     st.caption(" ".join([scene.remark, *remarks(d)]).strip() or "&nbsp;")
     picked = pictures(mask_lab.strip(scene, d, shown, rank), key="strip", columns=6, on_pick=enlarge)
@@ -116,7 +116,7 @@ def page() -> None:
             return
         name = names[st.selectbox("Method", list(names), key="method", bind="query-params", width=150)]
         st.button("Draw again", icon=":material/casino:", on_click=draw_again, help="The next seed")
-        options, seed, rank = choose_options(name == "camdrop", scene.stop.site.channels)
+        options, seed, rank = choose_options(name == "camdrop", scene.activation.site.channels)
     lab(scene, name, options, seed, rank)
     st.page_link("pages/five_methods.py", label="These features under all five methods", icon=":material/view_in_ar:")
     with st.expander("How it is computed"):

@@ -122,7 +122,7 @@ def watch(before: Any) -> None:
     if shown:
         curves(races.curves_of(run), shown, key="race.curves", log=log, keep=run.name)
     st.subheader("Where they look")
-    heatmap_history.film(run, records)
+    heatmap_history.show(run, records)
 
 
 st.title("Race")

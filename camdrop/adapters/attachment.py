@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
-from camdrop.adapters.inspection import Anatomy, Place, examine, unwrapped
+from camdrop.adapters.inspection import Inspection, Place, inspect, unwrapped
 from camdrop.masks import DropPath, Mask, Method
 from camdrop.resnet import DropSite, ResNet, SampleMasks, default_sites
 
@@ -141,13 +141,13 @@ def attach(
         guide = Guide(inner, inner.fc, method, chosen, generator)
         handles = _own_hooks(inner, guide)
     else:
-        anatomy = examine(inner)
+        inspection = inspect(inner)
         if sites is None and isinstance(method, DropPath):
             raise ValueError("DropPath needs sites: the last convolutions of residual branches, as '*.conv2'")
-        late = frozenset(place.site.name for place in anatomy.places if place.late)
-        chosen = _choose(sites, inner, [place.site for place in anatomy.places], late)
-        guide = Guide(inner, cast(nn.Linear, inner.get_submodule(anatomy.classifier)), method, chosen, generator)
-        handles = _foreign_hooks(inner, anatomy, guide)
+        late = frozenset(place.site.name for place in inspection.places if place.late)
+        chosen = _choose(sites, inner, [place.site for place in inspection.places], late)
+        guide = Guide(inner, cast(nn.Linear, inner.get_submodule(inspection.classifier)), method, chosen, generator)
+        handles = _foreign_hooks(inner, inspection, guide)
     with contextlib.ExitStack() as stack:
         for handle in handles:
             stack.callback(handle.remove)
@@ -180,12 +180,12 @@ def _own_hooks(model: ResNet, guide: Guide) -> list[RemovableHandle]:
     return [model.register_forward_pre_hook(begin, with_kwargs=True), _end_hook(model, guide)]
 
 
-def _foreign_hooks(model: nn.Module, anatomy: Anatomy, guide: Guide) -> list[RemovableHandle]:
+def _foreign_hooks(model: nn.Module, inspection: Inspection, guide: Guide) -> list[RemovableHandle]:
     def masking(place: Place) -> Callable[[nn.Module, tuple, Tensor], Tensor]:
         return lambda module, args, out: guide._drop(place.site, out, place.rectify)
 
     begin = model.register_forward_pre_hook(lambda module, args: guide._begin(module))
-    chosen = [place for place in anatomy.places if place.site.name in guide.sites]
+    chosen = [place for place in inspection.places if place.site.name in guide.sites]
     masks = [model.get_submodule(place.module).register_forward_hook(masking(place)) for place in chosen]
     return [begin, *masks, _end_hook(model, guide)]
 

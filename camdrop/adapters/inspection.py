@@ -38,7 +38,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class Inspection:
     """A CNN S = A · mean(Z) + b (Eq. 1): names of the modules that give S and Z, and the places for masks before."""
 
     classifier: str
@@ -96,10 +96,10 @@ def drop_sites(model: nn.Module) -> tuple[DropSite, ...]:
     inner = unwrapped(model)
     if isinstance(inner, ResNet):
         return inner.drop_sites
-    return tuple(place.site for place in examine(inner).places)
+    return tuple(place.site for place in inspect(inner).places)
 
 
-def examine(model: nn.Module) -> Anatomy:
+def inspect(model: nn.Module) -> Inspection:
     """Find classifier, last feature map and drop sites. ValueError, one sentence, that says which part is missing."""
     name = type(model).__name__
     calls = _observe(model)
@@ -116,20 +116,20 @@ def examine(model: nn.Module) -> Anatomy:
                 places = _places(calls, times, call, pooled.shape[1])
                 stages = _stages(calls, times, call, pooled.shape[1])
                 in_place = call.out._version != call.version  # F.relu(…, inplace=True), which is no module
-                return Anatomy(head.name, call.name, rectify or in_place, places, stages)
+                return Inspection(head.name, call.name, rectify or in_place, places, stages)
     raise ValueError(f"{name} {_missing(calls, heads, maps)}; {_NEEDED}")
 
 
 @torch.no_grad()
-def features_and_weights(model: nn.Module, x: Tensor, anatomy: Anatomy | None = None) -> LastMap:
+def features_and_weights(model: nn.Module, x: Tensor, inspection: Inspection | None = None) -> LastMap:
     """One forward pass of any CNN that `attach` serves, with what `camdrop.cam.class_activation_map` needs of it.
 
-    model is used as it is, in evaluation mode for heatmaps; x is normalised images (N, C, H, W). Give `anatomy`
-    (from `examine`) where there are many batches, so that the network is looked at once. ValueError as `examine`.
+    model is used as it is, in evaluation mode for heatmaps; x is normalised images (N, C, H, W). Give `inspection`
+    (from `inspect`) where there are many batches, so that the network is looked at once. ValueError as `inspect`.
     """
     inner = unwrapped(model)
-    anatomy = anatomy or examine(inner)
-    classifier, here = inner.get_submodule(anatomy.classifier), threading.get_ident()
+    inspection = inspection or inspect(inner)
+    classifier, here = inner.get_submodule(inspection.classifier), threading.get_ident()
     assert isinstance(classifier, nn.Linear)
     seen: dict[str, Tensor] = {}
 
@@ -141,12 +141,12 @@ def features_and_weights(model: nn.Module, x: Tensor, anatomy: Anatomy | None = 
         return inner.get_submodule(name).register_forward_hook(hook)
 
     with contextlib.ExitStack() as stack:
-        for name in (anatomy.classifier, anatomy.last_map):
+        for name in (inspection.classifier, inspection.last_map):
             stack.callback(remember(name).remove)
         inner(x)
-    features = seen[anatomy.last_map]
-    features = F.relu(features) if anatomy.rectify else features
-    return LastMap(features, classifier.weight.detach(), seen[anatomy.classifier])
+    features = seen[inspection.last_map]
+    features = F.relu(features) if inspection.rectify else features
+    return LastMap(features, classifier.weight.detach(), seen[inspection.classifier])
 
 
 def _observe(model: nn.Module) -> list[_Call]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from camdrop.adapters.inspection import examine
+from camdrop.adapters.inspection import inspect
 from camdrop.resnet import Drop, DropSite, Network
 
 _IMAGE = "image"  # the point before everything
@@ -27,8 +27,8 @@ class _Run(threading.local):
 _RUN = _Run()
 
 
-class Adapted(Network):
-    """`net`, any CNN that ends in global average pooling and one nn.Linear, in evaluation mode; see `anatomy.examine`.
+class Wrapped(Network):
+    """`net`, any CNN that ends in global average pooling and one nn.Linear, in evaluation mode; see `inspect`.
 
     Stages `layer1` … are its last resolutions, at most four, each represented by its last map; all before is `stem`.
     It takes up again from the image or the last stage only. ValueError for a network that lacks a part.
@@ -36,24 +36,24 @@ class Adapted(Network):
 
     def __init__(self, architecture: str, net: nn.Module) -> None:
         super().__init__()
-        anatomy = examine(net)
+        inspection = inspect(net)
         self.net = net
         self.architecture, self.shortcut = architecture, "conv"
-        fc = net.get_submodule(anatomy.classifier)
+        fc = net.get_submodule(inspection.classifier)
         stem = next(m for m in net.modules() if isinstance(m, nn.Conv2d))
         assert isinstance(fc, nn.Linear)
         self.fc, self.num_classes, self.in_channels = fc, fc.out_features, stem.in_channels
-        stages = anatomy.stages[-_STAGES:]
+        stages = inspection.stages[-_STAGES:]
         self.stage_names = tuple(f"layer{i + 1}" for i in range(len(stages)))
         known = {stride: name for (stride, _), name in zip(stages, self.stage_names, strict=True)}
         self._sites = tuple(
-            dataclasses.replace(place.site, stage=known.get(place.site.stage, "stem")) for place in anatomy.places
+            dataclasses.replace(place.site, stage=known.get(place.site.stage, "stem")) for place in inspection.places
         )
         # Stages are watched without masks only, so that the order of the hooks of one module plays no part.
-        for place, site in zip(anatomy.places, self._sites, strict=True):
+        for place, site in zip(inspection.places, self._sites, strict=True):
             net.get_submodule(place.module).register_forward_hook(_masking(site, place.rectify))
         for name, (_, module) in zip(self.stage_names, stages, strict=True):
-            rectify = anatomy.rectify and name == self.stage_names[-1]
+            rectify = inspection.rectify and name == self.stage_names[-1]
             net.get_submodule(module).register_forward_hook(_watching(name, rectify))
 
     @property

@@ -52,7 +52,7 @@ def layers(model: Network) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Stop:
+class Activation:
     """A batch stopped behind a layer; nothing is masked before it."""
 
     model: ResNet
@@ -65,7 +65,7 @@ class Stop:
 
 
 @torch.no_grad()
-def stop_at(model: Network, images: Tensor, labels: Tensor, layer: str) -> Stop:
+def capture(model: Network, images: Tensor, labels: Tensor, layer: str) -> Activation:
     """Send normalised images (N, in_channels, H, W) with labels (N,) to a layer by its name (see `layers`).
 
     ValueError for an unknown layer, or labels that are no classes of the network.
@@ -86,7 +86,7 @@ def stop_at(model: Network, images: Tensor, labels: Tensor, layer: str) -> Stop:
 
     model.blocks[site.block](entry, remember)
     before = f"{site.block}.conv{int(layer[-1]) - 1}"
-    return Stop(model, site, labels, point, entry, seen.get(before, source), seen[layer])
+    return Activation(model, site, labels, point, entry, seen.get(before, source), seen[layer])
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,54 +99,57 @@ class Norms:
 
 
 def norms(
-    stop: Stop, mask: Mask | None = None, parameters: Sequence[str] = tuple(PARAMETERS), progress: Progress = None
+    activation: Activation,
+    mask: Mask | None = None,
+    parameters: Sequence[str] = tuple(PARAMETERS),
+    progress: Progress = None,
 ) -> Norms:
-    """Measure both sides of Eq. 15 at a stop, with a mask on its features or with none.
+    """Measure both sides of Eq. 15 at an activation, with a mask on its features or with none.
 
     `parameters` are keys of `PARAMETERS`. One forward pass, and one backward pass for all K scores together, in chunks
     that fit the processor's cache; `progress` is told the share done after each.
     """
     kept = None if mask is None else mask.keep * mask.scale
-    n, room = len(stop.features), _ELEMENTS // stop.model.num_classes
-    chunks = torch.arange(n, device=stop.features.device).split(max(1, room * n // stop.features.numel()))
+    n, room = len(activation.features), _ELEMENTS // activation.model.num_classes
+    chunks = torch.arange(n, device=activation.features.device).split(max(1, room * n // activation.features.numel()))
     parts = []
     for i, chunk in enumerate(chunks):
         some = None if kept is None else kept[chunk]
-        parts.append(_norms(_some(stop, chunk), some, parameters, _part(progress, i, len(chunks))))
+        parts.append(_norms(_some(activation, chunk), some, parameters, _part(progress, i, len(chunks))))
     bound, gradient = ({name: torch.cat([part[i][name] for part in parts]) for name in parameters} for i in (0, 1))
     return Norms(bound, gradient, torch.zeros(n) if mask is None else mask.dropped)
 
 
-def _some(stop: Stop, chunk: Tensor) -> Stop:
-    """A stop with some of its images."""
-    parts = {name: getattr(stop, name)[chunk] for name in ("labels", "entry", "source", "features")}
-    return dataclasses.replace(stop, **parts)
+def _some(activation: Activation, chunk: Tensor) -> Activation:
+    """An activation with some of its images."""
+    parts = {name: getattr(activation, name)[chunk] for name in ("labels", "entry", "source", "features")}
+    return dataclasses.replace(activation, **parts)
 
 
 def _norms(
-    stop: Stop, kept: Tensor | None, parameters: Sequence[str], progress: Progress
+    activation: Activation, kept: Tensor | None, parameters: Sequence[str], progress: Progress
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """‖∂S/∂b‖₁ and |∂L/∂b| by parameter; `kept` (N, C, H, W) is what the mask multiplies X by."""
-    x, k = stop.features, stop.model.num_classes
+    x, k = activation.features, activation.model.num_classes
 
     def scores(probe: Tensor) -> Tensor:
         def drop(here: DropSite, features: Tensor) -> Tensor:
-            if here != stop.site:
+            if here != activation.site:
                 return features
             return features + probe if kept is None else (features + probe) * kept
 
-        return stop.model.forward_from(stop.point, stop.entry, drop)
+        return activation.model.forward_from(activation.point, activation.entry, drop)
 
     s, pull = vjp(scores, torch.zeros_like(x))  # type: ignore[misc]
-    residual = s.softmax(1) - F.one_hot(stop.labels, k)  # ∂L/∂S
+    residual = s.softmax(1) - F.one_hot(activation.labels, k)  # ∂L/∂S
     # A probe behind the ReLU becomes one on the bias before it by σ'; a branch ends without one.
-    gate = (x > 0).to(x.dtype) if stop.site.kind == "conv" else torch.ones_like(x)
+    gate = (x > 0).to(x.dtype) if activation.site.kind == "conv" else torch.ones_like(x)
     bound, gradient = dict[str, Tensor](), dict[str, Tensor]()
     for classes in torch.arange(k, device=x.device).split(max(1, _ELEMENTS // x.numel())):
         (found,) = vmap(pull)(F.one_hot(classes, k).to(s.dtype)[:, None].expand(-1, len(x), -1))
         found = found * gate  # (classes, N, C, H, W), ∂S_k/∂X
         for name in parameters:
-            jacobian = _jacobian(stop, found, name)
+            jacobian = _jacobian(activation, found, name)
             products = torch.einsum("knp,nk->np", jacobian, residual[:, classes])
             bound[name] = bound.get(name, 0) + jacobian.abs().sum(0)
             gradient[name] = gradient.get(name, 0) + products
@@ -155,19 +158,19 @@ def _norms(
     return bound, {name: products.abs() for name, products in gradient.items()}
 
 
-def _jacobian(stop: Stop, found: Tensor, parameter: str) -> Tensor:
+def _jacobian(activation: Activation, found: Tensor, parameter: str) -> Tensor:
     """From ∂S/∂(a bias of each unit), (k, N, C, H, W), to that of one of `PARAMETERS`, (k, N, parameters)."""
     if parameter == "bias":
         return found.sum((3, 4))
     if parameter == "unit":
         return found.flatten(2)
-    conv = stop.model.get_submodule(stop.site.name)
-    norm = stop.model.get_submodule(stop.site.name.replace("conv", "bn"))
+    conv = activation.model.get_submodule(activation.site.name)
+    norm = activation.model.get_submodule(activation.site.name.replace("conv", "bn"))
     assert isinstance(conv, torch.nn.Conv2d) and isinstance(norm, torch.nn.BatchNorm2d)
     assert norm.running_var is not None
     slope = norm.weight / (norm.running_var + norm.eps).sqrt()  # of batch norm in evaluation mode
     kernel, stride, padding = conv.kernel_size, conv.stride, conv.padding
-    patches = F.unfold(stop.source, kernel, 1, padding, stride)  # type: ignore[arg-type]  # (N, C_in·r·r, H·W)
+    patches = F.unfold(activation.source, kernel, 1, padding, stride)  # type: ignore[arg-type]  # (N, C_in·r·r, H·W)
     return torch.einsum("knol,nil->knoi", found.flatten(3) * slope[:, None], patches).flatten(2)
 
 
@@ -188,27 +191,29 @@ class Comparison:
 
 
 def compare(
-    stop: Stop,
+    activation: Activation,
     traditional: Method | None = None,
     guided: Method | None = None,
     seed: int = 0,
     parameters: Sequence[str] = tuple(PARAMETERS),
     progress: Progress = None,
 ) -> tuple[Comparison, Comparison]:
-    """Measure the chain of Eq. 16 at a stop with and without the rescaling, in this order.
+    """Measure the chain of Eq. 16 at an activation with and without the rescaling, in this order.
 
     Both methods draw with a generator of that seed; by default they are DropBlock and CamDrop as in the paper.
     `parameters` and `progress` as in `norms`.
     """
-    alpha = compress_weights(stop.model.fc.weight[stop.labels], stop.site.channels)
+    alpha = compress_weights(activation.model.fc.weight[activation.labels], activation.site.channels)
     masks = [
-        method.sample(stop.features, alpha=alpha, generator=torch.Generator(stop.features.device).manual_seed(seed))
+        method.sample(
+            activation.features, alpha=alpha, generator=torch.Generator(activation.features.device).manual_seed(seed)
+        )
         for method in (traditional or DropBlock(), guided or CamDrop())
     ]
     plain = [dataclasses.replace(mask, scale=torch.ones_like(mask.scale)) for mask in masks]
     variants = [None, *masks, *plain]
-    none, *found = (norms(stop, mask, parameters, _part(progress, i, 5)) for i, mask in enumerate(variants))
-    name = stop.site.name
+    none, *found = (norms(activation, mask, parameters, _part(progress, i, 5)) for i, mask in enumerate(variants))
+    name = activation.site.name
     return Comparison(name, True, none, *found[:2]), Comparison(name, False, none, *found[2:])
 
 
@@ -229,7 +234,7 @@ def measure(
     tell = None if progress is None else functools.partial(progress, "Gradient bounds")
     for i, layer in enumerate(wanted):
         yield from compare(
-            stop_at(model, images, labels, layer), traditional, guided, seed, parameters, _part(tell, i, len(wanted))
+            capture(model, images, labels, layer), traditional, guided, seed, parameters, _part(tell, i, len(wanted))
         )
 
 
@@ -261,13 +266,13 @@ def tension(
     last = {site.stage: site for site in model.drop_sites if site.kind == "branch"}
     pairs = []
     for site in last.values():
-        stop = stop_at(model, images, labels, site.name)
-        free = norms(stop, None, ("bias",)).bound["bias"].mean()
+        activation = capture(model, images, labels, site.name)
+        free = norms(activation, None, ("bias",)).bound["bias"].mean()
         bound = free
         if method is not None and site.name in sites:
             alpha = compress_weights(model.fc.weight[labels], site.channels)
-            mask = method.sample(stop.features, alpha=alpha, generator=generator)
-            bound = norms(stop, mask, ("bias",)).bound["bias"].mean()
+            mask = method.sample(activation.features, alpha=alpha, generator=generator)
+            bound = norms(activation, mask, ("bias",)).bound["bias"].mean()
         pairs.append(torch.stack([bound, free]))
     zeros = [(features == 0).float().mean() for features in model.stages(images).values()]
     model.train(training)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 from camdrop import checkpoints, figures
-from camdrop.adapters.inspection import Anatomy, examine, features_and_weights
+from camdrop.adapters.inspection import Inspection, features_and_weights, inspect
 from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints.state_dicts import unpickle
 from camdrop.checkpoints.torchvision_models import conventions
@@ -34,7 +34,7 @@ class Viewer:
     """A network in evaluation mode with what it must know to look at pictures; `key` tells its weights from others."""
 
     model: nn.Module
-    anatomy: Anatomy
+    inspection: Inspection
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -72,8 +72,8 @@ def open_viewer(source: str, weights: Path | None = None) -> Viewer:
     if library not in LIBRARIES:
         loaded = checkpoints.load(source)
         meta, key = loaded.meta, hashlib.sha256(Path(source).read_bytes()).hexdigest()
-        anatomy, size = examine(loaded.model), meta.image_size or 32
-        return Viewer(loaded.model, anatomy, size, meta.mean, meta.std, meta.classes, key)
+        inspection, size = inspect(loaded.model), meta.image_size or 32
+        return Viewer(loaded.model, inspection, size, meta.mean, meta.std, meta.classes, key)
     if weights is None:
         model, key = _build(library, name, pretrained=True), "pretrained"
     else:
@@ -83,23 +83,23 @@ def open_viewer(source: str, weights: Path | None = None) -> Viewer:
             raise ValueError(f"{weights} cannot be read ({error.strerror}); check the path") from None
         state = safetensors.torch.load(data) if data[8:9] == b"{" else unpickle(data, str(weights))
         model, key = _build(library, name), hashlib.sha256(data).hexdigest()
-        head = state.get(f"{examine(model).classifier}.weight")
+        head = state.get(f"{inspect(model).classifier}.weight")
         if head is not None and len(head) != 1000:
             model = _build(library, name, classes=len(head))
         try:
             model.load_state_dict(state)
         except RuntimeError as error:
             raise ValueError(f"{weights} does not fit {source}: {str(error).splitlines()[-1].strip()}") from None
-    anatomy, imagenet = examine(model), INFO["imagenet"]
+    inspection, imagenet = inspect(model), INFO["imagenet"]
     if library == "torchvision":
         mean, std, size = conventions(name)
     else:
         told = getattr(model, "pretrained_cfg", {})
         mean, std = (tuple(told.get(part, getattr(imagenet, part))) for part in ("mean", "std"))
         size = told.get("input_size", (3, 224, 224))[1]
-    count = len(model.get_parameter(f"{anatomy.classifier}.weight"))
+    count = len(model.get_parameter(f"{inspection.classifier}.weight"))
     classes = imagenet.classes if count == len(imagenet.classes) else tuple(map(str, range(count)))
-    return Viewer(model.eval().requires_grad_(False), anatomy, size, mean, std, classes, key)
+    return Viewer(model.eval().requires_grad_(False), inspection, size, mean, std, classes, key)
 
 
 def _build(library: str, name: str, classes: int = 1000, pretrained: bool = False) -> nn.Module:
@@ -197,7 +197,7 @@ def _read(viewer: Viewer, file: Path) -> Tensor | str:
 
 def _batch(viewer: Viewer, pixels: Tensor, names: Sequence[Path], look: Look, device: torch.device) -> None:
     x = normalise(pixels.to(device), viewer.mean, viewer.std)
-    features, weight, scores = features_and_weights(viewer.model, x, viewer.anatomy)
+    features, weight, scores = features_and_weights(viewer.model, x, viewer.inspection)
     predicted = scores.argmax(1)
     shown = predicted if look.target is None else torch.full_like(predicted, look.target)
     maps = class_activation_map(features, weight, shown)

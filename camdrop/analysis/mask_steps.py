@@ -15,7 +15,7 @@ from camdrop.resnet import DropSite, Network, SampleMasks
 
 
 @dataclass(frozen=True, eq=False)
-class Stop:
+class Activation:
     """An image on its way through a network in evaluation mode, stopped at a drop site. No mask has a part in it."""
 
     model: Network
@@ -27,7 +27,7 @@ class Stop:
 
 
 @torch.no_grad()
-def stop_at(model: Network, image: Tensor, site: str) -> Stop:
+def capture(model: Network, image: Tensor, site: str) -> Activation:
     """Send a normalised image (1, in_channels, H, W) to a drop site by its name. ValueError for an unknown name."""
     found = next((s for s in model.drop_sites if s.name == site), None)
     if found is None:
@@ -44,14 +44,14 @@ def stop_at(model: Network, image: Tensor, site: str) -> Stop:
         return features
 
     before = model.forward_from(point, entry, remember).softmax(1)[0]
-    return Stop(model, found, seen[0], before, point, entry)
+    return Activation(model, found, seen[0], before, point, entry)
 
 
 @dataclass(frozen=True, eq=False)
 class Dissection:
-    """One draw of a method at a stop, with every step of it; sizes as in `features` (1, C, H, W)."""
+    """One draw of a method at an activation, with every step of it; sizes as in `features` (1, C, H, W)."""
 
-    stop: Stop
+    activation: Activation
     method: Method
     label: int
     alpha: Tensor  # (C,) the label's classifier weights, compressed to C channels (Eq. 7)
@@ -66,7 +66,7 @@ class Dissection:
     @cached_property
     def masked(self) -> Tensor:
         """(C, H, W) X̃ = M ⊙ X · scale (Eq. 3)."""
-        return self.mask.apply(self.stop.features)[0]
+        return self.mask.apply(self.activation.features)[0]
 
     @cached_property
     def dropped(self) -> Tensor:
@@ -126,36 +126,36 @@ class Dissection:
         """(K,) class probabilities when the network runs on with this one mask in it."""
 
         def drop(here: DropSite, features: Tensor) -> Tensor:
-            return self.mask.apply(features) if here == self.stop.site else features
+            return self.mask.apply(features) if here == self.activation.site else features
 
-        return self.stop.model.forward_from(self.stop.point, self.stop.entry, drop).softmax(1)[0]
+        return self.activation.model.forward_from(self.activation.point, self.activation.entry, drop).softmax(1)[0]
 
 
 @torch.no_grad()
-def dissect(stop: Stop, method: Method, label: int, seed: int) -> Dissection:
-    """Draw the mask that training would draw at `stop` for this label, with a generator of that seed.
+def dissect(activation: Activation, method: Method, label: int, seed: int) -> Dissection:
+    """Draw the mask that training would draw at `activation` for this label, with a generator of that seed.
 
     ValueError for a label that is no class of the network.
     """
-    features, weight = stop.features, stop.model.fc.weight
+    features, weight = activation.features, activation.model.fc.weight
     if not 0 <= label < len(weight):
         raise ValueError(f"label must lie in 0–{len(weight) - 1}, got {label}")
     alpha = compress_weights(weight[label][None], features.shape[1])
     mask = method.sample(features, alpha=alpha, generator=torch.Generator(features.device).manual_seed(seed))
     cam = weighted_map(features, alpha) if mask.cam is None else mask.cam
-    return Dissection(stop, method, label, alpha[0], cam[0], mask)
+    return Dissection(activation, method, label, alpha[0], cam[0], mask)
 
 
 @lru_cache(maxsize=32)
-def below(stop: Stop, method: Method, label: int, seed: int) -> tuple[Tensor, Tensor]:
+def below(activation: Activation, method: Method, label: int, seed: int) -> tuple[Tensor, Tensor]:
     """Under which hundredths of γ each unit is dropped, and is a seed: two uint8 (C, H, W).
 
     With one seed all draws compare the same coins with a threshold that falls with γ. So a unit that is dropped at γ is
     dropped at every smaller one, and the drawing at γ = i/100 is where i < below: 101 draws of `dissect`, counted.
     """
-    dropped, seeds = (torch.zeros(stop.features.shape[1:], dtype=torch.uint8) for _ in range(2))
+    dropped, seeds = (torch.zeros(activation.features.shape[1:], dtype=torch.uint8) for _ in range(2))
     for i in range(101):
-        d = dissect(stop, dataclasses.replace(method, keep_prob=i / 100), label, seed)
+        d = dissect(activation, dataclasses.replace(method, keep_prob=i / 100), label, seed)
         dropped += d.dropped
         seeds += d.seeds
     return dropped, seeds
@@ -203,6 +203,6 @@ def remarks(d: Dissection) -> list[str]:
     else:
         blocks = "" if isinstance(method, DropBlock) else ", and r"
         found.append(f"{name} draws blindly: the label{blocks} and all options of CamDrop play no part.")
-    if isinstance(method, DropPath) and d.stop.site.kind != "branch":
+    if isinstance(method, DropPath) and d.activation.site.kind != "branch":
         found.append("In training it masks only the end of a residual branch, not this site.")
     return found

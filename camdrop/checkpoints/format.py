@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from camdrop.adapters.wrapped import Adapted
+from camdrop.adapters.wrapped import Wrapped
 from camdrop.checkpoints.metadata import LIMIT, TORCHVISION, CheckpointError, Meta
 from camdrop.checkpoints.state_dicts import AGAIN, KNOWN, LEGACY, RESAVE, identify, unpickle
 from camdrop.data.files import write_atomic
@@ -239,7 +239,7 @@ def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, 
     if isinstance(model, Network):
         return model
     try:
-        return Adapted(meta.architecture, model).eval()
+        return Wrapped(meta.architecture, model).eval()
     except ValueError as error:
         raise CheckpointError(f"{name} cannot be shown: {error}") from None
 

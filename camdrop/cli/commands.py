@@ -79,7 +79,7 @@ def race(
     from camdrop.report.paper_tables import preset_methods
     from camdrop.runs import RunConfig
     from camdrop.runs.tensorboard import event_log
-    from camdrop.runs.trainer import drive
+    from camdrop.runs.trainer import train
     from camdrop.training.config import contender, make_recipe, preset_block_size
 
     config = None
@@ -108,7 +108,7 @@ def race(
             show(record)
             write(record)
 
-        ended = drive(run, config, resume=resume, progress=progress, listen=listen)
+        ended = train(run, config, resume=resume, progress=progress, listen=listen)
     if ended.state == "stopped":
         typer.echo(f"stopped at step {ended.step} of {ended.total}; go on with: camdrop race --run {run} --resume")
 

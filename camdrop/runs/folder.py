@@ -118,7 +118,7 @@ def claim(folder: Path, kind: str, file: str, text: str) -> None:
 
 
 @contextmanager
-def reading(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
+def open_folder(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
     """Read a folder of a run or a sweep (`kind`) in this block, which gets its status. RunError where it cannot be."""
     status = folder / "status.json"
     try:
@@ -133,7 +133,7 @@ def reading(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
 
 def load_run(folder: Path) -> Run:
     """Read a run folder. RunError where there is no run in it or its files cannot be read."""
-    with reading(folder, "run") as status:
+    with open_folder(folder, "run") as status:
         config = RunConfig.from_json((folder / "config.json").read_text())
         run = Run(folder, config, **({"state": "queued"} | status))
     if run.state == "running" and not in_use(folder):
@@ -172,7 +172,7 @@ def read_metrics(folder: Path, start: int = 0) -> tuple[list[dict[str, Any]], in
     return [json.loads(line) for line in lines if line.strip()], start + len(whole[0]) + len(whole[1])
 
 
-def read_film(folder: Path) -> dict[int, dict[str, np.ndarray]]:
+def read_heatmap_history(folder: Path) -> dict[int, dict[str, np.ndarray]]:
     """Heatmaps by epoch and contender, each (probes, H, W)."""
     frames = {}
     for path in sorted((folder / "film").glob("*.npz")):

@@ -21,7 +21,7 @@ from camdrop.runs.sweep import Sweep, list_sweeps
 NICENESS = 10  # so that the page, and whatever else the machine does, goes before
 
 
-def enqueue(folder: Path) -> None:
+def submit(folder: Path) -> None:
     """Put a run in the queue: a new one, or one that was stopped or failed. RunError for one that is at it or done."""
     run = sweep.load_sweep(folder) if (folder / "sweep.json").exists() else load_run(folder)
     if run.state in ("running", "finished"):

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from camdrop.data import short_name
 from camdrop.data.files import write_atomic
 from camdrop.masks import METHODS, Method
-from camdrop.runs.folder import RunError, claim, in_use, reading
+from camdrop.runs.folder import RunError, claim, in_use, open_folder
 from camdrop.training.config import Recipe, make_method
 
 # Section 4.2: between 0.03 and 15, with 1, 3 and 10 among them; γ from 1 to 0.5, with each tenth among them.
@@ -185,7 +185,7 @@ def create(folder: Path, plan: Plan) -> None:
 
 def load_sweep(folder: Path) -> Sweep:
     """Read a sweep's folder. RunError where there is none in it or its files cannot be read."""
-    with reading(folder, "sweep") as status:
+    with open_folder(folder, "sweep") as status:
         plan = Plan.from_json((folder / "sweep.json").read_text())
         sweep = Sweep(folder, plan, **({"state": "new"} | status), cells=read_cells(folder))
     if sweep.state == "running" and not in_use(folder):

@@ -38,7 +38,7 @@ POINTS_PER_EPOCH = 10
 Listener = Callable[[dict[str, Any]], None]
 
 
-def drive(
+def train(
     folder: Path,
     config: RunConfig | None = None,
     *,
@@ -55,9 +55,9 @@ def drive(
     """
     wanted = config or load_run(folder).config
     with team(pick_device(wanted.device)) as (ours, device):
-        if config and ours.leads:
+        if config and ours.is_main:
             create(folder, config)
-        ours.told(None)  # the folder is there
+        ours.barrier()  # the folder is there
         _drive(folder, ours, device, resume, progress, listen)
     return load_run(folder)
 
@@ -66,8 +66,8 @@ def _drive(
     folder: Path, ours: Team, device: torch.device, resume: bool, progress: Progress | None, listen: Listener | None
 ) -> None:
     run = load_run(folder)
-    with locked(folder) if ours.leads else nullcontext():
-        if ours.leads and not resume and (folder / "metrics.jsonl").exists():
+    with locked(folder) if ours.is_main else nullcontext():
+        if ours.is_main and not resume and (folder / "metrics.jsonl").exists():
             raise RunError(f"{folder} has run already; continue it with --resume, or name another folder")
         try:
             _Drive(run, ours, device, resume, progress, listen).run()
@@ -99,7 +99,7 @@ class _Drive:
         self.seconds, self.knobs_seen, self.asked_to_stop = 0.0, -1, False
         self.device_name = device_name(device)
         self.best: dict[str, float] = {}
-        for left in self.folder.rglob(".*.part") if team.leads else ():  # by a process that was killed
+        for left in self.folder.rglob(".*.part") if team.is_main else ():  # by a process that was killed
             left.unlink()
         self.status("running", "reading the data")
         if self.config.threads:
@@ -117,8 +117,8 @@ class _Drive:
             state = torch.load(path, weights_only=True, map_location=self.device)
             self.race.restore(state["race"])
             self.seconds, self.best, kept = state["seconds"], state["best"], state["metrics"]
-        self.metrics = (self.folder / "metrics.jsonl" if team.leads else Path(os.devnull)).open("ab")
-        if team.leads:
+        self.metrics = (self.folder / "metrics.jsonl" if team.is_main else Path(os.devnull)).open("ab")
+        if team.is_main:
             self.metrics.truncate(kept)
         self.began = time.monotonic() - self.seconds
 
@@ -132,7 +132,7 @@ class _Drive:
             stop = False
             while not race.finished and not stop:
                 if self.team.size == 1 or race.done % every == 0:  # a team agrees now and then: it costs a message
-                    stop, asked = self.team.told((self.asked_to_stop, self._knobs_asked()))
+                    stop, asked = self.team.broadcast((self.asked_to_stop, self._knobs_asked()))
                     if stop:
                         break
                     self._turn_knobs(asked)
@@ -160,14 +160,14 @@ class _Drive:
         race = getattr(self, "race", None)
         self.seconds = time.monotonic() - self.began if race and hasattr(self, "began") else self.seconds
         step, total = (race.done, race.total) if race else (0, None)
-        if not self.team.leads:
+        if not self.team.is_main:
             return
         now = {"state": state, "step": step, "total": total, "seconds": self.seconds, "message": message}
         now |= {"pid": os.getpid(), "device": self.device_name}
         write_atomic(self.folder / "status.json", json.dumps(now))
 
     def write(self, kind: str, **entries: Any) -> None:
-        if not self.team.leads:
+        if not self.team.is_main:
             return
         record = {"kind": kind, "step": self.race.done, "epoch": round(self.race.epoch, 4), **entries}
         self.metrics.write(json.dumps(record).encode() + b"\n")
@@ -179,14 +179,14 @@ class _Drive:
         """A point of the curves for each contender; with the validation error at the end of an epoch."""
         for runner in self.race.active:
             taken: dict[str, Any] = runner.take(self.race.progress)
-            if ends and self.team.leads and len(self.held) and runner.ended is None:
+            if ends and self.team.is_main and len(self.held) and runner.ended is None:
                 taken["validation_error"] = evaluate(runner.model, self.held, self.data.info)["top1_error"]
-            if ends and self.team.leads and self.config.bounds and runner.ended is None:
+            if ends and self.team.is_main and self.config.bounds and runner.ended is None:
                 taken |= self._tension(runner)
             self.write("point", contender=runner.contender.name, seconds=time.monotonic() - self.began, **taken)
             if runner.ended:
                 self.write("end", contender=runner.contender.name, reason=runner.ended)
-            elif ends and self.team.leads:
+            elif ends and self.team.is_main:
                 error = taken.get("validation_error", taken["train_error"])
                 self._checkpoint(runner, "last", taken)
                 if error <= self.best.get(runner.contender.name, float("inf")):
@@ -206,7 +206,7 @@ class _Drive:
 
     def _keep(self) -> None:
         """At the end of an epoch: a frame of the film, and the state from which the run can go on."""
-        if not self.team.leads:
+        if not self.team.is_main:
             return
         frame, images = io.BytesIO(), normalise(self.probes.images, self.data.info.mean, self.data.info.std)
         maps = {}
@@ -222,7 +222,7 @@ class _Drive:
         self._save_state()
 
     def _save_state(self) -> None:
-        if not self.team.leads:
+        if not self.team.is_main:
             return
         self.metrics.flush()
         os.fsync(self.metrics.fileno())
@@ -238,7 +238,7 @@ class _Drive:
         """What knobs.json asks for, if it changed since the last look."""
         try:
             changed = (self.folder / "knobs.json").stat().st_mtime_ns
-            if changed == self.knobs_seen or not self.team.leads:
+            if changed == self.knobs_seen or not self.team.is_main:
                 return {}
             self.knobs_seen = changed
             return json.loads((self.folder / "knobs.json").read_text())
@@ -259,7 +259,7 @@ class _Drive:
         probes = Split(source.images[:PROBES].to(self.device), source.labels[:PROBES].to(self.device))
         file = io.BytesIO()
         np.savez_compressed(file, images=probes.images.cpu().numpy(), labels=probes.labels.cpu().numpy())
-        if self.team.leads:
+        if self.team.is_main:
             write_atomic(self.folder / "probes.npz", file.getvalue())
         return probes
 
@@ -285,7 +285,7 @@ class _Drive:
 
     def _test(self) -> None:
         """Touch the test set once: the error of each contender's best checkpoint, written into its header."""
-        for runner in self.race.active if self.team.leads else ():
+        for runner in self.race.active if self.team.is_main else ():
             path = self.folder / runner.contender.name / "best.safetensors"
             best = checkpoints.load(path)
             result = evaluate(best.model.to(self.device), self.data.test, self.data.info)

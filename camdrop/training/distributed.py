@@ -25,7 +25,7 @@ class Team:
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that reads knobs and writes the run folder."""
         return self.rank == 0
 
@@ -41,8 +41,13 @@ class Team:
             tensor /= self.size
         return tensor
 
-    def told(self, thing: Any) -> Any:
-        """What the leader says, at every member."""
+    def barrier(self) -> None:
+        """Wait until every member is here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def broadcast(self, thing: Any) -> Any:
+        """The main process's `thing`, at every member."""
         if self.size == 1:
             return thing
         box = [thing]

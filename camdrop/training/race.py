@@ -205,7 +205,7 @@ class Race:
             begun = total % self.epoch_steps
             if total > self.epoch_steps and begun < 0.1 * self.epoch_steps:
                 total -= begun  # an epoch that would hardly begin
-            self.total = self.team.told(total)
+            self.total = self.team.broadcast(total)
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""
@@ -219,7 +219,7 @@ class Race:
         self.batches.restore(state)
         for runner in self.runners:
             runner.restore(state["runners"][runner.contender.name])
-            if not self.team.leads:  # the state is the leader's
+            if not self.team.is_main:  # the state is the leader's
                 runner.reseed(self.done)
 
 

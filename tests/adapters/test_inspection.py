@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 
 import camdrop
-from camdrop.adapters.inspection import examine, features_and_weights
+from camdrop.adapters.inspection import features_and_weights, inspect
 from camdrop.cam import class_activation_map
 from camdrop.resnet import build
 
@@ -56,11 +56,11 @@ def test_the_mean_of_a_class_activation_map_is_the_score_without_bias(name):
     """Eq. 1 and 5: S = mean J + b, whatever the network before."""
     model = foreign(name)
     classifier, last_map, sites, late = SERVED[name]
-    anatomy = examine(model)
-    assert (anatomy.classifier, anatomy.last_map) == (classifier, last_map)
-    assert (len(anatomy.places), sum(place.late for place in anatomy.places)) == (sites, late)
+    inspection = inspect(model)
+    assert (inspection.classifier, inspection.last_map) == (classifier, last_map)
+    assert (len(inspection.places), sum(place.late for place in inspection.places)) == (sites, late)
     x = torch.randn(2, 3, 64, 64)
-    features, weight, scores = features_and_weights(model, x, anatomy)
+    features, weight, scores = features_and_weights(model, x, inspection)
     assert torch.equal(scores, model(x))
     bias = model.get_submodule(classifier).bias
     for k in range(7):
@@ -85,23 +85,23 @@ def test_torchvisions_sites_are_those_of_our_resnets_but_for_the_skip_connection
 
 
 def test_masks_act_after_norm_and_activation():
-    places = {p.site.name: (p.module, p.rectify) for p in examine(foreign("torchvision/resnet18")).places}
+    places = {p.site.name: (p.module, p.rectify) for p in inspect(foreign("torchvision/resnet18")).places}
     assert places["layer3.1.conv1"] == ("layer3.1.bn1", True)  # the block calls its one ReLU twice
     assert places["layer3.1.conv2"] == ("layer3.1.bn2", False)  # the sum comes between norm and ReLU
     assert places["layer3.0.downsample.0"] == ("layer3.0.downsample.1", False)
-    places = {p.site.name: (p.module, p.rectify) for p in examine(foreign("timm/resnet18")).places}
+    places = {p.site.name: (p.module, p.rectify) for p in inspect(foreign("timm/resnet18")).places}
     assert places["layer3.1.conv1"] == ("layer3.1.act1", False)
-    places = {p.site.name: (p.module, p.rectify) for p in examine(foreign("torchvision/densenet121")).places}
+    places = {p.site.name: (p.module, p.rectify) for p in inspect(foreign("torchvision/densenet121")).places}
     assert places["features.denseblock1.denselayer1.conv1"] == ("features.denseblock1.denselayer1.relu2", False)
     assert places["features.denseblock1.denselayer1.conv2"] == ("features.denseblock1.denselayer1.conv2", False)
-    (site,) = (p.site for p in examine(foreign("timm/efficientnet_b0")).places if p.module == "bn2")
+    (site,) = (p.site for p in inspect(foreign("timm/efficientnet_b0")).places if p.module == "bn2")
     assert (site.name, site.channels, site.stage) == ("conv_head", 1280, "stride 32")
 
 
 def test_what_is_written_as_functions():
-    anatomy = examine(Functional(lambda x: x.mean((2, 3))))
-    assert (anatomy.classifier, anatomy.last_map, anatomy.rectify) == ("out", "bn2", True)
-    assert [(p.site.name, p.module, p.site.stage) for p in anatomy.places] == [
+    inspection = inspect(Functional(lambda x: x.mean((2, 3))))
+    assert (inspection.classifier, inspection.last_map, inspection.rectify) == ("out", "bn2", True)
+    assert [(p.site.name, p.module, p.site.stage) for p in inspection.places] == [
         ("conv1", "bn1", "stride 2"),
         ("conv2", "bn2", "stride 4"),
     ]
@@ -109,7 +109,7 @@ def test_what_is_written_as_functions():
 
 def test_a_network_that_takes_one_size_only():
     model = Functional(lambda x: nn.functional.avg_pool2d(x, 8).flatten(1))
-    assert examine(model).last_map == "bn2"
+    assert inspect(model).last_map == "bn2"
 
 
 MISSING = {
@@ -125,7 +125,7 @@ MISSING = {
 @pytest.mark.parametrize("name", MISSING)
 def test_a_sentence_says_which_part_is_missing(name):
     with pytest.raises(ValueError, match=MISSING[name]) as error:
-        examine(foreign(name))
+        inspect(foreign(name))
     assert str(error.value).endswith("need a CNN that ends in global average pooling and one linear layer")
     assert "\n" not in str(error.value)
 
@@ -143,14 +143,14 @@ def test_a_sentence_says_which_part_is_missing(name):
 )
 def test_more_that_cannot_be_served(model, words):
     with pytest.raises(ValueError, match=words):
-        examine(model)
+        inspect(model)
 
 
 def test_looking_changes_nothing():
     model = foreign("torchvision/resnet18").train()
     model.layer1.eval()  # as people freeze a stage
     before, state = copy.deepcopy(model), torch.get_rng_state()
-    examine(model)
+    inspect(model)
     features_and_weights(copy.deepcopy(model).eval(), torch.randn(1, 3, 64, 64, generator=torch.Generator()))
     assert torch.equal(torch.get_rng_state(), state)
     assert [m.training for m in model.modules()] == [m.training for m in before.modules()]

@@ -88,10 +88,10 @@ def test_tension_is_the_mean_of_what_autograd_gives():
 
 
 def test_a_unit_that_is_dropped_or_closed_has_no_gradient(model):
-    stop = gradient_bounds.stop_at(model, images(), LABELS, "layer2.0.conv1")
-    mask = T.sample(stop.features, generator=torch.Generator().manual_seed(5))
-    unit = gradient_bounds.norms(stop, mask).bound["unit"].view_as(mask.keep)
-    closed = stop.features == 0
+    activation = gradient_bounds.capture(model, images(), LABELS, "layer2.0.conv1")
+    mask = T.sample(activation.features, generator=torch.Generator().manual_seed(5))
+    unit = gradient_bounds.norms(activation, mask).bound["unit"].view_as(mask.keep)
+    closed = activation.features == 0
     assert bool((unit[~mask.keep | closed] == 0).all()) and float((unit[mask.keep & ~closed] > 0).float().mean()) > 0.99
     assert 0.1 < float(mask.dropped.mean()) < 0.9
 
@@ -102,8 +102,8 @@ def test_what_must_hold(model, comparisons):
     for name in gradient_bounds.PARAMETERS:
         chain = summarise(last, name)
         assert chain.guided_below_none == chain.traditional_below_none == 1
-    stop = gradient_bounds.stop_at(model, images(), LABELS, "layer1.0.conv2")
-    for comparison in gradient_bounds.compare(stop, DropBlock(keep_prob=1.0), CamDrop(keep_prob=1.0)):
+    activation = gradient_bounds.capture(model, images(), LABELS, "layer1.0.conv2")
+    for comparison in gradient_bounds.compare(activation, DropBlock(keep_prob=1.0), CamDrop(keep_prob=1.0)):
         chain = summarise(comparison, "bias")
         assert chain.holds == chain.holds_in_mean == 1 and chain.ratio == {"traditional": 1, "guided": 1}
 
@@ -119,10 +119,10 @@ def test_the_same_seed_meets_the_same_features(model, comparisons):
 
 def test_chunks_change_nothing_and_nothing_changes_the_model(model, monkeypatch):
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    stop = gradient_bounds.stop_at(model, images(), LABELS, "layer3.0.conv1")
-    whole = gradient_bounds.norms(stop)
-    monkeypatch.setattr(gradient_bounds, "_ELEMENTS", stop.features[0].numel() * 3)  # an image, three classes
-    parts = gradient_bounds.norms(stop)
+    activation = gradient_bounds.capture(model, images(), LABELS, "layer3.0.conv1")
+    whole = gradient_bounds.norms(activation)
+    monkeypatch.setattr(gradient_bounds, "_ELEMENTS", activation.features[0].numel() * 3)  # an image, three classes
+    parts = gradient_bounds.norms(activation)
     for name in gradient_bounds.PARAMETERS:
         torch.testing.assert_close(whole.bound[name], parts.bound[name])
         torch.testing.assert_close(whole.gradient[name], parts.gradient[name], rtol=1e-4, atol=1e-6)
@@ -150,9 +150,9 @@ def test_bottlenecks_and_strides():
 
 def test_mistakes_are_sentences(model):
     with pytest.raises(ValueError, match=r"layer must be one of layer1\.0\.conv1"):
-        gradient_bounds.stop_at(model, images(), LABELS, "layer1.0.skip")
+        gradient_bounds.capture(model, images(), LABELS, "layer1.0.skip")
     with pytest.raises(ValueError, match="labels must be 2 numbers from 0 to 9"):
-        gradient_bounds.stop_at(model, images(), torch.tensor([0, 10]), "layer1.0.conv1")
+        gradient_bounds.capture(model, images(), torch.tensor([0, 10]), "layer1.0.conv1")
 
 
 def test_a_chain_by_hand():

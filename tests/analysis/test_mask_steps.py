@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from camdrop.analysis.mask_steps import below, dissect, remarks, shares, stop_at
+from camdrop.analysis.mask_steps import below, capture, dissect, remarks, shares
 from camdrop.cam import class_activation_map
 from camdrop.masks import METHODS, READINGS, CamDrop, DropBlock, Dropout, DropPath, SpatialDropout
 from camdrop.resnet import ResNet, SampleMasks, build
@@ -39,8 +39,8 @@ def generator(seed: int) -> torch.Generator:
 def test_the_mask_and_what_follows_are_those_of_training(model, image, site, name):
     method = METHODS[name](**({"keep_prob": 0.6, "block_size": 3} if name in ("dropblock", "camdrop") else BLIND))
     label, seed = 4, 11
-    stop = stop_at(model, image, site)
-    d = dissect(stop, method, label, seed)
+    activation = capture(model, image, site)
+    d = dissect(activation, method, label, seed)
     record = {}
     drop = SampleMasks(method, model.fc.weight, torch.tensor([label]), {site}, generator(seed), record)
     logits = model(image, drop)
@@ -49,9 +49,9 @@ def test_the_mask_and_what_follows_are_those_of_training(model, image, site, nam
     assert torch.equal(d.seeds, mask.seeds[0])
     assert d.scale == float(mask.scale)
     assert d.share == float(mask.dropped)
-    assert torch.equal(d.masked, stop.features[0] * mask.keep[0] * mask.scale[0])
+    assert torch.equal(d.masked, activation.features[0] * mask.keep[0] * mask.scale[0])
     torch.testing.assert_close(d.after(), logits.softmax(1)[0])
-    torch.testing.assert_close(stop.before, model(image).softmax(1)[0])
+    torch.testing.assert_close(activation.before, model(image).softmax(1)[0])
 
 
 @pytest.mark.parametrize("site", ["layer1.0.skip", "layer3.0.conv1"])
@@ -63,18 +63,18 @@ def test_below_says_at_which_keep_rates_a_unit_is_dropped(model, image, site, na
     known = {"block_size": 3, "reading": reading, "position_fraction": 0.3}
     fields = METHODS[name].__dataclass_fields__
     method = METHODS[name](**{k: v for k, v in known.items() if k in fields})
-    stop = stop_at(model, image, site)
-    dropped, seeds = below(stop, method, 4, 11)
+    activation = capture(model, image, site)
+    dropped, seeds = below(activation, method, 4, 11)
     for i in (0, 1, 13, 50, 77, 90, 99, 100):
-        d = dissect(stop, dataclasses.replace(method, keep_prob=i / 100), 4, 11)
+        d = dissect(activation, dataclasses.replace(method, keep_prob=i / 100), 4, 11)
         assert torch.equal(i < dropped, d.dropped) and torch.equal(i < seeds, d.seeds)
 
 
 def test_guidance_is_that_of_the_label(model, image):
-    stop = stop_at(model, image, "layer2.0.conv2")
+    activation = capture(model, image, "layer2.0.conv2")
     for label in (0, 7):
-        d = dissect(stop, CamDrop(block_size=4), label, 0)
-        cam = class_activation_map(stop.features, model.fc.weight, torch.tensor([label]))[0]
+        d = dissect(activation, CamDrop(block_size=4), label, 0)
+        cam = class_activation_map(activation.features, model.fc.weight, torch.tensor([label]))[0]
         torch.testing.assert_close(d.cam, cam)
         weight = model.fc.weight[label].view(32, 2).sum(1)
         torch.testing.assert_close(d.alpha, weight)
@@ -89,38 +89,38 @@ def test_guidance_is_that_of_the_label(model, image):
 
 
 def test_numbers_by_hand(model, image):
-    stop = stop_at(model, image, "layer2.0.conv2")  # 32 × 14 × 14
-    d = dissect(stop, DropBlock(keep_prob=0.9, block_size=4), 0, 0)
+    activation = capture(model, image, "layer2.0.conv2")  # 32 × 14 × 14
+    d = dissect(activation, DropBlock(keep_prob=0.9, block_size=4), 0, 0)
     assert (d.block_size, d.chances) == (4, 32 * 11 * 11)
     assert d.rate == pytest.approx(0.1 * 196 / (16 * 121))
     assert int(d.valid.sum()) == 121
     assert d.hits == int(d.seeds.sum())
     assert d.scale == pytest.approx(32 * 196 / int((~d.dropped).sum()))
-    assert dissect(stop, Dropout(**BLIND), 0, 0).chances == 32 * 196
-    assert dissect(stop, SpatialDropout(**BLIND), 0, 0).chances == 32
-    assert dissect(stop, DropPath(**BLIND), 0, 0).chances == 1
-    everything = dissect(stop, CamDrop(keep_prob=0.0, block_size=4), 0, 0)
+    assert dissect(activation, Dropout(**BLIND), 0, 0).chances == 32 * 196
+    assert dissect(activation, SpatialDropout(**BLIND), 0, 0).chances == 32
+    assert dissect(activation, DropPath(**BLIND), 0, 0).chances == 1
+    everything = dissect(activation, CamDrop(keep_prob=0.0, block_size=4), 0, 0)
     assert everything.hits == everything.chances
-    matched = dissect(stop, CamDrop(keep_prob=0.99, block_size=4, position_fraction=0.9, reading="matched"), 0, 0)
+    matched = dissect(activation, CamDrop(keep_prob=0.99, block_size=4, position_fraction=0.9, reading="matched"), 0, 0)
     assert matched.rate == pytest.approx(0.01 * 32 * 196 / (16 * matched.chances))
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_same_seed_same_coins_so_blocks_only_come_as_gamma_falls(model, image, name):
-    stop = stop_at(model, image, "layer1.0.conv2")
+    activation = capture(model, image, "layer1.0.conv2")
     known = {f.name for f in dataclasses.fields(METHODS[name])}
     options = {k: v for k, v in {"block_size": 3, "position_fraction": 0.5}.items() if k in known}
     before = torch.zeros(16, 28, 28, dtype=torch.bool)
     for gamma in (1.0, 0.95, 0.8, 0.5, 0.3, 0.0):
-        d = dissect(stop, METHODS[name](keep_prob=gamma, **options), 2, 5)
+        d = dissect(activation, METHODS[name](keep_prob=gamma, **options), 2, 5)
         assert not (before & ~d.dropped).any()
         before = d.dropped
     assert before.any()
 
 
 def test_another_seed_is_another_draw(model, image):
-    stop = stop_at(model, image, "layer1.0.conv2")
-    first, second, again = (dissect(stop, DropBlock(block_size=3), 0, seed).dropped for seed in (0, 1, 0))
+    activation = capture(model, image, "layer1.0.conv2")
+    first, second, again = (dissect(activation, DropBlock(block_size=3), 0, seed).dropped for seed in (0, 1, 0))
     assert torch.equal(first, again)
     assert not torch.equal(first, second)
 
@@ -139,18 +139,18 @@ def test_shares_are_the_mean_of_passes_with_every_site_masked(model, image):
 
 
 def test_a_stop_keeps_no_mask_and_no_gradient(model, image):
-    stop = stop_at(model, image, "layer3.0.skip")
-    features = stop.features.clone()
-    d = dissect(stop, CamDrop(keep_prob=0.0, block_size=1, position_fraction=1.0, channels="all"), 0, 0)
+    activation = capture(model, image, "layer3.0.skip")
+    features = activation.features.clone()
+    d = dissect(activation, CamDrop(keep_prob=0.0, block_size=1, position_fraction=1.0, channels="all"), 0, 0)
     d.after()
-    assert torch.equal(stop.features, features)
+    assert torch.equal(activation.features, features)
     assert not d.masked.requires_grad
     assert d.share == 1.0
     assert d.after().isfinite().all()
 
 
 def said(model, image, site, method, label=0):
-    return " ".join(remarks(dissect(stop_at(model, image, site), method, label, 0)))
+    return " ".join(remarks(dissect(capture(model, image, site), method, label, 0)))
 
 
 def test_remarks(model, image):
@@ -160,8 +160,8 @@ def test_remarks(model, image):
     assert "r = 12 is larger than this 7×7 map: blocks are cut to 7×7" in large
     corner = torch.zeros(1, 1, 28, 28)
     corner[..., :4, :4] = 3
-    stop = stop_at(model, corner, "layer3.0.conv1")
-    off_centre = next(d for k in range(10) if (d := dissect(stop, CamDrop(block_size=7), k, 0)).chances == 0)
+    activation = capture(model, corner, "layer3.0.conv1")
+    off_centre = next(d for k in range(10) if (d := dissect(activation, CamDrop(block_size=7), k, 0)).chances == 0)
     assert "No candidate, so nothing can be dropped here" in " ".join(remarks(off_centre))
     assert "(of which there is 1)" in " ".join(remarks(off_centre))
     assert off_centre.share == 0
@@ -180,8 +180,8 @@ def test_remarks(model, image):
 
 def test_errors_name_what_is_allowed(model, image):
     with pytest.raises(ValueError, match=r"site must be one of .* got 'layer9'"):
-        stop_at(model, image, "layer9")
+        capture(model, image, "layer9")
     with pytest.raises(ValueError, match=r"image must have shape \(1, channels, H, W\)"):
-        stop_at(model, image.repeat(2, 1, 1, 1), "layer1.0.conv1")
+        capture(model, image.repeat(2, 1, 1, 1), "layer1.0.conv1")
     with pytest.raises(ValueError, match="label must lie in 0–9, got 10"):
-        dissect(stop_at(model, image, "layer1.0.conv1"), CamDrop(), 10, 0)
+        dissect(capture(model, image, "layer1.0.conv1"), CamDrop(), 10, 0)

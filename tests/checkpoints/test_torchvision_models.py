@@ -10,7 +10,7 @@ import pytest
 import torch
 from torchvision import models
 
-from camdrop.adapters.inspection import examine
+from camdrop.adapters.inspection import inspect
 from camdrop.checkpoints import CheckpointError, load
 from camdrop.checkpoints.pretrained import fetch
 from camdrop.checkpoints.torchvision_models import conventions, names, recognise, skeleton
@@ -34,7 +34,7 @@ def shapes(name: str, classes: int = 1000, prefix: str = "") -> dict[str, tuple[
 def test_what_the_list_offers_can_be_served(name):
     options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     assert name in names()
-    assert examine(models.get_model(name, weights=None, num_classes=10, **options)).places
+    assert inspect(models.get_model(name, weights=None, num_classes=10, **options)).places
 
 
 def test_what_the_list_leaves_out():

@@ -19,7 +19,7 @@ CONFIG = runs.RunConfig("fashion-sample", Recipe("resnet8", epochs=1), (Contende
 def submit(tmp_path):
     def submit(name, config=CONFIG):
         runs.create(tmp_path / name, config)
-        scheduler.enqueue(tmp_path / name)
+        scheduler.submit(tmp_path / name)
         time.sleep(0.01)  # the queue goes by the time of entry
         return tmp_path / name
 
@@ -60,7 +60,7 @@ def test_one_runs_and_the_others_wait_their_turn(submit, sleepers, tmp_path):
         with pytest.raises(runs.RunError, match="in use"):
             act()
     with pytest.raises(runs.RunError, match="is running"):
-        scheduler.enqueue(folders[0])
+        scheduler.submit(folders[0])
     runs.stop(folders[1])  # it leaves the queue
     runs.stop(folders[0])  # and when this one ends, the last one starts by itself
     wait_for(lambda: state(folders[2]) == "running" and runs.load_run(folders[2]).pid)
@@ -72,7 +72,7 @@ def test_a_sweep_waits_behind_a_race_and_a_race_behind_a_sweep(submit, sleepers,
     first = submit("race")
     plane = tmp_path / "sweep"
     sweep.create(plane, sweep.Plan())
-    scheduler.enqueue(plane)
+    scheduler.submit(plane)
     time.sleep(0.01)
     last = submit("another")
     assert scheduler.launch(tmp_path) == [first] and sweep.load_sweep(plane).state == "queued"
@@ -83,7 +83,7 @@ def test_a_sweep_waits_behind_a_race_and_a_race_behind_a_sweep(submit, sleepers,
     wait_for(lambda: state(last) == "running" and runs.load_run(last).pid)
     sleepers.append(runs.load_run(last).pid)
     assert sweep.load_sweep(plane).state == "stopped"
-    scheduler.enqueue(plane)
+    scheduler.submit(plane)
     sweep.stop(plane)  # it leaves the queue
     assert sweep.load_sweep(plane).message == "stopped while it waited"
 
@@ -115,7 +115,7 @@ def test_a_process_that_dies_before_it_works_leaves_a_run_that_can_be_resumed(su
     scheduler.launch(tmp_path)
     os.kill(runs.load_run(folder).pid, signal.SIGKILL)
     wait_for(lambda: state(folder) == "stopped")
-    scheduler.enqueue(folder)
+    scheduler.submit(folder)
     assert scheduler.launch(tmp_path) == [folder] or state(folder) == "running"
     sleepers.append(runs.load_run(folder).pid)
 

@@ -118,10 +118,10 @@ def test_killed_and_resumed(long, tmp_path):
     """No finished cell is lost or trained again, and no process is left behind."""
     folder = tmp_path / "s"
     sweep.create(folder, long)
-    scheduler.enqueue(folder)
+    scheduler.submit(folder)
     assert scheduler.launch(tmp_path) == [folder]
     with pytest.raises(RunError, match="s is running; only"):
-        scheduler.enqueue(folder)
+        scheduler.submit(folder)
     wait_for(lambda: len(lines(folder)) >= 2)
     pid = sweep.load_sweep(folder).pid
     children = Path(f"/proc/{pid}/task/{pid}/children")

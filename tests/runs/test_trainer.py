@@ -14,8 +14,8 @@ import torch
 from camdrop import runs
 from camdrop.checkpoints import load
 from camdrop.masks import CamDrop, DropBlock
-from camdrop.runs import trainer as driving
-from camdrop.runs.trainer import drive
+from camdrop.runs import trainer
+from camdrop.runs.trainer import train
 from camdrop.training.config import Contender, Recipe
 from tests.support.shades import shades
 
@@ -63,7 +63,7 @@ def stop_after(step):
 
 def test_a_run_records_itself(start):
     folder = start()
-    run = drive(folder)
+    run = train(folder)
     assert run.state == "finished" and run.step == run.total == 24 and run.seconds_left == 0
     records = points(folder)
     for contender in CONTENDERS:
@@ -76,7 +76,7 @@ def test_a_run_records_itself(start):
         assert meta.validation_error == min(r["validation_error"] for r in own if r.get("validation_error") is not None)
     linear = [r["keep_prob"] for r in records if r["contender"] == "camdrop" and r["kind"] == "point"]
     assert linear == pytest.approx([1 - 0.5 * step / 24 for step in range(1, 25)])
-    film = runs.read_film(folder)
+    film = runs.read_heatmap_history(folder)
     assert list(film) == [8, 16, 24] and film[8]["camdrop"].shape == (8, 2, 2)
     assert np.load(folder / "probes.npz")["images"].shape == (8, 1, 8, 8)
     assert runs.load_run(folder).config == runs.RunConfig.from_json((folder / "config.json").read_text())
@@ -86,22 +86,22 @@ def test_a_run_records_itself(start):
 @pytest.mark.parametrize("step", [8, 11])
 def test_a_stopped_run_that_is_resumed_ends_bit_for_bit_as_one_that_never_stopped(start, step):
     whole, parts = start("whole"), start("parts")
-    drive(whole)
-    assert drive(parts, listen=stop_after(step)).state == "stopped"
+    train(whole)
+    assert train(parts, listen=stop_after(step)).state == "stopped"
     assert runs.load_run(parts).step == step
-    assert drive(parts, resume=True).state == "finished"
+    assert train(parts, resume=True).state == "finished"
     assert same(weights(whole), weights(parts)) and same(weights(whole, "best"), weights(parts, "best"))
     assert points(whole) == points(parts)
     with pytest.raises(runs.RunError, match="has run already"):
-        drive(parts)
+        train(parts)
 
 
 def test_bounds_are_recorded_and_change_nothing(start):
     plain, whole, parts = start("plain"), start("whole", bounds=True), start("parts", bounds=True)
     for folder in (plain, whole):
-        drive(folder)
-    drive(parts, listen=stop_after(11))
-    assert drive(parts, resume=True).state == "finished"
+        train(folder)
+    train(parts, listen=stop_after(11))
+    assert train(parts, resume=True).state == "finished"
     assert points(parts) == points(whole) and same(weights(plain), weights(whole))
     names = ("gradient_bound", "unmasked_bound", "saturated")
     measured = [r for r in points(whole) if names[0] in r]
@@ -116,11 +116,11 @@ def test_bounds_are_recorded_and_change_nothing(start):
 def test_twenty_kills_at_random_moments_lose_nothing(start):
     longer = dataclasses.replace(RECIPE, epochs=30)
     whole, killed = start("whole", longer), start("killed", longer)
-    drive(whole)
+    train(whole)
     context, rng, kills = multiprocessing.get_context("fork"), random.Random(0), 0
     torch.set_num_threads(1)
     for _ in range(400):
-        process = context.Process(target=drive, args=(killed,), kwargs={"resume": True})
+        process = context.Process(target=train, args=(killed,), kwargs={"resume": True})
         process.start()
         process.join(rng.uniform(0.02, 0.6) if kills < 20 else None)
         if process.exitcode is None:
@@ -146,7 +146,7 @@ def test_of_two_starts_one_wins(start):
     with runs.locked(folder):
         assert runs.in_use(folder)
         with pytest.raises(runs.RunError, match=r"in use.*stop that one"):
-            drive(folder, resume=True)
+            train(folder, resume=True)
         with pytest.raises(runs.RunError, match="in use"):
             runs.delete(folder)
     assert not runs.in_use(folder)
@@ -161,7 +161,7 @@ def test_divergence_ends_a_contender_and_the_others_go_on(start):
         if record["step"] == 3 and record["contender"] == "dropblock":
             runs.turn_knobs(folder, "dropblock", {"learning_rate": 1e30})
 
-    assert drive(folder, listen=blow_up).state == "finished"
+    assert train(folder, listen=blow_up).state == "finished"
     records = points(folder)
     (end,) = [r for r in records if r["kind"] == "end"]
     assert end["contender"] == "dropblock" and "diverged" in end["reason"]
@@ -177,7 +177,7 @@ def test_knobs_take_effect_at_the_next_step_and_are_recorded(start):
         if record["step"] == 10 and record["contender"] == "dropblock" and record["kind"] == "point":
             runs.turn_knobs(folder, "dropblock", {"keep_prob": 0.5, "learning_rate": 0.01, "block_size": 1})
 
-    drive(folder, listen=turn)
+    train(folder, listen=turn)
     own = [r for r in points(folder) if r["contender"] == "dropblock"]
     (knob,) = [r for r in own if r["kind"] == "knob"]
     assert (knob["step"], knob["keep_prob"], knob["learning_rate"], knob["block_size"]) == (10, 0.5, 0.01, 1)
@@ -196,7 +196,7 @@ def test_knobs_take_effect_at_the_next_step_and_are_recorded(start):
 def test_a_time_budget_picks_the_length(start):
     folder = start(recipe=Recipe("resnet8", minutes=0.1, batch_size=10, crop=1, validation=0.2))
     begin = time.monotonic()
-    run = drive(folder)
+    run = train(folder)
     assert run.state == "finished" and run.total is not None and run.step == run.total > 12
     assert time.monotonic() - begin < 60
     rates = [r["learning_rate"] for r in points(folder) if r["kind"] == "point"]
@@ -204,19 +204,19 @@ def test_a_time_budget_picks_the_length(start):
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_can_go_on(start, monkeypatch):
-    folder, real = start(), driving.write_atomic
+    folder, real = start(), trainer.write_atomic
 
     def full(path, content):
         if path.name == "state.pt":
             raise OSError(errno.ENOSPC, "No space left on device")
         real(path, content)
 
-    monkeypatch.setattr(driving, "write_atomic", full)
+    monkeypatch.setattr(trainer, "write_atomic", full)
     with pytest.raises(runs.RunError, match=r"the disk is full; make room.*--resume"):
-        drive(folder)
+        train(folder)
     assert runs.load_run(folder).state == "failed"
     monkeypatch.undo()
-    assert drive(folder, resume=True).state == "finished"
+    assert train(folder, resume=True).state == "finished"
 
 
 def test_broken_and_missing_runs_are_a_sentence(start, tmp_path):

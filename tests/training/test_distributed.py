@@ -16,8 +16,8 @@ from tests.support.shades import shades
 def test_parts_of_a_batch_cover_it_once():
     whole = torch.arange(10)
     assert [whole[Team(rank, 3).part(10)].tolist() for rank in range(3)] == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
-    assert Team().part(10) == slice(0, 10) and Team().leads and not Team(1, 2).leads
-    assert Team().mean(whole) is whole and Team().told("x") == "x"
+    assert Team().part(10) == slice(0, 10) and Team().is_main and not Team(1, 2).is_main
+    assert Team().mean(whole) is whole and Team().broadcast("x") == "x"
 
 
 def train(run, processes, *options):

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from ui.choosers.labels import describe
-from ui.choosers.overrides import by_hand
+from ui.choosers.labels import network_label
+from ui.choosers.overrides import override
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -188,13 +188,13 @@ def _row(name: str, key: str, folder: Path) -> None:
     meta = added()[name].meta
     with st.container(border=True, gap="xsmall"):
         st.text(name)
-        st.caption(f"{describe(meta).removeprefix('Method unknown · ')} · {meta.num_classes:,} classes")
+        st.caption(f"{network_label(meta).removeprefix('Method unknown · ')} · {meta.num_classes:,} classes")
         if meta.notes == BY_CONVENTION:
             st.caption(":material/help: Names and normalisation are by convention: press Describe.")
         with st.container(horizontal=True, gap="small"):
             about = "Class names, normalisation, data set"
             if st.button("Describe", key=f"{key}.describe.{name}", on_click=_to_describe, args=(key,), help=about):
-                by_hand(name, added(), folder / _GIVEN)
+                override(name, added(), folder / _GIVEN)
             where = f"Into {folder.name}/, where it stays, and can be in a link"
             st.button("Keep", key=f"{key}.keep.{name}", on_click=_keep, args=(name, key, folder), help=where)
             st.button("Forget", key=f"{key}.forget.{name}", on_click=_forget, args=(name,), help="From this session")

@@ -25,7 +25,7 @@ def method_label(meta: Meta) -> str:
     return " ".join([METHODS[meta.method].__name__, *parts])
 
 
-def describe(meta: Meta) -> str:
+def network_label(meta: Meta) -> str:
     """What a network is, such as `CamDrop γ 0.9 r 7 · ResNet-8 · Fashion-MNIST · error 7.4 %`."""
     from camdrop.checkpoints.metadata import TORCHVISION
 

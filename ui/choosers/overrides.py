@@ -18,7 +18,7 @@ _NONE, _HAND = "Another", "Numbers by hand"
 
 
 @st.dialog("What the network is", width="medium")
-def by_hand(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
+def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
     """Describe `networks[name]`: it is replaced by itself with what was given, and that is remembered in `folder`."""
     from camdrop.checkpoints import CheckpointError
     from camdrop.checkpoints.metadata import BY_CONVENTION
@@ -26,7 +26,7 @@ def by_hand(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
 
     checkpoint = networks[name]
     meta = checkpoint.meta
-    key = f"by_hand.{st.session_state['by_hand.opened']}"  # each opening starts from what is known
+    key = f"override.{st.session_state['by_hand.opened']}"  # each opening starts from what is known
     st.text(name)
     if meta.notes == BY_CONVENTION:
         st.info(

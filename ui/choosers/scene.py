@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-    from camdrop.analysis.mask_steps import Dissection, Stop
+    from camdrop.analysis.mask_steps import Activation, Dissection
     from camdrop.checkpoints.metadata import Meta
 
 TRUE = "True label"
 _SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
-SEED = 61  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
+FIRST_DRAW = 61  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
 
 # Choices that pages share, by their keys, and what they are at first (None: it depends).
 _SHARED = {
@@ -33,7 +33,7 @@ _SHARED = {
     "site": None,
     "method": "CamDrop",
     "reading": "paper",
-    "seed": SEED,
+    "seed": FIRST_DRAW,
     "rank": 1,
 }
 
@@ -45,7 +45,7 @@ class Scene:
     meta: Meta
     picture: Picture
     image: Tensor  # (1, C, H, W), normalised
-    stop: Stop
+    activation: Activation
     label: int
     remark: str = ""
 
@@ -60,7 +60,7 @@ def choose_scene() -> Scene | None:
     In the link: `checkpoint`, `image` (and what belongs to it), `label`, `site`. Call it inside a fragment, in a
     horizontal container.
     """
-    from camdrop.analysis.mask_steps import stop_at
+    from camdrop.analysis.mask_steps import capture
     from camdrop.data import normalise
 
     with st.container(width=340):
@@ -97,16 +97,16 @@ def choose_scene() -> Scene | None:
         st.info("Choose an image first: press Image above.", icon=":material/arrow_upward:")
         return None
     image = normalise(picture.pixels[None], meta.mean, meta.std)
-    stop = stop_at(model, image, site)
+    activation = capture(model, image, site)
     remark = ""
     if label != TRUE:
         target = meta.classes.index(label)
     elif picture.label is not None:
         target = picture.label
     else:
-        target = int(stop.before.argmax())
+        target = int(activation.before.argmax())
         remark = f"This image has no true label here, so the predicted one guides: {meta.classes[target]}."
-    return Scene(meta, picture, image, stop, target, remark)
+    return Scene(meta, picture, image, activation, target, remark)
 
 
 def choose_rates(blocks: bool = True) -> tuple[float, int]:
@@ -152,7 +152,7 @@ def cells(d: Dissection, seed: int) -> Cells:
     from camdrop.analysis.mask_steps import below
 
     anyway = dataclasses.replace(d.method, keep_prob=1.0)
-    draw = (d.stop, anyway, d.label, seed)
+    draw = (d.activation, anyway, d.label, seed)
     slot = f"cells.{type(d.method).__name__}"
     rests, st.session_state[slot] = st.session_state.get(slot) == draw, draw
     if rests and d.dropped.numel() <= _SMALL:
@@ -164,7 +164,7 @@ def cells(d: Dissection, seed: int) -> Cells:
 
 def draw_again() -> None:
     """Go on to the next draw: the callback of a button beside a widget of the key `seed`."""
-    st.session_state["seed"] = st.session_state.get("seed", SEED) + 1
+    st.session_state["seed"] = st.session_state.get("seed", FIRST_DRAW) + 1
 
 
 def carry_over(page: str) -> None:

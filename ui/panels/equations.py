@@ -31,7 +31,7 @@ def activation_map(d: Dissection, label: str) -> str:
     c, _, _ = _sizes(d)
     if isinstance(d.method, CamDrop) and d.method.guide == "mean":
         return _page("Table 2", rf"$J=\frac{{1}}{{C}}\sum_{{c=1}}^{{{c}}}X_c", "The mean of all channels, blind to y.")
-    width = d.stop.model.fc.in_features
+    width = d.activation.model.fc.in_features
     group = width // c
     weights = (
         f"α<sub>c</sub> is the classifier's weight of channel c for y = {html.escape(label)}."

@@ -6,7 +6,7 @@ import streamlit as st
 
 from camdrop.figures import COLORMAPS, DIFFERENCE, css, lut
 from ui.choosers.image import Picture
-from ui.choosers.labels import describe, method_label
+from ui.choosers.labels import method_label, network_label
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
 from ui.panels.views import Drawing, Style, View, scores
@@ -80,7 +80,7 @@ def _network_panel(drawing: Drawing, title: str, style: Style, truth: str | None
         f"Where {view.name} looks for {view.target_name}",
         [Raster(view.picture), heat],
         id=f"network {view.name}",
-        subtitle=describe(meta).partition(" · ")[2],
+        subtitle=network_label(meta).partition(" · ")[2],
         lines=lines,
         rows=rows,
         download=f"{view.name}.png",

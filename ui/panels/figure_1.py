@@ -45,7 +45,7 @@ def _image(scene: Scene, d: Dissection) -> Panel:
         f"The image with the map J over it: {meaning(scene, d)}",
         [Raster(canvas, smooth=True)],
         id="cam",
-        subtitle=f"at {scene.stop.site.name}, summed to J: {meaning(scene, d)}",
+        subtitle=f"at {scene.activation.site.name}, summed to J: {meaning(scene, d)}",
         rows=[Row("highest J", number(high)), Row("lowest J", number(low))],
         equation=equations.activation_map(d, scene.label_name),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from camdrop.analysis.bound_summary import RATIOS, Chain, summarise
-from camdrop.analysis.gradient_bounds import compare, stop_at
+from camdrop.analysis.gradient_bounds import capture, compare
 from camdrop.data import gallery, normalise
 from camdrop.figures.plots import Figure, bound_boxes, ratio_histogram, under_the_bound
 from camdrop.training.config import method_name
@@ -66,8 +66,8 @@ def chains(
         key = (checkpoint, layer, parameter, count, traditional, guided, seed)
         if key not in _pairs:
             tell(0)
-            stop = stop_at(checkpoint.model, *batch(checkpoint, count, seed), layer)
-            rescaled, plain = compare(stop, traditional, guided, seed, [parameter], tell)
+            activation = capture(checkpoint.model, *batch(checkpoint, count, seed), layer)
+            rescaled, plain = compare(activation, traditional, guided, seed, [parameter], tell)
             while len(_pairs) >= _MOST:
                 _pairs.pop(next(iter(_pairs)), None)
             _pairs[key] = summarise(rescaled, parameter), summarise(plain, parameter)

@@ -1,4 +1,4 @@
-"""The film of a race: where its networks look at a few images, epoch by epoch; and its knobs."""
+"""The heatmap history of a race: where its networks look at a few images, epoch by epoch; and its knobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from camdrop.training.config import Contender
 from ui.components.pictures import Heat, Panel, Raster, Tiles, pictures
 from ui.components.slider import live_slider
 
-_BEAT = 0.4  # seconds a frame stays while the film plays
+_BEAT = 0.4  # seconds a frame stays while the history plays
 _COLUMNS = 2  # of images
 
 
@@ -28,7 +28,7 @@ def _frame(path: Path, changed: int) -> dict[str, np.ndarray]:
         return {name: frame[name].astype(np.float32) for name in frame.files}
 
 
-def film(run: Run, records: list[Record]) -> None:
+def show(run: Run, records: list[Record]) -> None:
     """The frames so far, with a slider over the epochs and play. Beyond the newest frame it follows the race."""
     playing = bool(st.session_state.get("film.play"))
     st.fragment(_film, run_every=_BEAT if playing else None)(run, records, playing)
@@ -85,7 +85,7 @@ def _film(run: Run, records: list[Record], playing: bool) -> None:
 
 @functools.lru_cache(maxsize=16)
 def _probes(path: Path, changed: int) -> np.ndarray:
-    """The images of the film (n, H, W, 1 or 3)."""
+    """The images of the history (n, H, W, 1 or 3)."""
     with np.load(path) as probes:
         return np.ascontiguousarray(probes["images"].transpose(0, 2, 3, 1))
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from camdrop.analysis.mask_steps import Dissection, Stop
+from camdrop.analysis.mask_steps import Activation, Dissection
 from camdrop.figures import (
     CANDIDATE,
     DOMINANT,
@@ -150,7 +150,7 @@ def strip(scene: Scene, d: Dissection, cells: Cells, rank: int) -> list[Panel]:
 
 
 def _channel(d: Dissection, cells: Cells, channel: int, title: str, name: str, subtitle: str) -> Panel:
-    feature, dropped = d.stop.features[0, channel].numpy(), d.dropped[channel].numpy()
+    feature, dropped = d.activation.features[0, channel].numpy(), d.dropped[channel].numpy()
     return Panel(
         title,
         f"Channel {channel} in grey, its {dropped.sum()} dropped units in orange",
@@ -179,7 +179,7 @@ def channel_labels(d: Dissection) -> list[str]:
 def channels(d: Dissection, cells: Cells, rank: int) -> Panel:
     """All channels as tiles, twice as wide as high."""
     c, marked = len(d.alpha), d.mask.channels
-    grid, picture = _tiles(d.stop, tuple(d.order.tolist()), None if marked is None else tuple(marked[0].tolist()))
+    grid, picture = _tiles(d.activation, tuple(d.order.tolist()), None if marked is None else tuple(marked[0].tolist()))
     touched = int(d.dropped.flatten(1).any(1).sum())
     line = f"{touched} of {c} channels have dropped units, in orange"
     return Panel(
@@ -201,10 +201,12 @@ def channels(d: Dissection, cells: Cells, rank: int) -> Panel:
 
 
 @functools.lru_cache(maxsize=8)  # γ and r change nothing in it
-def _tiles(stop: Stop, order: tuple[int, ...], marked: tuple[bool, ...] | None) -> tuple[ChannelGrid, Picture]:
+def _tiles(
+    activation: Activation, order: tuple[int, ...], marked: tuple[bool, ...] | None
+) -> tuple[ChannelGrid, Picture]:
     """The channels as grey tiles in that order, those marked underlined; and with clear gaps, (H, W, 4)."""
     grid = channel_grid(
-        stop.features[0].numpy(),
+        activation.features[0].numpy(),
         np.array(order),
         None if marked is None else np.array(marked),
         columns=math.ceil(math.sqrt(2 * len(order))),
@@ -222,7 +224,7 @@ def enlarged(d: Dissection, cells: Cells, rank: int) -> Panel:
 
 def numbers(scene: Scene, d: Dissection, after: Tensor) -> Panel:
     """What the mask amounts to, and what it does to the prediction."""
-    goal, before = 1 - d.method.keep_prob, scene.stop.before
+    goal, before = 1 - d.method.keep_prob, scene.activation.before
     units = {"Dropout": "Units", "SpatialDropout": "Channels", "DropPath": "Branches"}
     top = before.topk(min(5, len(before))).indices.tolist()
     shown = top if scene.label in top else [*top[:-1], scene.label]
@@ -230,7 +232,7 @@ def numbers(scene: Scene, d: Dissection, after: Tensor) -> Panel:
         "This mask in numbers",
         "",
         id="numbers",
-        subtitle=f"at {scene.stop.site.name}, all channels",
+        subtitle=f"at {scene.activation.site.name}, all channels",
         rows=[
             Row(units.get(type(d.method).__name__, "Candidates"), f"{d.chances:,}"),
             Row("Seeds of this draw", f"{d.hits:,}"),
@@ -254,8 +256,8 @@ def numbers(scene: Scene, d: Dissection, after: Tensor) -> Panel:
 def sites(scene: Scene, found: Mapping[str, float], goal: float, draws: int) -> list[Panel]:
     """The share dropped at every drop site when all of them are masked, and its mean in each stage."""
     names, values = list(found), np.array(list(found.values()))
-    here = names.index(scene.stop.site.name)
-    stage_of = {site.name: site.stage for site in scene.stop.model.drop_sites}
+    here = names.index(scene.activation.site.name)
+    stage_of = {site.name: site.stage for site in scene.activation.model.drop_sites}
     stages = {s: values[[stage_of[n] == s for n in names]].mean() for s in dict.fromkeys(stage_of.values())}
     how = "all masked in one forward pass" if draws == 1 else f"all masked at once, mean of {draws} passes"
     return [

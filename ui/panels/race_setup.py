@@ -224,7 +224,7 @@ def start(config: RunConfig, key: str) -> None:
         while (root() / name).exists():
             name, n = f"{stem} {n}", n + 1
         runs.create(root() / name, config)
-        scheduler.enqueue(root() / name)
+        scheduler.submit(root() / name)
         scheduler.launch(root())
         st.session_state[key] = name
     except (RunError, OSError) as error:

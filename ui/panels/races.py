@@ -152,7 +152,7 @@ def attempt(act: Callable[..., object], *args: Any) -> None:
 
 def resume(folder: Path) -> None:
     """Put a run back in the queue, and start it if there is room."""
-    scheduler.enqueue(folder)
+    scheduler.submit(folder)
     scheduler.launch(folder.parent)
 
 

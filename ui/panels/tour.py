@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from camdrop.analysis.attacks import PGD
-from camdrop.analysis.mask_steps import dissect, shares, stop_at
+from camdrop.analysis.mask_steps import capture, dissect, shares
 from camdrop.data import gallery, normalise
 from camdrop.masks import METHODS
 from camdrop.training.config import make_method
@@ -43,13 +43,13 @@ def _scene(checkpoint: Checkpoint, site: str, label: str) -> Scene:
     """The tour's image at a drop site; the same object for the same scene, on which `cells` counts."""
     meta, picture = checkpoint.meta, _picture(checkpoint, IMAGE)
     image = normalise(picture.pixels[None], meta.mean, meta.std)
-    return Scene(meta, picture, image, stop_at(checkpoint.model, image, site), meta.classes.index(label))
+    return Scene(meta, picture, image, capture(checkpoint.model, image, site), meta.classes.index(label))
 
 
 def _draw(scene: Scene, name: str, gamma: float, r: int, reading: str = "paper") -> Dissection:
     method = make_method(name, {"keep_prob": gamma, "block_size": r, "reading": reading})
     assert method is not None
-    return dissect(scene.stop, method, scene.label, SEED)
+    return dissect(scene.activation, method, scene.label, SEED)
 
 
 def _cells(d: Dissection, gamma: Live) -> Cells:
@@ -113,7 +113,7 @@ def amounts(reading: str) -> list[Panel]:
     found = [mask_lab.channels(d, _fixed(d), 0)]
     for name, title in (("camdrop", f"CamDrop, {reading}"), ("dropblock", "DropBlock")):
         method, draws = _draw(scene, name, 0.9, 4, reading).method, 4
-        dropped = shares(scene.stop.model, scene.image, method, scene.label, SEED, draws)
+        dropped = shares(scene.activation.model, scene.image, method, scene.label, SEED, draws)
         stages = mask_lab.sites(scene, dropped, 0.1, draws)[1]
         found.append(dataclasses.replace(stages, title=title, id=name, subtitle="share dropped with r = 4, by stage"))
     return found

@@ -199,10 +199,10 @@ def dialog(networks: dict[str, Checkpoint], memory: Path) -> AppTest:
     def script(networks, memory):  # without types: only its text is run
         import streamlit as st
 
-        from ui.choosers.overrides import by_hand
+        from ui.choosers.overrides import override
 
         st.session_state.setdefault("by_hand.opened", 1)
-        by_hand("mine", networks, memory)
+        override("mine", networks, memory)
 
     return settled(AppTest.from_function(script, args=(networks, memory), default_timeout=60).run())
 

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from camdrop.analysis.mask_steps import stop_at
+from camdrop.analysis.mask_steps import capture
 from camdrop.cam import compress_weights
 from camdrop.checkpoints import Checkpoint
 from camdrop.masks import METHODS
 from tests.support.lab_pages import Pages, first_image, texts
-from ui.choosers.scene import SEED
+from ui.choosers.scene import FIRST_DRAW
 
 
 def expected(checkpoint: Checkpoint, site: str, label: int, seed: int, **options: object) -> dict[str, tuple]:
     """By each method's name: what its block shows, and the share dropped at the whole site."""
-    features = stop_at(checkpoint.model, first_image(checkpoint)[0], site).features
+    features = capture(checkpoint.model, first_image(checkpoint)[0], site).features
     alpha = compress_weights(checkpoint.model.fc.weight[label][None], features.shape[1])
     top = alpha[0].argsort(descending=True)[:8]
     found = {}
@@ -30,7 +30,7 @@ def expected(checkpoint: Checkpoint, site: str, label: int, seed: int, **options
 @pytest.mark.parametrize(
     ("query", "site", "seed", "options"),
     [
-        ({}, "layer2.0.conv2", SEED, {"keep_prob": 0.9, "block_size": 4, "reading": "paper"}),
+        ({}, "layer2.0.conv2", FIRST_DRAW, {"keep_prob": 0.9, "block_size": 4, "reading": "paper"}),
         (
             {"gamma": "0.6", "r": "2", "seed": "21", "site": "layer3.0.skip", "reading": "matched"},
             "layer3.0.skip",

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
 from camdrop.analysis.bound_summary import summarise
-from camdrop.analysis.gradient_bounds import compare, layers, stop_at
+from camdrop.analysis.gradient_bounds import capture, compare, layers
 from camdrop.checkpoints import Checkpoint, save
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import gallery, normalise
@@ -32,9 +32,9 @@ def test_the_table_is_the_library(lab: Pages, checkpoint: Checkpoint) -> None:
     split, _ = gallery("fashion-mnist")
     some = torch.randperm(len(split), generator=torch.Generator().manual_seed(9))[:4]
     x = normalise(split.images[some], checkpoint.meta.mean, checkpoint.meta.std)
-    stop = stop_at(checkpoint.model, x, split.labels[some], "layer3.0.conv1")
+    activation = capture(checkpoint.model, x, split.labels[some], "layer3.0.conv1")
     methods = Dropout(keep_prob=0.6), CamDrop(keep_prob=0.6, block_size=3, reading="matched")
-    rescaled, plain = (summarise(comparison, "weight") for comparison in compare(stop, *methods, 9))
+    rescaled, plain = (summarise(comparison, "weight") for comparison in compare(activation, *methods, 9))
     (row,) = app.dataframe[0].value.to_dict("records")
     assert row["Layer"] == "layer3.0.conv1" and row["Eq. 15"] == 1
     assert row["c ≤ t ≤ none"] == pytest.approx(rescaled.holds) and row["not rescaled"] == pytest.approx(plain.holds)

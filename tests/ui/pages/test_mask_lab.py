@@ -13,7 +13,7 @@ from camdrop.checkpoints import Checkpoint
 from camdrop.figures import DROPPED, css
 from camdrop.masks import METHODS, CamDrop, Mask
 from tests.support.lab_pages import Pages, first_image, texts
-from ui.choosers.scene import SEED
+from ui.choosers.scene import FIRST_DRAW
 from ui.components.pictures import Marks
 
 
@@ -49,7 +49,7 @@ def captions(app) -> str:
 def test_it_opens_with_the_library_s_mask(lab: Pages, checkpoint: Checkpoint) -> None:
     app = lab.open("mask_lab")
     label = first_image(checkpoint)[1]
-    _, mask = draw(checkpoint, "layer2.0.conv2", CamDrop(keep_prob=0.9, block_size=4), label, SEED)
+    _, mask = draw(checkpoint, "layer2.0.conv2", CamDrop(keep_prob=0.9, block_size=4), label, FIRST_DRAW)
     strip, numbers = lab.panels["strip"], texts(lab.panels["numbers"]["numbers"])
     assert list(strip) == ["cam", "positions", "alpha", "seeds", "blocks", "masked"]
     np.testing.assert_allclose(strip["cam"].layers[1].values, mask.cam[0], rtol=1e-5)
@@ -91,7 +91,7 @@ def test_every_method_at_other_sites(lab: Pages, checkpoint: Checkpoint, name: s
     app = lab.open("mask_lab", method=METHODS[name].__name__, gamma="0.6", r="3", site=site)
     options = {"block_size": 3} if name in ("dropblock", "camdrop") else {}
     label = first_image(checkpoint)[1]
-    _, mask = draw(checkpoint, site, METHODS[name](keep_prob=0.6, **options), label, SEED)
+    _, mask = draw(checkpoint, site, METHODS[name](keep_prob=0.6, **options), label, FIRST_DRAW)
     assert orange(lab.panels["grid"]["channels"]) == int((~mask.keep).sum())
     assert ("draws blindly" in captions(app)) == (name != "camdrop")
     sites = lab.panels["sites"]["sites"]
@@ -161,9 +161,9 @@ def test_draw_again_takes_the_next_seed(lab: Pages, checkpoint: Checkpoint) -> N
     next(button for button in app.button if button.label == "Draw again").click()
     app.run()
     method = CamDrop(keep_prob=0.5, block_size=4)
-    _, mask = draw(checkpoint, "layer2.0.conv2", method, first_image(checkpoint)[1], SEED + 1)
+    _, mask = draw(checkpoint, "layer2.0.conv2", method, first_image(checkpoint)[1], FIRST_DRAW + 1)
     assert orange(lab.panels["grid"]["channels"]) == int((~mask.keep).sum())
-    assert app.query_params["seed"] == f"{SEED + 1}"
+    assert app.query_params["seed"] == f"{FIRST_DRAW + 1}"
 
 
 def test_without_checkpoints_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from camdrop import runs
 from camdrop.masks import CamDrop
 from camdrop.runs import scheduler
-from camdrop.runs.trainer import drive
+from camdrop.runs.trainer import train
 from camdrop.training.config import Contender, Recipe
 from tests.runs.test_trainer import data  # noqa: F401
 from tests.support import ROOT
@@ -31,7 +31,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def finished(root: Path, data: str) -> runs.Run:  # noqa: F811
     recipe = Recipe("resnet8", epochs=2, batch_size=10, crop=1, flip=False, validation=0.2)
     runs.create(root / "shades", runs.RunConfig(data, recipe, CONTENDERS, "cpu", 1))
-    return drive(root / "shades")
+    return train(root / "shades")
 
 
 def open_page(name: str, session: dict[str, str] | None = None, **link: str) -> AppTest:

@@ -113,7 +113,7 @@ def test_broken_folders_and_links(pages: Pages, tmp_path: Path) -> None:
 def test_a_sweep_that_waits_says_so(pages: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "launch", lambda root: [])
     sweep.create(tmp_path / "s", PLAN)
-    scheduler.enqueue(tmp_path / "s")
+    scheduler.submit(tmp_path / "s")
     app = pages.open("sweep", sweep="s")
     assert "It begins when what is trained now has ended." in words(app)
     press(app, "Stop")
