@@ -10,7 +10,8 @@ bn1, layer1.0.conv1, …, fc`):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import contextlib
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -275,51 +276,88 @@ def default_sites(
     return frozenset(s.name for s in model.drop_sites if s.stage in stages and s.kind in kinds)
 
 
-@torch.no_grad()
-def guiding_classes(
-    method: Method, model: Network, x: Tensor, targets: Tensor, generator: torch.Generator | None = None
-) -> Tensor:
-    """The class (N,) that guides the masks of each image x (N, in_channels, H, W), as `CamDrop.label` says.
-
-    `true` is `targets` (N,); `predicted` is what the network itself answers in evaluation mode, without masks, so that
-    neither gradients nor batch statistics know of it; `random` is drawn uniformly for each image.
-    """
-    if not isinstance(method, CamDrop) or method.label == "true" or not method.guided_by_class:
-        return targets
-    if method.label == "random":
-        return torch.randint(model.num_classes, targets.shape, generator=generator, device=targets.device)
+@contextlib.contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode in this block, every module's own mode after it; `train`, which some networks override, is not
+    called."""
     training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
     try:
-        return model(x).argmax(1)
+        for module in training:
+            module.training = False
+        yield
     finally:
         for module in training:
             module.training = True
+
+
+@torch.no_grad()
+def guiding_classes(
+    method: Method,
+    targets: Tensor | None,
+    predict: Callable[[], Tensor],
+    images: int,
+    weight: Tensor,
+    generator: torch.Generator | None = None,
+) -> Tensor | None:
+    """The class (N,) that guides the masks of each image, as `CamDrop.label` says; `targets` where no class guides.
+
+    `true`: `targets` (N,). `predicted`: the largest of the scores (N, K) that `predict()` gives; the caller has the
+    network in evaluation mode, without masks, so that neither gradients nor batch statistics know of it. `random`:
+    drawn uniformly for each of the N `images` by the generator, on the device of `weight` (K, C′).
+    """
+    if not isinstance(method, CamDrop) or not method.guided_by_class or method.label == "true":
+        return targets
+    if method.label == "predicted":
+        return predict().argmax(1)
+    return torch.randint(len(weight), (images,), device=weight.device, generator=generator)
+
+
+def training_masks(
+    method: Method,
+    model: Network,
+    x: Tensor,
+    targets: Tensor,
+    sites: Collection[str],
+    generator: torch.Generator | None = None,
+    record: dict[str, Mask] | None = None,
+) -> SampleMasks:
+    """The `drop` of a training step on images x (N, in_channels, H, W) with their true classes `targets` (N,).
+
+    Whatever draws masks as training does calls it: training itself, and measurements of it.
+    """
+
+    def predict() -> Tensor:
+        with evaluation_mode(model):
+            return model(x)
+
+    weight = model.fc.weight
+    classes = guiding_classes(method, targets, predict, len(x), weight, generator)
+    return SampleMasks(method, weight, classes, sites, generator, record)
 
 
 @dataclass
 class SampleMasks:
     """The `drop` of a forward pass that samples one mask of `method` at each of the named `sites` and applies it.
 
-    Guidance is the classifier weight (K, C′) at the targets (N,), compressed to each site's channels (Eq. 7). With
-    `record` given, the masks are remembered in it by the site's name.
+    Guidance is the classifier weight (K, C′) at `classes` (N,), compressed to each site's channels (Eq. 7); None for a
+    method that no class guides. `record` keeps the masks by the site's name.
     """
 
     method: Method
     weight: Tensor
-    targets: Tensor
+    classes: Tensor | None
     sites: Collection[str]
     generator: torch.Generator | None = None
     record: dict[str, Mask] | None = None
-    _alpha: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    _alpha: dict[int, Tensor | None] = field(default_factory=dict, repr=False)
 
     def __call__(self, site: DropSite, features: Tensor) -> Tensor:
         if site.name not in self.sites:
             return features
         c = site.channels
         if c not in self._alpha:
-            self._alpha[c] = compress_weights(self.weight.detach()[self.targets], c)
+            rows = None if self.classes is None else self.weight.detach()[self.classes]
+            self._alpha[c] = None if rows is None else compress_weights(rows, c)
         mask = self.method.sample(features, alpha=self._alpha[c], generator=self.generator)
         if self.record is not None:
             self.record[site.name] = mask

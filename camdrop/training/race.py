@@ -16,7 +16,7 @@ from torch import Tensor
 
 from camdrop.data import AnySplit, DataInfo, Dataset, normalise
 from camdrop.masks import Mask, Method
-from camdrop.resnet import Drop, Network, SampleMasks, build, guiding_classes
+from camdrop.resnet import Drop, Network, build, training_masks
 from camdrop.schedules import keep_prob_at, learning_rate_at
 from camdrop.training.batches import make_batches, split_validation
 from camdrop.training.config import Contender, Recipe
@@ -83,8 +83,7 @@ class Runner:
         drop: Drop | None = None
         if method is not None:
             with autocast(x.device):
-                guide = guiding_classes(method, self.model, x, y, self.generator)
-            drop = SampleMasks(method, self.model.fc.weight, guide, self.sites, self.generator, record)
+                drop = training_masks(method, self.model, x, y, self.sites, self.generator, record)
             if self.compiled:  # generators cannot be traced, and a γ that changes would compile anew at each step
                 drop = torch.compiler.disable(drop)
         with autocast(x.device):
