@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from camdrop.cli import attack, compare, export, report, studies
+from camdrop.cli import attack, compare, export, leakage, report, studies
 from camdrop.cli.options import SPECS_HELP, DataSpec, Device, class_index, listed, load_data, own_info
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(compare.app)
 app.add_typer(studies.app)
 app.add_typer(report.app)
 app.add_typer(export.app)
+app.add_typer(leakage.app)
 
 
 @app.command("race")
