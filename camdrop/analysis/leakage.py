@@ -98,7 +98,7 @@ def masks_of(
 
 
 def mask_features(mask: Mask) -> npt.NDArray[np.float32]:
-    """What a probe sees of masks, (N, 2 C + cells): of each channel whether it is dropped anywhere, and what share of it;
+    """What a probe sees of masks, (N, 2 C + cells): of each channel whether any of it is dropped, and what share;
     of each cell of a grid over the map, at most 7×7, the share dropped over all channels."""
     dropped = (~mask.keep).float()
     grid = (min(_GRID, mask.shape[2]), min(_GRID, mask.shape[3]))
