@@ -1,15 +1,11 @@
 """Two gloo processes on this machine train as one process with the doubled batch."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 
-from camdrop import runs
 from camdrop.checkpoints import load
 from camdrop.training.distributed import Team
+from tests.support.command import train
 from tests.support.shades import shades
 
 
@@ -18,19 +14,6 @@ def test_parts_of_a_batch_cover_it_once():
     assert [whole[Team(rank, 3).part(10)].tolist() for rank in range(3)] == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
     assert Team().part(10) == slice(0, 10) and Team().is_main and not Team(1, 2).is_main
     assert Team().mean(whole) is whole and Team().broadcast("x") == "x"
-
-
-def train(run, processes, *options):
-    """Train into the folder `run` by so many processes, and return the records of its metrics."""
-    launcher = (
-        ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)) if processes > 1 else ()
-    )
-    command = [sys.executable, *launcher, "-m", "camdrop", "train", "--run-dir", str(run), *options]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
-    assert done.returncode == 0, done.stderr
-    return runs.read_metrics(run)[0]
 
 
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
