@@ -18,7 +18,9 @@ class Recipe:
 
     A run is bounded by `epochs`, or by `minutes`, which picks the number of steps from the speed measured at its start.
     `validation` is the share of the training set that is held out, `crop` the padding in pixels (large images get a
-    resized crop instead, see camdrop/training/batches.py). ValueError for values out of range.
+    resized crop instead, see camdrop/training/batches.py). Of what is not held out, `images` are trained on, as many of
+    each class as can be (None: all), and the share `label_noise` of these gets a class drawn uniformly in place of the
+    true one. Which, follows from the seed. ValueError for values out of range.
     """
 
     model: str
@@ -34,6 +36,8 @@ class Recipe:
     flip: bool = True
     validation: float = 0.05
     seed: int = 0
+    images: int | None = None
+    label_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if self.model not in ARCHITECTURES:
@@ -52,11 +56,20 @@ class Recipe:
         for name in ("validation", "label_smoothing", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if not 0 <= self.label_noise <= 1:
+            raise ValueError(f"label_noise must be in [0, 1], got {self.label_noise}")
+        if self.images is not None and self.images < 2:
+            raise ValueError(f"images must be at least 2, got {self.images}")
 
 
 PRESETS: dict[str, dict[str, Any]] = {
     "mnist": {"model": "resnet8", "epochs": 5, "flip": False, "crop": 2},
     "fashion": {"model": "resnet8", "epochs": 20},
+    # So few images, of which so many are wrong, that a network learns them by heart within a minute: dropout matters.
+    "noise": {
+        "model": "resnet8", "epochs": 30, "batch_size": 64, "crop": 0, "flip": False, "validation": 0.1,
+        "images": 1000, "label_noise": 0.4,
+    },
     "cifar-resnet20": {"model": "resnet20", "epochs": 400, "lr_schedule": "step"},
     "cifar-resnet56": {"model": "resnet56", "epochs": 400, "lr_schedule": "step"},
     "cifar-resnet110": {"model": "resnet110", "epochs": 400, "lr_schedule": "step"},
