@@ -223,11 +223,12 @@ def test_errors_name_the_argument_the_value_and_what_is_allowed(make, words):
         make()
 
 
-def test_make_method_takes_what_the_method_knows():
+def test_make_method_takes_of_shared_options_what_the_method_knows():
     options = {"keep_prob": 0.8, "block_size": 5, "reading": "matched", "position_fraction": None}
     assert make_method("camdrop", options) == CamDrop(keep_prob=0.8, block_size=5, reading="matched")
-    assert make_method("dropblock", options) == DropBlock(keep_prob=0.8, block_size=5)
-    assert make_method("baseline", options) is None
+    assert make_method("dropblock", {}, options) == DropBlock(keep_prob=0.8, block_size=5)
+    assert make_method("dropblock", {"block_size": 3}, options) == DropBlock(keep_prob=0.8, block_size=3)
+    assert make_method("baseline", {}, options) is None
 
 
 def test_contenders_and_recipes_from_the_command_line():
