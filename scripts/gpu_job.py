@@ -22,7 +22,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-GAMMA, R = "0.9", "8"
 MAIN = {
     "baseline": "baseline", "dropblock": "dropblock", "camdrop": "camdrop", "matched": "camdrop:reading=matched",
     "official": "camdrop:reading=official", "prose": f"camdrop:position_fraction={1 - 1 / 64}", "dropout": "dropout",
@@ -42,7 +41,7 @@ def jobs(epochs: int, short: int) -> dict[str, list[str]]:
 
     def add(model: str, name: str, method: str, seed: int, length: int) -> None:
         arguments = ["--preset", f"cifar-{model}", "--epochs", str(length), "--seed", str(seed), "--method", method]
-        found[f"{model}-{name}-{length}epochs-seed{seed}"] = [*arguments, "--keep-prob", GAMMA, "--block-size", R]
+        found[f"{model}-{name}-{length}epochs-seed{seed}"] = arguments
 
     for name, method in MAIN.items():
         add("resnet110", name, method, 0, epochs)

@@ -19,8 +19,8 @@ from camdrop.runs import sweep
 from camdrop.runs.trainer import train
 from camdrop.training.config import Contender, Recipe
 from tests.support import ROOT
+from tests.support.imports import MODULES, arrows, between_rooms
 from tests.support.shades import shades
-from tests.test_architecture import MODULES, arrows, between_rooms
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/formats.md")
 

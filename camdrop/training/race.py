@@ -24,12 +24,12 @@ from camdrop.training.devices import autocast
 from camdrop.training.distributed import ALONE, Team
 
 KNOBS = ("learning_rate", "keep_prob", "block_size")
-OVERHEAD = 1.05  # what a run takes over its steps: validation, film, checkpoints
+OVERHEAD = 1.05  # what a run takes over its steps: validation, heatmap history, checkpoints
 _MEASURED_STEPS = 12  # of which the first few warm up
 
 
 class Runner:
-    """A contender's network and optimiser while it trains, and what it has done since the last `take`.
+    """A contender's network and optimiser while it trains, and the sums of its metrics since the last `pop_metrics`.
 
     `compiled` runs the network through `torch.compile`; the masks between its convolutions stay as they are.
     """
@@ -97,12 +97,15 @@ class Runner:
         self.totals += torch.stack([loss.detach(), wrong, torch.stack(shares).mean()]) * len(y)
         self.images += len(y)
 
-    def take(self, progress: float) -> dict[str, float | None]:
-        """What was done since the last call, errors in percent; ends the contender where its loss is not finite."""
+    def pop_metrics(self, progress: float) -> dict[str, Any]:
+        """Means over the images of the steps since the last call, errors in percent; the next call begins at zero.
+
+        Of a team they are those of all members, so every member has to call it. Numbers may be infinite or NaN.
+        """
         loss, wrong, dropped = self.team.mean(self.totals / max(1, self.images)).tolist()
         method = self.method_at(progress)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
-        taken = {
+        metrics = {
             "loss": loss,
             "train_error": 100 * wrong,
             "dropped": dropped,
@@ -111,13 +114,15 @@ class Runner:
             "gradient_norm": norm.item(),
             "images_per_second": self.team.size * self.images / self.seconds if self.seconds else None,
         }
-        if not math.isfinite(loss):
-            self.ended = (
-                f"diverged: the loss is {loss} at learning rate {taken['learning_rate']:.3g}; try a smaller one"
-            )
         self.totals.zero_()
         self.images, self.seconds = 0, 0.0
-        return {k: v if v is None or math.isfinite(v) else None for k, v in taken.items()}
+        return metrics
+
+    def end_if_diverged(self, metrics: dict[str, Any]) -> None:
+        """End the contender where the loss of these metrics is not finite; `ended` says why."""
+        if not math.isfinite(loss := metrics["loss"]):
+            rate = metrics["learning_rate"]
+            self.ended = f"diverged: the loss is {loss} at learning rate {rate:.3g}; try a smaller one"
 
     def state(self) -> dict[str, Any]:
         return {

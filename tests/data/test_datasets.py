@@ -117,3 +117,11 @@ def test_unknown_data_set_lists_the_known():
     assert error_of("cifar100").endswith(
         "choose one of fashion-sample, fashion-mnist, mnist, cifar10, folder:DIR, imagenet:DIR."
     )
+
+
+def test_the_deviations_of_cifar10_are_of_pixels_not_of_pixels_within_an_image():
+    split, info = gallery("cifar10")
+    pixels = split.images.double().div(255).transpose(0, 1).flatten(1)
+    assert info.std == (0.2470, 0.2435, 0.2616)  # of the 50,000 training images; 20 others come near
+    assert pixels.std(1).tolist() == pytest.approx(info.std, abs=0.01)
+    assert pixels.mean(1).tolist() == pytest.approx(info.mean, abs=0.02)
