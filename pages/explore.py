@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_subjects
-from ui.choosers.image import Picture, Shelf, fit, leaf_through
+from ui.choosers.image import ChosenImage, Shelf, fit, leaf_through
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 
@@ -87,10 +87,10 @@ def page() -> None:
 
 
 @st.fragment
-def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | Picture, style: Style) -> None:
+def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, style: Style) -> None:
     """What follows the hand. A move here runs nothing else, and each element of it costs time."""
     from ui.panels.explore import image_panel, network_panels
-    from ui.panels.views import PREDICTED, TRUE, Seen, draw, look
+    from ui.panels.views import PREDICTED, TRUE, Seen, arrange, look
 
     classes = chosen[0][1].meta.classes
     stages = max((checkpoint.model.stage_names for _, checkpoint in chosen), key=len)
@@ -121,7 +121,7 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | Picture, style:
     ]
     settings = {key: value for key in LINK if (value := store.get(f"live.{key}", store.get(key))) is not None}
     store["explore"]["seen"] = Seen(views, picture.name, truth, settings)
-    panels = [image_panel(picture, views[0], truth), *network_panels(draw(views, style), style, truth), *extra]
+    panels = [image_panel(picture, views[0], truth), *network_panels(arrange(views, style), style, truth), *extra]
     pictures(panels, key="board", columns=6, min_width=150, max_width=320, on_pick=pick)
 
 

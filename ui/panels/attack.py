@@ -18,7 +18,7 @@ from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import Checkpoint
 from camdrop.data import normalise
 from camdrop.figures import DIFFERENCE, limits, lut
-from ui.choosers.image import Picture
+from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
@@ -147,7 +147,7 @@ def choose_attack(classes: Sequence[str], row: DeltaGenerator) -> tuple[Choice, 
     return Choice(pgd, target, seed), evidence, opacity
 
 
-def image_panel(picture: Picture, duel: Duel, truth: str | None) -> Panel:
+def image_panel(picture: ChosenImage, duel: Duel, truth: str | None) -> Panel:
     """The image as the first network takes it."""
     aim = "any other" if duel.target is None else duel.classes[duel.target]
     return Panel(

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import streamlit as st
 
 from camdrop.figures import COLORMAPS, DIFFERENCE, css, lut
-from ui.choosers.image import Picture
+from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label, network_label
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
-from ui.panels.views import Drawing, Style, View, scores
+from ui.panels.views import ColouredHeatmap, Style, View, scores
 
 SHARED = "The same colour is the same evidence in all pictures; else each runs over its own range."
 DIFFERENT = "What each network has more (red) or less (blue) than the first; see How it is computed."
 
 
 def choose_style(opacity: float) -> Style:
-    """The options of how heatmaps are drawn."""
+    """The options of how heatmaps look."""
     colormap = st.selectbox("Colour map", list(COLORMAPS), key="colormap", bind="query-params")
     st.caption(COLORMAPS[colormap].capitalize() + ".")
     shared = st.toggle("One range for all", key="shared", bind="query-params", help=SHARED)
@@ -26,7 +26,7 @@ def choose_style(opacity: float) -> Style:
     return Style(colormap, shared, difference, opacity, start, end)
 
 
-def image_panel(picture: Picture, view: View, truth: str | None) -> Panel:
+def image_panel(picture: ChosenImage, view: View, truth: str | None) -> Panel:
     """The image as the first network takes it."""
     height, width = view.pixels.shape[1:]
     return Panel(
@@ -40,24 +40,24 @@ def image_panel(picture: Picture, view: View, truth: str | None) -> Panel:
     )
 
 
-def network_panels(drawings: Sequence[Drawing], style: Style, truth: str | None) -> list[Panel]:
+def network_panels(heatmaps: Sequence[ColouredHeatmap], style: Style, truth: str | None) -> list[Panel]:
     """A panel for each network, by its method, or by its name where two have the same."""
-    metas = [drawing.view.checkpoint.meta for drawing in drawings]
-    titles = [method_label(meta) if meta.method else drawings[i].view.name for i, meta in enumerate(metas)]
+    metas = [heatmap.view.checkpoint.meta for heatmap in heatmaps]
+    titles = [method_label(meta) if meta.method else heatmaps[i].view.name for i, meta in enumerate(metas)]
     if len(set(titles)) < len(titles):
-        titles = [drawing.view.name for drawing in drawings]
+        titles = [heatmap.view.name for heatmap in heatmaps]
     return [
-        _network_panel(drawing, f"{title} − {titles[0]}" if drawing.signed else title, style, truth)
-        for drawing, title in zip(drawings, titles, strict=True)
+        _network_panel(heatmap, f"{title} − {titles[0]}" if heatmap.signed else title, style, truth)
+        for heatmap, title in zip(heatmaps, titles, strict=True)
     ]
 
 
-def _network_panel(drawing: Drawing, title: str, style: Style, truth: str | None) -> Panel:
+def _network_panel(heatmap: ColouredHeatmap, title: str, style: Style, truth: str | None) -> Panel:
     """The heatmap of one network over the image, its five most probable classes, and the heatmap's statistics."""
-    view, numbers = drawing.view, drawing.view.statistics
+    view, numbers = heatmap.view, heatmap.view.statistics
     meta = view.checkpoint.meta
-    start, end = (0.0, 1.0) if drawing.signed else (Live("from", style.start), Live("to", style.end))
-    heat = Heat(drawing.share, lut(drawing.colormap), start, end, Live("opacity", style.opacity))
+    start, end = (0.0, 1.0) if heatmap.signed else (Live("from", style.start), Live("to", style.end))
+    heat = Heat(heatmap.share, lut(heatmap.colormap), start, end, Live("opacity", style.opacity))
     regions = "1 region" if numbers.regions == 1 else f"{numbers.regions} regions"
     lines = [
         f"{view.target_name}: {_number(view.heat.min())} to {_number(view.heat.max())}",

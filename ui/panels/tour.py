@@ -13,14 +13,14 @@ from camdrop.data import gallery, normalise
 from camdrop.masks import METHODS
 from camdrop.training.config import make_method
 from ui.choosers.checkpoint import open_checkpoint
-from ui.choosers.image import TITLES, Picture, fit
+from ui.choosers.image import TITLES, ChosenImage, fit
 from ui.choosers.scene import Cells, Scene, cells
 from ui.components.pictures import Panel
 from ui.components.slider import Live
 from ui.panels import attack, explore, gradients, mask_lab
 from ui.panels.figure_1 import figure_1
 from ui.panels.lessons import GUIDED, LESSONS, NETWORKS
-from ui.panels.views import TRUE, Style, draw, look
+from ui.panels.views import TRUE, Style, arrange, look
 
 if TYPE_CHECKING:
     from camdrop.analysis.mask_steps import Dissection
@@ -31,11 +31,11 @@ IMAGE, SEED = 19, 3  # those of the links, and of what the answers say
 STYLE = Style("viridis", False, False, 0.6, 0.0, 1.0)
 
 
-def _picture(checkpoint: Checkpoint, number: int) -> Picture:
+def _picture(checkpoint: Checkpoint, number: int) -> ChosenImage:
     split, info = gallery(checkpoint.meta.dataset)
     original, label = split.images[number - 1], int(split.labels[number - 1])
     name = f"{TITLES[info.name]} {number} · {info.classes[label]}"
-    return Picture(fit(original, checkpoint.meta), label, name, original, number)
+    return ChosenImage(fit(original, checkpoint.meta), label, name, original, number)
 
 
 @functools.lru_cache(maxsize=16)
@@ -76,7 +76,7 @@ def _heatmaps(names: Sequence[str], number: int, wanted: str) -> list[Panel]:
     picture = _picture(opened[0], number)
     truth = opened[0].meta.classes[picture.label or 0]
     views = [look(name, c, picture.pixels, truth, wanted, "layer3") for name, c in zip(names, opened, strict=True)]
-    panels = explore.network_panels(draw(views, STYLE), STYLE, truth)
+    panels = explore.network_panels(arrange(views, STYLE), STYLE, truth)
     return [explore.image_panel(picture, views[0], truth), *panels]
 
 

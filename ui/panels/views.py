@@ -69,9 +69,9 @@ def look(name: str, checkpoint: Checkpoint, pixels: Tensor, truth: str | None, w
     stage = stage if stage in stages else model.stage_names[-1]
     features = stages[stage]
     heat = class_activation_map(features, model.fc.weight, torch.tensor([target]))
-    drawn = upsample(heat, (pixels.shape[1], pixels.shape[2]))[0].numpy()
+    upsampled = upsample(heat, (pixels.shape[1], pixels.shape[2]))[0].numpy()
     size = (features.shape[2], features.shape[3])
-    return View(name, checkpoint, pixels, probabilities, target, stage, size, drawn, statistics(drawn))
+    return View(name, checkpoint, pixels, probabilities, target, stage, size, upsampled, statistics(upsampled))
 
 
 @functools.lru_cache(maxsize=24)
@@ -96,8 +96,8 @@ def _normalised(checkpoint: Checkpoint, images: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawing:
-    """How a view is drawn: `heat` (H, W) in `colormap`, its colours from `low` to `high`; `signed` is a difference."""
+class ColouredHeatmap:
+    """A view's heatmap `heat` (H, W) in `colormap`, its colours from `low` to `high`; `signed` is a difference."""
 
     view: View
     heat: npt.NDArray[np.float32]
@@ -114,7 +114,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Style:
-    """How heatmaps are drawn, as a person chose it.
+    """How heatmaps look, as a person chose it.
 
     Each has the colours of `colormap` over its own range, or all over a `shared` one: over its part from `start` to
     `end`, shares of it. With `difference`, all but the first show what they have more or less than the first: in units
@@ -129,8 +129,8 @@ class Style:
     end: float
 
 
-def draw(views: Sequence[View], style: Style) -> list[Drawing]:
-    """How views are drawn in a style."""
+def arrange(views: Sequence[View], style: Style) -> list[ColouredHeatmap]:
+    """The heatmaps of views in a style: each one's colour map and range, and the differences if it asks for them."""
     import numpy as np
 
     from camdrop.figures import DIFFERENCE, limits
@@ -140,12 +140,12 @@ def draw(views: Sequence[View], style: Style) -> list[Drawing]:
     if style.difference:
         units = [heat if style.shared else heat / (np.abs(heat).max() or 1.0) for heat in heats]
         heats = [heats[0], *(heat - _resized(units[0], heat.shape) for heat in units[1:])]
-    drawings = []
+    heatmaps = []
     for view, heat, sign in zip(views, heats, signed, strict=True):
         together = [h for h, s in zip(heats, signed, strict=True) if s == sign] if style.shared else [heat]
         low, high = limits(together, symmetric=sign)
-        drawings.append(Drawing(view, heat, DIFFERENCE if sign else style.colormap, low, high, sign))
-    return drawings
+        heatmaps.append(ColouredHeatmap(view, heat, DIFFERENCE if sign else style.colormap, low, high, sign))
+    return heatmaps
 
 
 def _resized(heat: npt.NDArray[np.float32], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:

@@ -22,7 +22,7 @@ from tests.support.checkpoint_files import FASHION_METHODS, META, fashion
 from ui.choosers.image import fit
 from ui.panels import export
 from ui.panels import views as compare
-from ui.panels.views import PREDICTED, TRUE, Seen, Style, draw, filters, look
+from ui.panels.views import PREDICTED, TRUE, Seen, Style, arrange, filters, look
 
 PLAIN = Style("viridis", shared=False, difference=False, opacity=0.6, start=0.0, end=1.0)
 
@@ -65,18 +65,18 @@ def test_ranges_and_differences(three: list[tuple[str, Checkpoint]]) -> None:
     image = gallery("fashion-mnist")[0].images[3]
     views = [look(name, checkpoint, image, "Dress", TRUE, "layer3") for name, checkpoint in three]
     heats = [view.heat for view in views]
-    own = draw(views, PLAIN)
+    own = arrange(views, PLAIN)
     assert [(d.low, d.high) for d in own] == [(h.min(), h.max()) for h in heats]
     assert own[1].share.min() == 0 and own[1].share.max() == pytest.approx(1)
-    shared = draw(views, Style("viridis", True, False, 0.6, 0, 1))
+    shared = arrange(views, Style("viridis", True, False, 0.6, 0, 1))
     assert {(d.low, d.high) for d in shared} == {(min(h.min() for h in heats), max(h.max() for h in heats))}
 
-    absolute = draw(views, Style("viridis", True, True, 0.6, 0, 1))
+    absolute = arrange(views, Style("viridis", True, True, 0.6, 0, 1))
     assert not absolute[0].signed and np.array_equal(absolute[0].heat, heats[0])
     assert absolute[2].heat == pytest.approx(heats[2] - heats[0])
     largest = max(np.abs(heats[i] - heats[0]).max() for i in (1, 2))
     assert {(d.low, d.high) for d in absolute[1:]} == {(-largest, largest)}
-    relative = draw(views, Style("viridis", False, True, 0.6, 0, 1))
+    relative = arrange(views, Style("viridis", False, True, 0.6, 0, 1))
     assert relative[1].heat == pytest.approx(
         heats[1] / np.abs(heats[1]).max() - heats[0] / np.abs(heats[0]).max(), abs=1e-6
     )
