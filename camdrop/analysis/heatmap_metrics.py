@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camdrop.cam import class_activation_map, deletion_insertion, statistics, upsample
+from camdrop.cam import deletion_insertion, heatmap, statistics
 from camdrop.data import AnySplit, DataInfo, normalise
 from camdrop.figures import Picture, blank, limits, overlay
 from camdrop.resnet import Network
@@ -52,7 +52,7 @@ def estimate(values: Tensor) -> Estimate:
 def heatmaps(model: Network, images: Tensor, labels: Tensor) -> Tensor:
     """CAMs of the true classes (Eq. 5) at the last stage, for normalised images (N, C, H, W): (N, H, W)."""
     features = model.stages(images)[model.stage_names[-1]]
-    return upsample(class_activation_map(features, model.fc.weight, labels), (images.shape[2], images.shape[3]))
+    return heatmap(features, model.fc.weight, labels, (images.shape[2], images.shape[3]))
 
 
 def draw(split: AnySplit, limit: int | None, seed: int = 0) -> AnySplit:

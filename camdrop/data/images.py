@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
+from torch.nn import functional as F
 
 Source = str | Path | bytes | BinaryIO
 
@@ -88,6 +89,24 @@ def fit_image(image: Image.Image, channels: int, size: int) -> Tensor:
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).reshape(size, size, channels).permute(2, 0, 1).contiguous()
+
+
+def fit_pixels(pixels: Tensor, channels: int, size: int | None) -> Tensor:
+    """Bring uint8 pixels (…, C, H, W) of grey or RGB images to `channels` (1 or 3) and a size, antialiased.
+
+    None leaves them in their size. Nothing is cut off: an image that is not square is stretched.
+    """
+    images = pixels if pixels.ndim == 4 else pixels[None]
+    if channels == 3:
+        images = images.expand(-1, 3, -1, -1)
+    elif images.shape[1] == 3:
+        images = (images * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
+    size = size or images.shape[-1]
+    if images.shape[-2:] != (size, size):
+        images = F.interpolate(images.float(), (size, size), mode="bilinear", antialias=True)
+    if images.is_floating_point():
+        images = images.round().clamp(0, 255).to(torch.uint8)
+    return images if pixels.ndim == 4 else images[0]
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:

@@ -24,6 +24,7 @@ from camdrop.data import (
     DataError,
     Split,
     fit_image,
+    fit_pixels,
     folders,
     gallery,
     images,
@@ -278,6 +279,16 @@ def test_a_missing_image_file(tmp_path):
         read_image(tmp_path / "gone.png")
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
         read_image(tmp_path)
+
+
+def test_pixels_are_fitted_to_channels_and_size():
+    red = torch.tensor([255, 0, 0], dtype=torch.uint8).view(3, 1, 1).expand(3, 8, 8)
+    grey = fit_pixels(red, 1, 28)
+    assert grey.shape == (1, 28, 28) and grey.unique().tolist() == [76]  # 0.299 · 255
+    colour = fit_pixels(grey, 3, 32)
+    assert colour.shape == (3, 32, 32) and colour.unique().tolist() == [76] and colour.dtype == torch.uint8
+    batch = gallery("cifar10")[0].images
+    assert torch.equal(fit_pixels(batch, 3, 32), batch) and torch.equal(fit_pixels(batch, 3, None), batch)
 
 
 def test_fit_image_cuts_the_centre_and_keeps_what_fits():
