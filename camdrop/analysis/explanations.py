@@ -190,6 +190,6 @@ def _predicted_words(
 
     rows = [coded(info.classes, split.labels)]
     for name, checkpoint in networks:
-        tell = None if progress is None else functools.partial(progress, name)
-        rows.append(coded(checkpoint.meta.classes, predicted_classes(checkpoint, split, info, tell)))
+        report = None if progress is None else functools.partial(progress, name)
+        rows.append(coded(checkpoint.meta.classes, predicted_classes(checkpoint, split, info, report)))
     return rows

@@ -1,4 +1,4 @@
-"""Data: a name → tensors. Data sets, folders, streams from the disk, image files."""
+"""Data: a name → tensors. Data sets, folders, streams from the disk, image files, pixels fitted to a network."""
 
 from camdrop.data.datasets import (
     INFO,
