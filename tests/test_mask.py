@@ -7,7 +7,8 @@ import torch
 from torch.func import grad, vmap
 
 from camdrop.masks import METHODS, CamDrop, DropBlock, Dropout, Mask
-from camdrop.resnet import SampleMasks, build
+from camdrop.resnet import build
+from camdrop.sampling import SampleMasks
 from tests.support.features import generator, random_features
 
 

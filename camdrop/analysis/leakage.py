@@ -21,7 +21,8 @@ from torch import Tensor
 
 from camdrop.analysis.heatmap_metrics import Estimate, estimate
 from camdrop.masks import Mask, Method
-from camdrop.resnet import Network, SampleMasks, guiding_classes
+from camdrop.resnet import Network
+from camdrop.sampling import SampleMasks, guiding_classes
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression

@@ -11,7 +11,8 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from camdrop.masks import METHODS, Method
-from camdrop.resnet import ARCHITECTURES, KINDS, ResNet, default_sites
+from camdrop.resnet import ARCHITECTURES, KINDS, ResNet
+from camdrop.sampling import default_sites
 from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
 
 
@@ -106,7 +107,7 @@ def preset_block_size(preset: str | None) -> int:
 class Contender:
     """One network of a race: a dropout method (None: baseline), its schedule, and the sites where it acts.
 
-    `stages` and `kinds` None mean those of the paper, see `camdrop.resnet.default_sites`.
+    `stages` and `kinds` None mean those of the paper, see `camdrop.sampling.default_sites`.
     """
 
     name: str

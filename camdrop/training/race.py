@@ -16,7 +16,8 @@ from torch import Tensor
 
 from camdrop.data import AnySplit, DataInfo, Dataset, normalise
 from camdrop.masks import Mask, Method
-from camdrop.resnet import Drop, Network, build, training_masks
+from camdrop.resnet import Drop, Network, build
+from camdrop.sampling import training_masks
 from camdrop.schedules import keep_prob_at, learning_rate_at
 from camdrop.training.batches import make_batches, split_training
 from camdrop.training.config import Contender, Recipe

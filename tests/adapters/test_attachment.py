@@ -11,7 +11,8 @@ import torch.nn.functional as F
 
 from camdrop import attach, drop_sites
 from camdrop.masks import CamDrop, DropBlock, DropPath
-from camdrop.resnet import SampleMasks, build
+from camdrop.resnet import build
+from camdrop.sampling import SampleMasks
 from tests.support.other_networks import METHOD, batch, foreign, gradients, restored, same_masks, seeded
 
 LATE = ("layer3.*", "layer4.*")

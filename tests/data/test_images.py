@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from camdrop.data import DataError, fit_image, read_image
+from camdrop.data import DataError, fit_image, fit_pixels, gallery, read_image
 from tests.support.image_folders import image_bytes, noise_image
 
 
@@ -156,3 +156,13 @@ def test_fit_image_cuts_the_centre_and_keeps_what_fits():
     assert abs(fit_image(stripes, 1, 8).float() - 127.5).max() < 16  # antialiased: no stripe survives
     with pytest.raises(ValueError, match="channels=2"):
         fit_image(noise, 2, 8)
+
+
+def test_pixels_are_fitted_to_channels_and_size():
+    red = torch.tensor([255, 0, 0], dtype=torch.uint8).view(3, 1, 1).expand(3, 8, 8)
+    grey = fit_pixels(red, 1, 28)
+    assert grey.shape == (1, 28, 28) and grey.unique().tolist() == [76]  # 0.299 · 255
+    colour = fit_pixels(grey, 3, 32)
+    assert colour.shape == (3, 32, 32) and colour.unique().tolist() == [76] and colour.dtype == torch.uint8
+    batch = gallery("cifar10")[0].images
+    assert torch.equal(fit_pixels(batch, 3, 32), batch) and torch.equal(fit_pixels(batch, 3, None), batch)

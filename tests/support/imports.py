@@ -17,7 +17,7 @@ FLOORS = (
     {"report"},
     {"cli", "ui", "pages"},
 )
-MATHEMATICS = {"masks", "mask", "cam", "resnet", "schedules", "shipped"}
+MATHEMATICS = {"masks", "mask", "cam", "resnet", "sampling", "schedules", "shipped"}
 FEWEST_FILES = 60
 
 

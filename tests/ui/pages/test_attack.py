@@ -9,13 +9,14 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from camdrop.analysis.attack_outcome import attack_image
 from camdrop.analysis.attacks import PGD, attack_dataset, fgsm, random_targets
 from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import Checkpoint
 from camdrop.data import DataError, Dataset, gallery, normalise
 from tests.support.lab_pages import Pages, texts
 from ui.choosers.image import FIRST
-from ui.panels.attack import UNTARGETED, Choice, attack, panels
+from ui.panels.attack import UNTARGETED, panels
 from ui.panels.attack_table import Bout, begin, table_csv
 from ui.panels.views import TRUE
 
@@ -86,7 +87,7 @@ def test_what_a_person_would_wonder_about(lab: Pages) -> None:
 def test_a_true_class_that_a_network_does_not_know_gets_no_tick(checkpoint: Checkpoint) -> None:
     pixels = gallery("fashion-mnist")[0].images[FIRST - 1]
     known, unknown = (
-        attack("tiny", checkpoint, pixels, truth, Choice(PGD(0, 1, 1), "", 0)) for truth in ("Bag", "n02769748")
+        attack_image("tiny", checkpoint, pixels, truth, PGD(0, 1, 1), "", 0) for truth in ("Bag", "n02769748")
     )
     ticks = [sum("✓" in row.label for row in panels(d, "t", TRUE, 0.5)[0].rows) for d in (known, unknown)]
     assert ticks == [int(known.before.probabilities.argsort()[::-1][:3].tolist().count(BAG)), 0]
