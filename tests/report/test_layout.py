@@ -7,8 +7,8 @@ import pytest
 from camdrop import report
 from camdrop.report.layout import json_files, places
 from camdrop.runs import sweep
-from tests.report.test_paper_tables import finish
 from tests.support import ROOT
+from tests.support.finished_runs import finish
 
 KINDS = {"runs", "sweeps", "attack", "compare", "bounds"}
 
