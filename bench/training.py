@@ -81,7 +81,7 @@ def main() -> None:
         def run() -> None:
             for _ in range(args.steps):
                 race.step()
-            race.runners[0].take(race.progress)
+            race.runners[0].pop_metrics(race.progress)
 
         return run
 

@@ -10,16 +10,13 @@ bn1, layer1.0.conv1, …, fc`):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from camdrop.cam import compress_weights
-from camdrop.masks import CamDrop, DropPath, Mask, Method
 
 KINDS = ("conv", "branch", "skip")
 
@@ -256,71 +253,15 @@ def build(name: str, num_classes: int = 10, in_channels: int = 3, shortcut: str 
     return ResNet(name, num_classes, in_channels, shortcut)
 
 
-def default_sites(
-    model: ResNet,
-    method: Method | None = None,
-    stages: Collection[str] | None = None,
-    kinds: Collection[str] | None = None,
-) -> frozenset[str]:
-    """Names of the drop sites where a method acts in one of our ResNets (paper, sections 4.1 and 4.3).
-
-    `stages` None means all three stages in the CIFAR family and the last two in the ImageNet family; `kinds` None means
-    every kind of site, and the end of the residual branch alone for DropPath. ValueError for stages the model lacks.
-    """
-    if stages is None:
-        stages = model.stage_names if ARCHITECTURES[model.architecture].family == "cifar" else model.stage_names[-2:]
-    if unknown := set(stages) - set(model.stage_names):
-        raise ValueError(f"stages must be of {', '.join(model.stage_names)}, got {', '.join(sorted(unknown))}")
-    kinds = kinds or (("branch",) if isinstance(method, DropPath) else KINDS)
-    return frozenset(s.name for s in model.drop_sites if s.stage in stages and s.kind in kinds)
-
-
-@torch.no_grad()
-def guiding_classes(
-    method: Method, model: Network, x: Tensor, targets: Tensor, generator: torch.Generator | None = None
-) -> Tensor:
-    """The class (N,) that guides the masks of each image x (N, in_channels, H, W), as `CamDrop.label` says.
-
-    `true` is `targets` (N,); `predicted` is what the network itself answers in evaluation mode, without masks, so that
-    neither gradients nor batch statistics know of it; `random` is drawn uniformly for each image.
-    """
-    if not isinstance(method, CamDrop) or method.label == "true" or not method.guided_by_class:
-        return targets
-    if method.label == "random":
-        return torch.randint(model.num_classes, targets.shape, generator=generator, device=targets.device)
+@contextlib.contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode in this block, every module's own mode after it; `train`, which some networks override, is not
+    called."""
     training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
     try:
-        return model(x).argmax(1)
+        for module in training:
+            module.training = False
+        yield
     finally:
         for module in training:
             module.training = True
-
-
-@dataclass
-class SampleMasks:
-    """The `drop` of a forward pass that samples one mask of `method` at each of the named `sites` and applies it.
-
-    Guidance is the classifier weight (K, C′) at the targets (N,), compressed to each site's channels (Eq. 7). With
-    `record` given, the masks are remembered in it by the site's name.
-    """
-
-    method: Method
-    weight: Tensor
-    targets: Tensor
-    sites: Collection[str]
-    generator: torch.Generator | None = None
-    record: dict[str, Mask] | None = None
-    _alpha: dict[int, Tensor] = field(default_factory=dict, repr=False)
-
-    def __call__(self, site: DropSite, features: Tensor) -> Tensor:
-        if site.name not in self.sites:
-            return features
-        c = site.channels
-        if c not in self._alpha:
-            self._alpha[c] = compress_weights(self.weight.detach()[self.targets], c)
-        mask = self.method.sample(features, alpha=self._alpha[c], generator=self.generator)
-        if self.record is not None:
-            self.record[site.name] = mask
-        return mask.apply(features)

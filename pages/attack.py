@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_subjects
-from ui.choosers.image import Picture, Shelf, leaf_through
+from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.pictures import pictures
 from ui.entry import through_app
 
@@ -70,7 +70,7 @@ def page() -> None:
 
 
 @st.fragment
-def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | Picture) -> None:
+def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> None:
     """What follows the hand: the attack on one image."""
     from camdrop.analysis.attack_outcome import attack_image
     from ui.panels.attack import choose_attack, image_panel, panels, remarks, titles

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_subjects
-from ui.choosers.image import Picture, Shelf, leaf_through
+from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 
@@ -88,11 +88,11 @@ def page() -> None:
 
 
 @st.fragment
-def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | Picture, style: Style) -> None:
+def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, style: Style) -> None:
     """What follows the hand. A move here runs nothing else, and each element of it costs time."""
     from camdrop.analysis.explanations import explain
     from ui.panels.explore import image_panel, network_panels
-    from ui.panels.views import PREDICTED, TRUE, Seen, class_of, draw
+    from ui.panels.views import PREDICTED, TRUE, Seen, arrange, class_of
 
     classes = chosen[0][1].meta.classes
     stages = max((checkpoint.model.stage_names for _, checkpoint in chosen), key=len)
@@ -121,7 +121,7 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | Picture, style:
     explanations = [explain(name, c, picture.fit(c.meta), target, f"layer{stage}") for name, c in chosen]
     settings = {key: value for key in LINK if (value := store.get(f"live.{key}", store.get(key))) is not None}
     store["explore"]["seen"] = Seen(explanations, picture.name, truth, settings)
-    networks = network_panels(draw(explanations, style), style, truth)
+    networks = network_panels(arrange(explanations, style), style, truth)
     panels = [image_panel(picture, explanations[0], truth), *networks, *extra]
     pictures(panels, key="board", columns=6, min_width=150, max_width=320, on_pick=pick)
 

@@ -31,7 +31,7 @@ def blocks(scene: Scene, reading: str, seed: int) -> None:
 
     gamma, r = choose_rates()
     options = {"keep_prob": gamma, "block_size": r, "reading": reading}
-    methods = [method for name in METHODS if (method := make_method(name, options))]
+    methods = [method for name in METHODS if (method := make_method(name, {}, options))]
     draws = [dissect(scene.activation, method, scene.label, seed) for method in methods]
     said = [scene.remark, *(f"CamDrop: {remark}" for remark in remarks(draws[-1]))]
     st.caption(" ".join(said).strip() or "&nbsp;")

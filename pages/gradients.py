@@ -67,7 +67,7 @@ def choose_methods(meta: Meta, names: tuple[str, ...], sliders: DeltaGenerator) 
         gamma = live_slider("Keep rate γ", key="gamma", min=0.0, max=1.0, step=0.01, default=0.9, local=True)
         r = live_slider("Block size r", key="r", min=1, max=16, step=1, default=4, local=True)
     options = {"keep_prob": gamma, "block_size": int(r), "reading": reading}
-    return make_method(kinds[str(kind)], options), make_method("camdrop", options), count, seed, wanted
+    return make_method(kinds[str(kind)], {}, options), make_method("camdrop", options), count, seed, wanted
 
 
 @st.fragment

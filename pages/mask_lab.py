@@ -80,7 +80,7 @@ def lab(scene: Scene, name: str, options: dict[str, object], seed: int, rank: in
 
     model, sites = scene.activation.model, scene.activation.model.drop_sites
     gamma, r = choose_rates(blocks=name in ("camdrop", "dropblock"))
-    method = make_method(name, options | {"keep_prob": gamma, "block_size": r})
+    method = make_method(name, {}, options | {"keep_prob": gamma, "block_size": r})
     assert method is not None  # as it is for the baseline, which is no choice here
     d = dissect(scene.activation, method, scene.label, seed)
     shown = cells(d, seed)

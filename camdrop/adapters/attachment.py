@@ -14,12 +14,13 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
 from camdrop.adapters.inspection import Inspection, Place, inspect, unwrapped
-from camdrop.masks import DropPath, Mask, Method
-from camdrop.resnet import DropSite, ResNet, SampleMasks, default_sites
+from camdrop.masks import CamDrop, DropPath, Mask, Method
+from camdrop.resnet import DropSite, ResNet, evaluation_mode
+from camdrop.sampling import SampleMasks, default_sites, guiding_classes
 
 
 class Guide:
-    """What `attach` gives: tells the masks of a forward pass its targets, and keeps them.
+    """What `attach` gives: it hands the targets of a forward pass to its masks, and keeps these.
 
     `method` may be replaced between steps, as a schedule of γ does; `sites` are the names where masks act.
     """
@@ -27,13 +28,14 @@ class Guide:
     def __init__(
         self,
         model: nn.Module,
-        classifier: nn.Linear,
+        classifier: str,
         method: Method,
         sites: frozenset[str],
         generator: torch.Generator | None,
     ) -> None:
         self.method, self.sites = method, sites
-        self._model, self._classifier, self._generator = model, classifier, generator
+        self._model, self._classifier_name, self._generator = model, classifier, generator
+        self._classifier = cast(nn.Linear, model.get_submodule(classifier))
         self._targets: Tensor | None = None
         self._running: SampleMasks | None = None  # the forward pass under way
         self._last: SampleMasks | None = None
@@ -63,7 +65,7 @@ class Guide:
             self._targets = before
 
     @torch.compiler.disable
-    def _begin(self, model: nn.Module) -> None:
+    def _begin(self, model: nn.Module, args: tuple, kwargs: dict) -> None:
         """A forward pass starts, or the whole of one is computed again in a backward pass.
 
         `model` may be a copy of the network, made with its hooks.
@@ -72,11 +74,27 @@ class Guide:
             return
         self._running = self._backward = None
         if model.training:
-            if self._targets is None:
-                raise ValueError("no targets for the masks: use `with guide.targets(y): model(x)`, or model.eval()")
             weight = self._classifier.weight
-            self._running = SampleMasks(self.method, weight, self._targets, self.sites, self._generator, {})
+            images = next((len(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)), 0)
+            classes = guiding_classes(
+                self.method, self._targets, lambda: self._predict(model, args, kwargs), images, weight, self._generator
+            )
+            if classes is None and isinstance(self.method, CamDrop) and self.method.guided_by_class:
+                raise ValueError("no targets for the masks: use `with guide.targets(y): model(x)`, or model.eval()")
+            self._running = SampleMasks(self.method, weight, classes, self.sites, self._generator, {})
             self._last = self._running
+
+    def _predict(self, model: nn.Module, args: tuple, kwargs: dict) -> Tensor:
+        """The scores (N, K) of a forward pass of its own, in evaluation mode, where no mask acts."""
+        scores: list[Tensor] = []
+        classifier = cast(nn.Linear, model.get_submodule(self._classifier_name))
+        handle = classifier.register_forward_hook(lambda module, inputs, out: scores.append(out))
+        try:
+            with evaluation_mode(model):
+                model(*args, **kwargs)
+        finally:
+            handle.remove()
+        return scores[-1]
 
     @torch.compiler.disable
     def _end(self, out: object) -> None:
@@ -116,6 +134,9 @@ def attach(
                     loss = F.cross_entropy(model(x), y)
                 …
 
+    Only masks that the true class guides need the targets: with `CamDrop(label="predicted")` or `"random"`, and with
+    the other methods, `model(x)` by itself will do.
+
     Any CNN that ends in global average pooling and one nn.Linear (Eq. 1), also inside DistributedDataParallel or
     torch.compile, under autocast and with gradient checkpointing. Masks act in training mode only. When the block
     ends, however it ends, the network is as it was.
@@ -138,7 +159,7 @@ def attach(
     inner = unwrapped(model)
     if isinstance(inner, ResNet):
         chosen = _choose(sites, inner, inner.drop_sites, default_sites(inner, method))
-        guide = Guide(inner, inner.fc, method, chosen, generator)
+        guide = Guide(inner, "fc", method, chosen, generator)
         handles = _own_hooks(inner, guide)
     else:
         inspection = inspect(inner)
@@ -146,7 +167,7 @@ def attach(
             raise ValueError("DropPath needs sites: the last convolutions of residual branches, as '*.conv2'")
         late = frozenset(place.site.name for place in inspection.places if place.late)
         chosen = _choose(sites, inner, [place.site for place in inspection.places], late)
-        guide = Guide(inner, cast(nn.Linear, inner.get_submodule(inspection.classifier)), method, chosen, generator)
+        guide = Guide(inner, inspection.classifier, method, chosen, generator)
         handles = _foreign_hooks(inner, inspection, guide)
     with contextlib.ExitStack() as stack:
         for handle in handles:
@@ -172,7 +193,7 @@ def _choose(
 
 def _own_hooks(model: ResNet, guide: Guide) -> list[RemovableHandle]:
     def begin(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        guide._begin(module)
+        guide._begin(module, args, kwargs)
         if len(args) > 1 or kwargs.get("drop") is not None:
             raise ValueError("an attached network gets its masks from the guide: call model(x) without drop")
         return args, kwargs | {"drop": guide._drop}
@@ -184,7 +205,7 @@ def _foreign_hooks(model: nn.Module, inspection: Inspection, guide: Guide) -> li
     def masking(place: Place) -> Callable[[nn.Module, tuple, Tensor], Tensor]:
         return lambda module, args, out: guide._drop(place.site, out, place.rectify)
 
-    begin = model.register_forward_pre_hook(lambda module, args: guide._begin(module))
+    begin = model.register_forward_pre_hook(guide._begin, with_kwargs=True)
     chosen = [place for place in inspection.places if place.site.name in guide.sites]
     masks = [model.get_submodule(place.module).register_forward_hook(masking(place)) for place in chosen]
     return [begin, *masks, _end_hook(model, guide)]

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from camdrop.resnet import DropSite, ResNet
+from camdrop.resnet import DropSite, ResNet, evaluation_mode
 
 _SIZES = (64, 224, 32, 384)  # of the random image, in pixels: small is fast, but some networks require a certain size
 _NEEDED = "class activation maps need a CNN that ends in global average pooling and one linear layer"
@@ -160,25 +160,12 @@ def _observe(model: nn.Module) -> list[_Call]:
         image = torch.randn(1, first.in_channels, size, size, generator=draw).to(like.device, like.dtype)
         calls: list[_Call] = []
         try:
-            with _evaluating(model), _watched(model, calls), torch.no_grad():
+            with evaluation_mode(model), _watched(model, calls), torch.no_grad():
                 model(image)
             return calls
         except Exception as error:  # networks raise errors of any type for a size that they do not take
             why = why or str(error).split("\n")[0]
     raise ValueError(f"{type(model).__name__} does not run on images of {_SIZES} pixels ({why}); {_NEEDED}")
-
-
-@contextlib.contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without calling `train`, which some networks override."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        for module, _ in modes:
-            module.training = False
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ from torch.func import vjp, vmap
 from camdrop.cam import compress_weights
 from camdrop.masks import CamDrop, DropBlock, Mask, Method
 from camdrop.resnet import DropSite, Network, ResNet
+from camdrop.sampling import guiding_classes
 
 PARAMETERS = {  # what b is
     "bias": "the bias of a channel, which batch norm adds: one number for all positions",
@@ -203,11 +204,9 @@ def compare(
     Both methods draw with a generator of that seed; the defaults are DropBlock and CamDrop as in the paper.
     `parameters` and `progress` as in `norms`.
     """
-    alpha = compress_weights(activation.model.fc.weight[activation.labels], activation.site.channels)
+    device = activation.features.device
     masks = [
-        method.sample(
-            activation.features, alpha=alpha, generator=torch.Generator(activation.features.device).manual_seed(seed)
-        )
+        _draw(activation, method, torch.Generator(device).manual_seed(seed))
         for method in (traditional or DropBlock(), guided or CamDrop())
     ]
     plain = [dataclasses.replace(mask, scale=torch.ones_like(mask.scale)) for mask in masks]
@@ -236,6 +235,20 @@ def measure(
         yield from compare(
             capture(model, images, labels, layer), traditional, guided, seed, parameters, _part(report, i, len(wanted))
         )
+
+
+def _draw(activation: Activation, method: Method, generator: torch.Generator | None) -> Mask:
+    """A mask on the features, guided by the class that the method's `label` names."""
+    model, features = activation.model, activation.features
+
+    def predict() -> Tensor:
+        return model.forward_from(activation.point, activation.entry)
+
+    weight = model.fc.weight
+    classes = guiding_classes(method, activation.labels, predict, len(features), weight, generator)
+    assert classes is not None
+    alpha = compress_weights(weight.detach()[classes], activation.site.channels)
+    return method.sample(features, alpha=alpha, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -270,8 +283,7 @@ def tension(
         free = norms(activation, None, ("bias",)).bound["bias"].mean()
         bound = free
         if method is not None and site.name in sites:
-            alpha = compress_weights(model.fc.weight[labels], site.channels)
-            mask = method.sample(activation.features, alpha=alpha, generator=generator)
+            mask = _draw(activation, method, generator)
             bound = norms(activation, mask, ("bias",)).bound["bias"].mean()
         pairs.append(torch.stack([bound, free]))
     zeros = [(features == 0).float().mean() for features in model.stages(images).values()]

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from camdrop.cam import compress_weights, weighted_map
 from camdrop.masks import CamDrop, DropBlock, DropPath, Mask, Method, valid_centres
-from camdrop.resnet import DropSite, Network, SampleMasks
+from camdrop.resnet import DropSite, Network
+from camdrop.sampling import SampleMasks
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from camdrop.cli import attack, compare, export, report, studies
+from camdrop.cli import attack, compare, export, leakage, report, studies
 from camdrop.cli.options import SPECS_HELP, DataSpec, Device, class_index, listed, load_data, own_info
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(compare.app)
 app.add_typer(studies.app)
 app.add_typer(report.app)
 app.add_typer(export.app)
+app.add_typer(leakage.app)
 
 
 @app.command("race")
@@ -29,7 +30,8 @@ app.add_typer(export.app)
 def race(
     context: typer.Context,
     run: Annotated[
-        Path, typer.Option("--run", "--run-dir", help="folder of the run: checkpoints, metrics, configuration, film")
+        Path,
+        typer.Option("--run", "--run-dir", help="folder of the run: checkpoints, metrics, configuration, heatmaps"),
     ],
     data: Annotated[str, typer.Option(help=SPECS_HELP)] = "fashion-sample",
     methods: Annotated[
@@ -48,14 +50,21 @@ def race(
     model: Annotated[str | None, typer.Option(help="resnet8 (the default), 20, 32, 44, 56, 110, 18, 50")] = None,
     epochs: Annotated[int | None, typer.Option()] = None,
     minutes: Annotated[float | None, typer.Option(help="time budget instead of epochs")] = None,
-    keep_prob: Annotated[float, typer.Option(help="γ, the retaining rate")] = 0.9,
+    keep_prob: Annotated[float | None, typer.Option(help="γ, the retaining rate; by default 0.9")] = None,
     block_size: Annotated[int | None, typer.Option(help="r; by default 8, with --preset imagenet 7")] = None,
-    channel_fraction: Annotated[float, typer.Option(help="share of the channels that are dominant")] = 1 / 8,
+    channel_fraction: Annotated[
+        float | None, typer.Option(help="share of the channels that are dominant; by default 1/8")
+    ] = None,
     position_fraction: Annotated[float | None, typer.Option(help="share of the positions; by default 1/r²")] = None,
-    reading: Annotated[str, typer.Option(help="paper, official or matched")] = "paper",
-    guide: Annotated[str, typer.Option(help="cam or mean")] = "cam",
-    channels: Annotated[str, typer.Option(help="dominant or all")] = "dominant",
-    schedule: Annotated[str, typer.Option(help="of γ: constant, linear (1 → γ) or inverse (γ → 1)")] = "constant",
+    reading: Annotated[str | None, typer.Option(help="paper (the default), official or matched")] = None,
+    guide: Annotated[str | None, typer.Option(help="cam (the default) or mean")] = None,
+    channels: Annotated[str | None, typer.Option(help="dominant (the default) or all")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="the class that guides: true (the default), predicted or random")
+    ] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="of γ: constant (the default), linear (1 → γ) or inverse (γ → 1)")
+    ] = None,
     stages: Annotated[str | None, typer.Option(help="where masks act: layer1,layer2,layer3")] = None,
     sites: Annotated[str | None, typer.Option(help="kinds of drop site: conv,branch,skip")] = None,
     learning_rate: Annotated[float | None, typer.Option("--lr")] = None,
@@ -80,28 +89,29 @@ def race(
     from camdrop.runs import RunConfig
     from camdrop.runs.tensorboard import event_log
     from camdrop.runs.trainer import train
-    from camdrop.training.config import contender, make_recipe, preset_block_size
+    from camdrop.training.config import contender, make_recipe, preset_block_size, require_options
 
     config = None
     if not resume:
-        options = {
-            "keep_prob": keep_prob, "block_size": preset_block_size(preset) if block_size is None else block_size,
-            "channel_fraction": channel_fraction, "position_fraction": position_fraction, "reading": reading,
-            "guide": guide, "channels": channels,
-        }  # fmt: skip
         default = "baseline" if context.info_name == "train" else "baseline,dropblock,camdrop"
-        default = preset_methods(preset) or default
-        contenders = [
-            contender(text, options, schedule, listed(stages), listed(sites))
-            for text in (methods or default).split(",")
-        ]
-        given = {
+        lines = (methods or preset_methods(preset) or default).split(",")
+        shared = _given({
+            "keep_prob": keep_prob, "block_size": block_size, "channel_fraction": channel_fraction,
+            "position_fraction": position_fraction, "reading": reading, "guide": guide, "channels": channels,
+            "label": label,
+        })  # fmt: skip
+        where = _given({"schedule": schedule, "stages": stages, "sites": sites})
+        require_options([line.strip().partition(":")[0] for line in lines], shared | where)
+        shared = {"block_size": preset_block_size(preset)} | shared
+        contenders = tuple(
+            contender(line, shared, schedule or "constant", listed(stages), listed(sites)) for line in lines
+        )
+        changes = _given({
             "model": model, "epochs": epochs, "minutes": minutes, "batch_size": batch_size, "lr_schedule": lr_schedule,
             "learning_rate": learning_rate, "weight_decay": weight_decay, "label_smoothing": label_smoothing,
             "validation": validation, "flip": flip, "crop": crop, "seed": seed,
-        }  # fmt: skip
-        chosen = make_recipe(preset, {k: v for k, v in given.items() if v is not None})
-        config = RunConfig(data, chosen, tuple(contenders), device, threads, compiled, bounds)
+        })  # fmt: skip
+        config = RunConfig(data, make_recipe(preset, changes), contenders, device, threads, compiled, bounds)
     with data_progress() as progress, race_table(run) as show, event_log(run, log) as write:
 
         def listen(record: dict[str, Any]) -> None:
@@ -111,6 +121,11 @@ def race(
         ended = train(run, config, resume=resume, progress=progress, listen=listen)
     if ended.state == "stopped":
         typer.echo(f"stopped at step {ended.step} of {ended.total}; go on with: camdrop race --run {run} --resume")
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that the command line names."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @app.command()

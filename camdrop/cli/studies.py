@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,14 +42,15 @@ def bounds(
     from camdrop.analysis.gradient_bounds import PARAMETERS, layers, measure
     from camdrop.cli.progress import data_progress
     from camdrop.data import normalise
+    from camdrop.masks import METHODS
     from camdrop.training.config import make_method
 
     if parameter not in PARAMETERS:
         raise ValueError(f"--parameter must be one of {', '.join(PARAMETERS)}, got {parameter!r}")
     options = {"keep_prob": keep_prob, "block_size": block_size, "reading": reading}
-    t, c = make_method(traditional, options), make_method("camdrop", options)
-    if t is None or traditional == "camdrop":
+    if traditional not in METHODS or traditional == "camdrop":
         raise ValueError(f"--traditional must be dropblock, dropout, spatialdropout or droppath, got {traditional!r}")
+    t, c = make_method(traditional, {}, options), make_method("camdrop", options)
     loaded = checkpoints.load(checkpoint)
     wanted = listed(only) or layers(loaded.model)
     dataset = load_data(data, ("test",))
@@ -104,8 +105,8 @@ def sweep(
     keep_probs: Annotated[str, typer.Option("--keep-prob", help="γ, by commas")] = "1,0.95,0.9,0.85,0.8,0.7,0.6,0.5",
     model: Annotated[str, typer.Option()] = "resnet8",
     method: Annotated[str, typer.Option(help="camdrop, dropblock, dropout, spatialdropout or droppath")] = "camdrop",
-    block_size: Annotated[int, typer.Option(help="r")] = 7,
-    reading: Annotated[str, typer.Option(help="CamDrop's: paper, official or matched")] = "paper",
+    block_size: Annotated[int | None, typer.Option(help="r; by default 7")] = None,
+    reading: Annotated[str | None, typer.Option(help="CamDrop's: paper (the default), official or matched")] = None,
     epochs: Annotated[int, typer.Option(help="of each cell")] = 1,
     batch_size: Annotated[int, typer.Option()] = 64,
     lr_schedule: Annotated[str, typer.Option(help="step (paper) or onecycle")] = "step",
@@ -123,6 +124,7 @@ def sweep(
     from camdrop.cli.progress import data_progress
     from camdrop.runs.sweep import RECIPE, Plan, load_sweep
     from camdrop.runs.sweep_workers import run_sweep
+    from camdrop.training.config import require_options
 
     plan = None
     if not resume:
@@ -130,7 +132,11 @@ def sweep(
             RECIPE, model=model, epochs=epochs, batch_size=batch_size, lr_schedule=lr_schedule, seed=seed
         )
         rates, keeps = _numbers("--lr", learning_rates), _numbers("--keep-prob", keep_probs)
-        plan = Plan(data, recipe, rates, keeps, method, block_size, reading, images)
+        given: dict[str, Any] = {
+            k: v for k, v in {"block_size": block_size, "reading": reading}.items() if v is not None
+        }
+        require_options([method], given)
+        plan = dataclasses.replace(Plan(data, recipe, rates, keeps, method, images=images), **given)
     total = len((plan or load_sweep(run).plan).cells)
     with data_progress() as progress:
         count = 0 if plan else len(load_sweep(run).cells)

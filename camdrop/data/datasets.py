@@ -33,6 +33,10 @@ class Split:
         """Some of the images."""
         return Split(self.images[index], self.labels[index])
 
+    def with_labels(self, labels: Tensor) -> "Split":
+        """The same images with other labels (N,)."""
+        return Split(self.images, labels)
+
     def to(self, device: torch.device) -> "Split":
         return Split(self.images.to(device), self.labels.to(device))
 

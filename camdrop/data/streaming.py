@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -67,6 +67,11 @@ class FileSplit:
     def pick(self, index: Tensor) -> FileSplit:
         """Some of the images, unread."""
         return FileSplit(self.images.pick(index), self.labels[index])
+
+    def with_labels(self, labels: Tensor) -> FileSplit:
+        """The same images with other labels (N,)."""
+        files = [replace(file, label=label) for file, label in zip(self.images.files, labels.tolist(), strict=True)]
+        return FileSplit(PictureFiles(files), labels)
 
     def to(self, device: torch.device) -> FileSplit:
         return FileSplit(self.images, self.labels.to(device))

@@ -20,7 +20,7 @@ from camdrop.training.config import Contender, Recipe, method_name
 Record = dict[str, Any]
 
 SIGNS = {"keep_prob": "γ", "block_size": "r"}
-_DETAILS = {"reading": "paper", "guide": "cam", "channels": "dominant", "channel_fraction": 1 / 8}
+_DETAILS = {"reading": "paper", "guide": "cam", "channels": "dominant", "channel_fraction": 1 / 8, "label": "true"}
 
 
 class Follower:
@@ -160,14 +160,7 @@ def command(config: RunConfig, folder: str) -> str:
     parts = ["python -m camdrop race", "--run", shlex.quote(folder), "--data", shlex.quote(config.data)]
     texts = []
     for contender in config.contenders:
-        options = {} if contender.method is None else dataclasses.asdict(contender.method)
-        usual_options = dataclasses.asdict(type(contender.method)()) if contender.method else {}
-        options = {k: v for k, v in options.items() if v != usual_options[k]}
-        if contender.schedule != "constant":
-            options["schedule"] = contender.schedule
-        for key, names in (("stages", contender.stages), ("sites", contender.kinds)):
-            options |= {key: "+".join(names)} if names else {}
-        texts.append(":".join([method_name(contender.method), *(f"{k}={v}" for k, v in options.items())]))
+        texts.append(":".join([method_name(contender.method), *(f"{k}={v}" for k, v in _changed(contender).items())]))
     parts += ["--methods", shlex.quote(",".join(texts))]
     usual = Recipe(config.recipe.model, epochs=1)
     for name, flag in _FLAGS.items():
@@ -178,6 +171,16 @@ def command(config: RunConfig, folder: str) -> str:
         parts += [] if value is None else [flag, str(value)]
     parts += [flag for flag, on in (("--compile", config.compiled), ("--bounds", config.bounds)) if on]
     return " ".join(parts)
+
+
+def _changed(contender: Contender) -> dict[str, Any]:
+    """The options of a contender that are not the usual ones; a baseline has none."""
+    if contender.method is None:
+        return {}
+    usual = dataclasses.asdict(type(contender.method)()) | {"schedule": "constant"}
+    options = dataclasses.asdict(contender.method) | {"schedule": contender.schedule}
+    where = {"stages": contender.stages, "sites": contender.kinds}
+    return {k: v for k, v in options.items() if v != usual[k]} | {k: "+".join(v) for k, v in where.items() if v}
 
 
 _FLAGS = {

@@ -64,8 +64,8 @@ class Plan:
 
     def mask(self, keep_prob: float) -> Method | None:
         """The method of a column; None where nothing is dropped."""
-        options = {"keep_prob": keep_prob, "block_size": self.block_size, "reading": self.reading}
-        method = make_method(self.method, options)
+        shared = {"block_size": self.block_size, "reading": self.reading}
+        method = make_method(self.method, {"keep_prob": keep_prob}, shared)
         return None if keep_prob == 1 else method
 
     @property

@@ -24,6 +24,7 @@ import torch
 from camdrop.data import Dataset, load_dataset
 from camdrop.data.folders import Progress
 from camdrop.runs.folder import RunError, locked
+from camdrop.runs.signals import Stopped, stop_signals
 from camdrop.runs.sweep import Cell, Plan, Sweep, append, create, load_sweep, mend, set_state
 from camdrop.training import Race, evaluate
 from camdrop.training.config import Contender
@@ -31,7 +32,6 @@ from camdrop.training.config import Contender
 ENGINES = ("processes", "ray")
 _CHECK = 10  # steps between looks at the loss, and at whether to stop
 
-Stopped = Callable[[], bool]
 Listener = Callable[[Cell], None]
 
 
@@ -68,11 +68,7 @@ def run_sweep(
 
 
 def _run(sweep: Sweep, engine: str, workers: int, progress: Progress | None, listen: Listener | None) -> None:
-    asked = threading.Event()
-    previous = {}
-    if threading.current_thread() is threading.main_thread():
-        previous = {s: signal.signal(s, lambda *_: asked.set()) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with stop_signals() as stopped:
         folder, plan = sweep.folder, sweep.plan
         set_state(folder, "running", "reading the data", os.getpid())
         cells = plan.cells
@@ -81,15 +77,12 @@ def _run(sweep: Sweep, engine: str, workers: int, progress: Progress | None, lis
             prepare(plan, progress)  # what it gets wrong, and a download, are seen here and once
         set_state(folder, "running", "", os.getpid())
         train = by_processes if engine == "processes" else by_ray
-        for cell in train(plan, todo, min(workers, max(1, len(todo))), asked.is_set):
+        for cell in train(plan, todo, min(workers, max(1, len(todo))), stopped):
             append(folder, cell)
             if listen:
                 listen(cell)
         ended = all(cell in load_sweep(folder).cells for cell in cells)
         set_state(folder, "finished" if ended else "stopped")
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def prepare(plan: Plan, progress: Progress | None = None) -> Dataset:
@@ -111,7 +104,7 @@ def train_cell(plan: Plan, data: Dataset, rate: float, keep_prob: float, stopped
         while not race.finished:
             race.step()
             if race.done % _CHECK == 0 or race.finished:
-                runner.take(race.progress)
+                runner.end_if_diverged(runner.pop_metrics(race.progress))
                 if stopped():
                     return None
         known = race.train.pick(torch.arange(min(len(race.held), len(race.train))))

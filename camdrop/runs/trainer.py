@@ -1,17 +1,11 @@
-"""Drive a race in its run folder: record it, checkpoint it, stop it when asked, take it up again, test it."""
+"""Train a race in its run folder: record it, save it, stop it when asked, resume it, test it."""
 
 from __future__ import annotations
 
 import dataclasses
 import errno
-import io
 import json
-import math
 import os
-import signal
-import threading
-import time
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import date
 from pathlib import Path
@@ -26,7 +20,9 @@ from camdrop.cam import class_activation_map
 from camdrop.data import Dataset, Split, load_dataset, normalise
 from camdrop.data.files import write_atomic
 from camdrop.data.folders import Progress
-from camdrop.runs.folder import Run, RunConfig, RunError, create, load_run, locked
+from camdrop.runs.folder import Run, RunConfig, RunError, asked_knobs, create, load_run, locked, set_state
+from camdrop.runs.signals import Stopped, stop_signals
+from camdrop.runs.writer import Listener, RunWriter, load_state, open_writer, remove_leftovers
 from camdrop.training import Race, Runner, evaluate
 from camdrop.training.config import method_name
 from camdrop.training.devices import device_name, pick_device, versions
@@ -35,7 +31,7 @@ from camdrop.training.distributed import Team, team
 PROBES = 8
 POINTS_PER_EPOCH = 10
 
-Listener = Callable[[dict[str, Any]], None]
+Metrics = dict[str, Any]
 
 
 def train(
@@ -48,36 +44,29 @@ def train(
 ) -> Run:
     """Run the race that `folder` is configured for until it ends or is stopped (SIGTERM, SIGINT); returns the run.
 
-    With `config`, the run folder is made first.
-
-    `resume` goes on from the last state, if there is one. `listen` gets every record as it is written. RunError where
-    the folder is in use, has run already, or cannot be written; ValueError for what the configuration gets wrong.
+    With `config`, the run folder is made first. With `resume`, the run goes on from its last state, if it has one.
+    `listen` gets every record as it is written. RunError where another process uses the folder, where it has run
+    already, or where it cannot be written; ValueError for a wrong configuration.
     """
     wanted = config or load_run(folder).config
     with team(pick_device(wanted.device)) as (ours, device):
         if config and ours.is_main:
             create(folder, config)
-        ours.barrier()  # the folder is there
-        _drive(folder, ours, device, resume, progress, listen)
+        ours.barrier()  # no member reads the folder before the main process has made it
+        run = load_run(folder)
+        with locked(folder) if ours.is_main else nullcontext():
+            if ours.is_main and not resume and (folder / "metrics.jsonl").exists():
+                raise RunError(f"{folder} has run already; continue it with --resume, or name another folder")
+            try:
+                _train(run, ours, device, resume, progress, listen)
+            except OSError as error:
+                why = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
+                _try_status(folder, f"{why}; make room, then resume")
+                raise RunError(f"{folder} cannot be written: {why}; make room, then continue with --resume") from None
+            except Exception as error:
+                _try_status(folder, str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+                raise
     return load_run(folder)
-
-
-def _drive(
-    folder: Path, ours: Team, device: torch.device, resume: bool, progress: Progress | None, listen: Listener | None
-) -> None:
-    run = load_run(folder)
-    with locked(folder) if ours.is_main else nullcontext():
-        if ours.is_main and not resume and (folder / "metrics.jsonl").exists():
-            raise RunError(f"{folder} has run already; continue it with --resume, or name another folder")
-        try:
-            _Drive(run, ours, device, resume, progress, listen).run()
-        except OSError as error:
-            why = "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
-            _try_status(folder, f"{why}; make room, then resume")
-            raise RunError(f"{folder} cannot be written: {why}; make room, then continue with --resume") from None
-        except Exception as error:
-            _try_status(folder, str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
-            raise
 
 
 def _try_status(folder: Path, message: str) -> None:
@@ -85,214 +74,173 @@ def _try_status(folder: Path, message: str) -> None:
         write_atomic(folder / "status.json", json.dumps({"state": "failed", "message": message}))
 
 
-class _Drive:
-    def __init__(
-        self,
-        run: Run,
-        team: Team,
-        device: torch.device,
-        resume: bool,
-        progress: Progress | None,
-        listen: Listener | None,
-    ) -> None:
-        self.folder, self.config, self.team, self.device, self.listen = run.folder, run.config, team, device, listen
-        self.seconds, self.knobs_seen, self.asked_to_stop = 0.0, -1, False
-        self.device_name = device_name(device)
-        self.best: dict[str, float] = {}
-        for left in self.folder.rglob(".*.part") if team.is_main else ():  # by a process that was killed
-            left.unlink()
-        self.status("running", "reading the data")
-        if self.config.threads:
-            torch.set_num_threads(self.config.threads)
-        self.data: Dataset = load_dataset(self.config.data, progress=progress)
-        if self.config.bounds and len(self.data.info.classes) > MOST_CLASSES:
-            raise ValueError(f"bounds are measured for at most {MOST_CLASSES} classes: race without --bounds")
-        self.race = Race(
-            self.data, self.config.recipe, list(self.config.contenders), device, team, self.config.compiled
-        )
-        self.held = self.race.held
-        self.probes = self._probes()
-        path, kept = self.folder / "state.pt", 0
-        if resume and path.exists():
-            state = torch.load(path, weights_only=True, map_location=self.device)
-            self.race.restore(state["race"])
-            self.seconds, self.best, kept = state["seconds"], state["best"], state["metrics"]
-        self.metrics = (self.folder / "metrics.jsonl" if team.is_main else Path(os.devnull)).open("ab")
-        if team.is_main:
-            self.metrics.truncate(kept)
-        self.began = time.monotonic() - self.seconds
+def _train(
+    run: Run, ours: Team, device: torch.device, resume: bool, progress: Progress | None, listen: Listener | None
+) -> None:
+    """Prepare the race, train it, and test it where it has come to its end."""
+    config = run.config
+    if ours.is_main:
+        remove_leftovers(run.folder)
+        at_start = Run(run.folder, config, run.state, device=device_name(device))
+        set_state(at_start, "running", "reading the data", os.getpid())
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    data = load_dataset(config.data, progress=progress)
+    if config.bounds and len(data.info.classes) > MOST_CLASSES:
+        raise ValueError(f"bounds are measured for at most {MOST_CLASSES} classes: race without --bounds")
+    race = Race(data, config.recipe, list(config.contenders), device, ours, config.compiled)
+    state = load_state(run.folder, device) if resume else None
+    if state:
+        race.restore(state["race"])
+    probes = choose_probes(race, data)
+    writing = open_writer(run, race, state, listen) if ours.is_main else nullcontext()
+    with writing as writer, stop_signals() as stopped:
+        if writer:
+            writer.save_probes(probes)
+        _loop(run, race, probes, writer, stopped)
+        if writer and race.finished:
+            _test(race, data, writer)
+            writer.status("finished")
+        elif writer:
+            writer.save_state()
+            writer.status("stopped")
 
-    def run(self) -> None:
-        race = self.race
-        previous = {}
-        if threading.current_thread() is threading.main_thread():
-            previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            every = -(-race.epoch_steps // POINTS_PER_EPOCH)
-            stop = False
-            while not race.finished and not stop:
-                if self.team.size == 1 or race.done % every == 0:  # a team agrees now and then: it costs a message
-                    stop, asked = self.team.broadcast((self.asked_to_stop, self._knobs_asked()))
-                    if stop:
-                        break
-                    self._turn_knobs(asked)
-                race.step()
-                ends = race.done % race.epoch_steps == 0 or race.finished
-                if ends or race.done % race.epoch_steps % every == 0 or race.done == 1:  # the first comes at once
-                    self._point(ends)
-                if ends:
-                    self._keep()
-            if race.finished:
-                self._test()
-                self.status("finished")
-            else:
-                self._save_state()
-                self.status("stopped")
-        finally:
-            self.metrics.close()
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
-    def _on_signal(self, number: int, frame: object) -> None:
-        self.asked_to_stop = True
+def _loop(run: Run, race: Race, probes: Split, writer: RunWriter | None, stopped: Stopped) -> None:
+    """Train until the race has ended or is asked to stop. Of a team, the main process alone has a writer."""
+    every, knobs = -(-race.epoch_steps // POINTS_PER_EPOCH), KnobFile(run.folder)
+    while not race.finished:
+        if race.team.size == 1 or race.done % every == 0:  # a team agrees now and then: it costs a message
+            stop, changes = race.team.broadcast((stopped(), knobs.changes()))
+            if stop:
+                return
+            _turn_knobs(race, changes, writer)
+        race.step()
+        inside = race.done % race.epoch_steps
+        epoch_ends = inside == 0 or race.finished
+        if epoch_ends or inside % every == 0 or race.done == 1:  # the first comes at once
+            points = _measure(race, probes if epoch_ends else None, run.config.bounds)
+            if writer:
+                _record(writer, points)
+                if epoch_ends:
+                    _save(writer, points, probes)
 
-    def status(self, state: str, message: str = "") -> None:
-        race = getattr(self, "race", None)
-        self.seconds = time.monotonic() - self.began if race and hasattr(self, "began") else self.seconds
-        step, total = (race.done, race.total) if race else (0, None)
-        if not self.team.is_main:
-            return
-        now = {"state": state, "step": step, "total": total, "seconds": self.seconds, "message": message}
-        now |= {"pid": os.getpid(), "device": self.device_name}
-        write_atomic(self.folder / "status.json", json.dumps(now))
 
-    def write(self, kind: str, **entries: Any) -> None:
-        if not self.team.is_main:
-            return
-        record = {"kind": kind, "step": self.race.done, "epoch": round(self.race.epoch, 4), **entries}
-        self.metrics.write(json.dumps(record).encode() + b"\n")
-        self.metrics.flush()
-        if self.listen:
-            self.listen(record)
+class KnobFile:
+    """knobs.json of a run, which `turn_knobs` writes while the race runs."""
 
-    def _point(self, ends: bool) -> None:
-        """A point of the curves for each contender; with the validation error at the end of an epoch."""
-        for runner in self.race.active:
-            taken: dict[str, Any] = runner.take(self.race.progress)
-            if ends and self.team.is_main and len(self.held) and runner.ended is None:
-                taken["validation_error"] = evaluate(runner.model, self.held, self.data.info)["top1_error"]
-            if ends and self.team.is_main and self.config.bounds and runner.ended is None:
-                taken |= self._tension(runner)
-            self.write("point", contender=runner.contender.name, seconds=time.monotonic() - self.began, **taken)
-            if runner.ended:
-                self.write("end", contender=runner.contender.name, reason=runner.ended)
-            elif ends and self.team.is_main:
-                error = taken.get("validation_error", taken["train_error"])
-                self._checkpoint(runner, "last", taken)
-                if error <= self.best.get(runner.contender.name, float("inf")):
-                    self.best[runner.contender.name] = error
-                    self._checkpoint(runner, "best", taken)
-        self.status("running")
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.seen = folder, -1
 
-    def _tension(self, runner: Runner) -> dict[str, float | None]:
-        """Gradient bounds at the probes; masks are drawn by a generator of their own, so that training is the same."""
-        info, race = self.data.info, self.race
-        generator = torch.Generator(self.device).manual_seed(self.config.recipe.seed + race.done)
-        found = tension(
-            runner.model, normalise(self.probes.images, info.mean, info.std), self.probes.labels,
-            runner.method_at(race.progress), runner.sites, generator,
-        )  # fmt: skip
-        return {name: value if math.isfinite(value) else None for name, value in dataclasses.asdict(found).items()}
-
-    def _keep(self) -> None:
-        """At the end of an epoch: a frame of the film, and the state from which the run can go on."""
-        if not self.team.is_main:
-            return
-        frame, images = io.BytesIO(), normalise(self.probes.images, self.data.info.mean, self.data.info.std)
-        maps = {}
-        with torch.no_grad():
-            for runner in self.race.active:
-                runner.model.eval()
-                features = runner.model.stages(images)[runner.model.stage_names[-1]]
-                cam = class_activation_map(features, runner.model.fc.weight, self.probes.labels)
-                maps[runner.contender.name] = cam.half().cpu().numpy()
-        np.savez_compressed(frame, **maps)  # type: ignore[arg-type]
-        (self.folder / "film").mkdir(exist_ok=True)
-        write_atomic(self.folder / "film" / f"{self.race.done:07d}.npz", frame.getvalue())
-        self._save_state()
-
-    def _save_state(self) -> None:
-        if not self.team.is_main:
-            return
-        self.metrics.flush()
-        os.fsync(self.metrics.fileno())
-        self.seconds = time.monotonic() - self.began
-        state = {
-            "race": self.race.state(), "seconds": self.seconds, "best": self.best, "metrics": self.metrics.tell()
-        }  # fmt: skip
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        write_atomic(self.folder / "state.pt", buffer.getvalue())
-
-    def _knobs_asked(self) -> dict[str, dict[str, float]]:
-        """What knobs.json asks for, if it changed since the last look."""
+    def changes(self) -> dict[str, dict[str, float]]:
+        """The knobs asked for, by contender, if the file has changed since the last call; else nothing."""
         try:
             changed = (self.folder / "knobs.json").stat().st_mtime_ns
-            if changed == self.knobs_seen or not self.team.is_main:
-                return {}
-            self.knobs_seen = changed
-            return json.loads((self.folder / "knobs.json").read_text())
         except FileNotFoundError:
             return {}
+        if changed == self.seen:
+            return {}
+        self.seen = changed
+        return asked_knobs(self.folder)
 
-    def _turn_knobs(self, asked: dict[str, dict[str, float]]) -> None:
-        for runner in self.race.active:
-            wanted = asked.get(runner.contender.name, {})
-            news = {k: v for k, v in wanted.items() if runner.knobs.get(k) != v}
-            if news:
-                runner.knobs.update(news)
-                self.write("knob", contender=runner.contender.name, **news)
 
-    def _probes(self) -> Split:
-        """The first held-out images (of the test set if none are held out), whose heatmaps make the film."""
-        source = self.held if len(self.held) else self.data.test
-        probes = Split(source.images[:PROBES].to(self.device), source.labels[:PROBES].to(self.device))
-        file = io.BytesIO()
-        np.savez_compressed(file, images=probes.images.cpu().numpy(), labels=probes.labels.cpu().numpy())
-        if self.team.is_main:
-            write_atomic(self.folder / "probes.npz", file.getvalue())
-        return probes
+def _turn_knobs(race: Race, asked: dict[str, dict[str, float]], writer: RunWriter | None) -> None:
+    for runner in race.active:
+        wanted = asked.get(runner.contender.name, {})
+        changes = {knob: value for knob, value in wanted.items() if runner.knobs.get(knob) != value}
+        if changes:
+            runner.knobs.update(changes)
+            if writer:
+                writer.record("knob", runner.contender.name, changes)
 
-    def _checkpoint(self, runner: Runner, which: str, taken: dict[str, Any], **more: Any) -> None:
-        place = self.folder / runner.contender.name
-        place.mkdir(exist_ok=True)
-        checkpoints.save(place / f"{which}.safetensors", runner.model, self.meta(runner, taken, **more))
 
-    def meta(self, runner: Runner, taken: dict[str, Any], **more: Any) -> checkpoints.Meta:
-        """The header of a contender's checkpoint."""
-        info, contender, model = self.data.info, runner.contender, runner.model
-        options = {} if contender.method is None else dataclasses.asdict(contender.method)
-        return checkpoints.Meta(
-            architecture=model.architecture, num_classes=model.num_classes, in_channels=model.in_channels,
-            shortcut=model.shortcut, dataset=info.name, classes=info.classes, mean=info.mean, std=info.std,
-            image_size=info.size, method=method_name(contender.method),
-            method_options=options | ({"schedule": contender.schedule} if options else {}),
-            recipe=dataclasses.asdict(self.config.recipe) | {"data": self.config.data},
-            epochs=int(self.race.epoch), seed=self.config.recipe.seed, train_error=taken["train_error"],
-            validation_error=taken.get("validation_error"), device=self.device_name, versions=versions(),
-            created=date.today().isoformat(), **more,
-        )  # fmt: skip
+def _measure(race: Race, probes: Split | None, bounds: bool) -> dict[Runner, Metrics]:
+    """The metrics of every contender since the last point; ends those that have diverged.
 
-    def _test(self) -> None:
-        """Touch the test set once: the error of each contender's best checkpoint, written into its header."""
-        for runner in self.race.active if self.team.is_main else ():
-            path = self.folder / runner.contender.name / "best.safetensors"
-            best = checkpoints.load(path)
-            result = evaluate(best.model.to(self.device), self.data.test, self.data.info)
-            meta = dataclasses.replace(best.meta, test_error=result["top1_error"], test_images=int(result["n"]))
-            checkpoints.save(path, best.model, meta)
-            self.write(
-                "result", contender=runner.contender.name, test_error=result["top1_error"],
-                top5_error=result["top5_error"], validation_error=meta.validation_error, train_error=meta.train_error,
-                best_epoch=meta.epochs,
-            )  # fmt: skip
+    With `probes`, at the end of an epoch, the main process adds the validation error, and gradient bounds if asked for.
+    """
+    points: dict[Runner, Metrics] = {}
+    for runner in race.active:
+        metrics = points[runner] = runner.pop_metrics(race.progress)
+        runner.end_if_diverged(metrics)
+        if probes is None or runner.ended or not race.team.is_main:
+            continue
+        if len(race.held):
+            metrics["validation_error"] = evaluate(runner.model, race.held, race.info)["top1_error"]
+        if bounds:
+            metrics |= measure_bounds(race, runner, probes)
+    return points
+
+
+def _record(writer: RunWriter, points: dict[Runner, Metrics]) -> None:
+    for runner, metrics in points.items():
+        writer.record("point", runner.contender.name, {"seconds": writer.seconds, **metrics})
+        if runner.ended:
+            writer.record("end", runner.contender.name, {"reason": runner.ended})
+    writer.status("running")
+
+
+def _save(writer: RunWriter, points: dict[Runner, Metrics], probes: Split) -> None:
+    """Save what the end of an epoch leaves: checkpoints, heatmaps of the probes, the state to resume from."""
+    race = writer.race
+    for runner in race.active:
+        writer.save_checkpoint(
+            runner.contender.name, runner.model, header(race, runner, writer.run.config.data, points[runner])
+        )
+    writer.save_heatmaps(draw_heatmaps(race, probes))
+    writer.save_state()
+
+
+def choose_probes(race: Race, data: Dataset) -> Split:
+    """The first held-out images (of the test set if none are held out), whose heatmaps the history shows."""
+    source = race.held if len(race.held) else data.test
+    return Split(source.images[:PROBES].to(race.device), source.labels[:PROBES].to(race.device))
+
+
+@torch.no_grad()
+def draw_heatmaps(race: Race, probes: Split) -> dict[str, np.ndarray]:
+    """Class activation maps (probes, H, W) of the probes' labels at the last stage, by contender, in half precision."""
+    x, maps = normalise(probes.images, race.info.mean, race.info.std), {}
+    for runner in race.active:
+        model = runner.model.eval()
+        features = model.stages(x)[model.stage_names[-1]]
+        cam = class_activation_map(features, model.fc.weight, probes.labels)
+        maps[runner.contender.name] = cam.half().cpu().numpy()
+    return maps
+
+
+def measure_bounds(race: Race, runner: Runner, probes: Split) -> Metrics:
+    """Gradient bounds at the probes. A generator apart draws the masks, so that the training stays as it is."""
+    x = normalise(probes.images, race.info.mean, race.info.std)
+    generator = torch.Generator(race.device).manual_seed(race.recipe.seed + race.done)
+    method = runner.method_at(race.progress)
+    return dataclasses.asdict(tension(runner.model, x, probes.labels, method, runner.sites, generator))
+
+
+def header(race: Race, runner: Runner, data: str, metrics: Metrics) -> checkpoints.Meta:
+    """The header of a contender's checkpoint; `data` names the data set as the run's configuration does."""
+    info, contender, model = race.info, runner.contender, runner.model
+    options = {} if contender.method is None else dataclasses.asdict(contender.method)
+    return checkpoints.Meta(
+        architecture=model.architecture, num_classes=model.num_classes, in_channels=model.in_channels,
+        shortcut=model.shortcut, dataset=info.name, classes=info.classes, mean=info.mean, std=info.std,
+        image_size=info.size, method=method_name(contender.method),
+        method_options=options | ({"schedule": contender.schedule} if options else {}),
+        recipe=dataclasses.asdict(race.recipe) | {"data": data}, epochs=int(race.epoch), seed=race.recipe.seed,
+        train_error=metrics["train_error"], validation_error=metrics.get("validation_error"),
+        device=device_name(race.device), versions=versions(), created=date.today().isoformat(),
+    )  # fmt: skip
+
+
+def _test(race: Race, data: Dataset, writer: RunWriter) -> None:
+    """Touch the test set once: measure the error of each contender's best checkpoint, and write it into the header."""
+    for runner in race.active:
+        path = writer.best_checkpoint(runner.contender.name)
+        best = checkpoints.load(path)
+        result = evaluate(best.model.to(race.device), data.test, data.info)
+        meta = dataclasses.replace(best.meta, test_error=result["top1_error"], test_images=int(result["n"]))
+        checkpoints.save(path, best.model, meta)
+        writer.record("result", runner.contender.name, {
+            "test_error": result["top1_error"], "top5_error": result["top5_error"],
+            "validation_error": meta.validation_error, "train_error": meta.train_error, "best_epoch": meta.epochs,
+        })  # fmt: skip

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from camdrop.masks import METHODS, Method
-from camdrop.resnet import ARCHITECTURES, KINDS, ResNet, default_sites
+from camdrop.resnet import ARCHITECTURES, KINDS, ResNet
+from camdrop.sampling import default_sites
 from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
 
 
@@ -18,7 +22,9 @@ class Recipe:
 
     A run is bounded by `epochs`, or by `minutes`, which picks the number of steps from the speed measured at its start.
     `validation` is the share of the training set that is held out, `crop` the padding in pixels (large images get a
-    resized crop instead, see camdrop/training/batches.py). ValueError for values out of range.
+    resized crop instead, see camdrop/training/batches.py). Of what is not held out, `images` are trained on, as many of
+    each class as can be (None: all), and the share `label_noise` of these gets a class drawn uniformly in place of the
+    true one. Which, follows from the seed. ValueError for values out of range.
     """
 
     model: str
@@ -34,6 +40,8 @@ class Recipe:
     flip: bool = True
     validation: float = 0.05
     seed: int = 0
+    images: int | None = None
+    label_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if self.model not in ARCHITECTURES:
@@ -52,11 +60,20 @@ class Recipe:
         for name in ("validation", "label_smoothing", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if not 0 <= self.label_noise <= 1:
+            raise ValueError(f"label_noise must be in [0, 1], got {self.label_noise}")
+        if self.images is not None and self.images < 2:
+            raise ValueError(f"images must be at least 2, got {self.images}")
 
 
 PRESETS: dict[str, dict[str, Any]] = {
     "mnist": {"model": "resnet8", "epochs": 5, "flip": False, "crop": 2},
     "fashion": {"model": "resnet8", "epochs": 20},
+    # So few images, of which so many are wrong, that a network learns them by heart within a minute: dropout matters.
+    "noise": {
+        "model": "resnet8", "epochs": 30, "batch_size": 64, "crop": 0, "flip": False, "validation": 0.1,
+        "images": 1000, "label_noise": 0.4,
+    },
     "cifar-resnet20": {"model": "resnet20", "epochs": 400, "lr_schedule": "step"},
     "cifar-resnet56": {"model": "resnet56", "epochs": 400, "lr_schedule": "step"},
     "cifar-resnet110": {"model": "resnet110", "epochs": 400, "lr_schedule": "step"},
@@ -90,7 +107,7 @@ def preset_block_size(preset: str | None) -> int:
 class Contender:
     """One network of a race: a dropout method (None: baseline), its schedule, and the sites where it acts.
 
-    `stages` and `kinds` None mean those of the paper, see `camdrop.resnet.default_sites`.
+    `stages` and `kinds` None mean those of the paper, see `camdrop.sampling.default_sites`.
     """
 
     name: str
@@ -100,55 +117,105 @@ class Contender:
     kinds: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"\w[\w .,=:+-]{0,79}", self.name):
+        if not re.fullmatch(r"\w[\w .,=:+-]{0,199}", self.name):
             raise ValueError(
-                f"a contender's name is made of letters, digits, spaces and . , = : + -, got {self.name!r}"
+                f"a contender's name is made of at most 200 letters, digits, spaces and . , = : + -, got {self.name!r}"
             )
         if self.schedule not in KEEP_SCHEDULES:
             raise ValueError(f"schedule must be one of {', '.join(KEEP_SCHEDULES)}, got {self.schedule!r}")
         if unknown := set(self.kinds or ()) - set(KINDS):
-            raise ValueError(f"kinds must be of {', '.join(KINDS)}, got {', '.join(sorted(unknown))}")
+            raise ValueError(f"sites must be of the kinds {', '.join(KINDS)}, got {', '.join(sorted(unknown))!r}")
 
     def sites(self, model: ResNet) -> frozenset[str]:
         """Names of the drop sites of `model` where this contender's masks act."""
         return default_sites(model, self.method, self.stages, self.kinds)
 
 
-def make_method(name: str, options: dict[str, Any]) -> Method | None:
-    """A method by name with those of `options` that it knows; `baseline` is None. ValueError for an unknown name."""
+_COMMON_OPTIONS = ("schedule", "stages", "sites")  # of a contender with any method, beside those of the method
+
+
+def option_types(name: str) -> dict[str, Any]:
+    """The options of a method by its name, each with its type; `baseline` has none. ValueError for an unknown name."""
     if name == "baseline":
-        return None
+        return {}
     if name not in METHODS:
         raise ValueError(f"method must be one of baseline, {', '.join(METHODS)}, got {name!r}")
-    known = {f.name for f in dataclasses.fields(METHODS[name])}
-    return METHODS[name](**{k: v for k, v in options.items() if k in known and v is not None})
+    types = get_type_hints(METHODS[name])
+    return {field.name: types[field.name] for field in dataclasses.fields(METHODS[name])}
+
+
+def make_method(name: str, options: Mapping[str, Any], shared: Mapping[str, Any] | None = None) -> Method | None:
+    """A method by name with its `options`, and with those of the options `shared` by several methods that it has.
+
+    `baseline` is None. ValueError for an unknown name, for an option that the method lacks, and for a wrong value; for
+    a shared option that no method has, or with a value that is wrong for any of those that have it.
+    """
+    _refuse_unknown(name, options, option_types(name))
+    shared, types = shared or {}, {other: option_types(other) for other in METHODS}
+    if unknown := set(shared).difference(*types.values()):
+        raise ValueError(f"no method has the option {sorted(unknown)[0]!r}")
+    every = {other: METHODS[other](**{k: v for k, v in shared.items() if k in types[other]}) for other in METHODS}
+    return None if name == "baseline" else dataclasses.replace(every[name], **options)
+
+
+def require_options(names: Collection[str], given: Mapping[str, Any]) -> None:
+    """ValueError for an option `given` to all contenders of a race that none of their methods, by these names, has."""
+    has = {name: _contender_options(name) for name in (*names, *METHODS)}
+    for key, value in given.items():
+        if not any(key in has[name] for name in names):
+            owners = ", ".join(name for name in METHODS if key in has[name])
+            raise ValueError(
+                f"{key}={value!r} is no option of {', '.join(dict.fromkeys(names))}; it is one of {owners}"
+            )
 
 
 def contender(
     text: str,
-    options: dict[str, Any],
+    shared: Mapping[str, Any],
     schedule: str = "constant",
     stages: tuple[str, ...] | None = None,
     kinds: tuple[str, ...] | None = None,
 ) -> Contender:
     """A contender from a line such as `camdrop:reading=official:keep_prob=0.8:stages=layer2+layer3:sites=conv+skip`.
 
-    What it does not say is as in `options`, `schedule`, `stages` and `kinds`, common to all. ValueError for an unknown
-    method or option, or a value that is no number where one is needed.
+    What the line leaves out is as in `shared`, `schedule`, `stages` and `kinds`, as far as the method has it.
+    ValueError for an unknown method, an option that it lacks, or a wrong value.
     """
     name, *changes = text.strip().split(":")
-    own: dict[str, Any] = {}
-    for change in changes:
-        key, _, value = change.partition("=")
-        known = {"schedule", "stages", "sites"}
-        known |= {f.name for f in dataclasses.fields(METHODS[name])} if name in METHODS else set()
+    told = dict(change.partition("=")[::2] for change in changes)
+    _refuse_unknown(name, told, _contender_options(name))
+    where = {key: told.pop(key) for key in _COMMON_OPTIONS if key in told}
+    types = option_types(name)
+    method = make_method(name, {key: _parse(value, types[key]) for key, value in told.items()}, shared)
+    title = " ".join([name, *changes])
+    if method is None:
+        return Contender(title)
+    stages, kinds = (
+        tuple(where[key].split("+")) if key in where else usual for key, usual in (("stages", stages), ("sites", kinds))
+    )
+    return Contender(title, method, where.get("schedule", schedule), stages, kinds)
+
+
+def _contender_options(name: str) -> tuple[str, ...]:
+    """What a contender's line can say of a method: a baseline masks nothing, so nothing."""
+    return () if name == "baseline" else (*option_types(name), *_COMMON_OPTIONS)
+
+
+def _refuse_unknown(name: str, options: Collection[str], known: Collection[str]) -> None:
+    for key in options:
         if key not in known:
-            raise ValueError(f"{name} has no option {key!r}; it has {', '.join(sorted(known))}")
-        number = re.fullmatch(r"[\d.]+", value)
-        own[key] = value if not number else int(value) if value.isdigit() and key == "block_size" else float(value)
-    schedule = own.pop("schedule", schedule)
-    stages, kinds = (tuple(own.pop(k).split("+")) if k in own else v for k, v in (("stages", stages), ("sites", kinds)))
-    return Contender(" ".join([name, *changes]), make_method(name, options | own), schedule, stages, kinds)
+            raise ValueError(f"{name} has no option {key!r}; it has {', '.join(known) or 'none'}")
+
+
+def _parse(text: str, kind: Any) -> Any:
+    """The value of type `kind` that `text` names; where it names none, `text` itself, which the method then refuses."""
+    for one in get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,):
+        if one is NoneType and text.lower() == "none":
+            return None
+        if one in (int, float):
+            with suppress(ValueError):
+                return one(text)
+    return text
 
 
 def method_name(method: Method | None) -> str:

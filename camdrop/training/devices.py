@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 from importlib.metadata import version
@@ -30,6 +31,7 @@ def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
     return contextlib.nullcontext()
 
 
+@functools.cache
 def device_name(device: torch.device) -> str:
     """What a device is called: the GPU's name, or the processor's with its cores."""
     if device.type == "cuda":

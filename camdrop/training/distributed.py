@@ -58,7 +58,7 @@ class Team:
         """The model that averages its gradients, and the statistics of its batches, over the team."""
         if self.size == 1:
             return model
-        share_statistics(model)
+        share_statistics(model, device)
         ids = [device.index] if device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
 
@@ -84,7 +84,7 @@ def team(device: torch.device) -> Iterator[tuple[Team, torch.device]]:
 
 
 class _Mean(torch.autograd.Function):
-    """Mean over the team; so is its gradient."""
+    """Mean over the team, in the forward and in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -98,7 +98,7 @@ class _Mean(torch.autograd.Function):
 
 
 class _TeamBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation by the statistics of the team's whole batch; PyTorch's own needs a GPU."""
+    """`nn.SyncBatchNorm`, which needs a GPU, for the CPU: batch statistics are those of the team's whole batch."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -117,8 +117,11 @@ class _TeamBatchNorm(nn.BatchNorm2d):
         return x * scale.to(x.dtype)[:, None, None] + (self.bias - mean * scale).to(x.dtype)[:, None, None]
 
 
-def share_statistics(model: nn.Module) -> None:
-    """Let every batch normalisation of a model use the statistics of the team's whole batch."""
+def share_statistics(model: nn.Module, device: torch.device) -> None:
+    """Let every batch normalisation of a model on `device` use the statistics of the team's whole batch, in place."""
+    if device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # in place below the model, which is no batch norm itself
+        return
     for module in model.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = _TeamBatchNorm

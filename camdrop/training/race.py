@@ -16,20 +16,21 @@ from torch import Tensor
 
 from camdrop.data import AnySplit, DataInfo, Dataset, normalise
 from camdrop.masks import Mask, Method
-from camdrop.resnet import Drop, Network, SampleMasks, build, guiding_classes
+from camdrop.resnet import Drop, Network, build
+from camdrop.sampling import training_masks
 from camdrop.schedules import keep_prob_at, learning_rate_at
-from camdrop.training.batches import make_batches, split_validation
+from camdrop.training.batches import make_batches, split_training
 from camdrop.training.config import Contender, Recipe
 from camdrop.training.devices import autocast
 from camdrop.training.distributed import ALONE, Team
 
 KNOBS = ("learning_rate", "keep_prob", "block_size")
-OVERHEAD = 1.05  # what a run takes over its steps: validation, film, checkpoints
+OVERHEAD = 1.05  # what a run takes over its steps: validation, heatmap history, checkpoints
 _MEASURED_STEPS = 12  # of which the first few warm up
 
 
 class Runner:
-    """A contender's network and optimiser while it trains, and what it has done since the last `take`.
+    """A contender's network and optimiser while it trains, and the sums of its metrics since the last `pop_metrics`.
 
     `compiled` runs the network through `torch.compile`; the masks between its convolutions stay as they are.
     """
@@ -83,8 +84,7 @@ class Runner:
         drop: Drop | None = None
         if method is not None:
             with autocast(x.device):
-                guide = guiding_classes(method, self.model, x, y, self.generator)
-            drop = SampleMasks(method, self.model.fc.weight, guide, self.sites, self.generator, record)
+                drop = training_masks(method, self.model, x, y, self.sites, self.generator, record)
             if self.compiled:  # generators cannot be traced, and a γ that changes would compile anew at each step
                 drop = torch.compiler.disable(drop)
         with autocast(x.device):
@@ -98,12 +98,15 @@ class Runner:
         self.totals += torch.stack([loss.detach(), wrong, torch.stack(shares).mean()]) * len(y)
         self.images += len(y)
 
-    def take(self, progress: float) -> dict[str, float | None]:
-        """What was done since the last call, errors in percent; ends the contender where its loss is not finite."""
+    def pop_metrics(self, progress: float) -> dict[str, Any]:
+        """Means over the images of the steps since the last call, errors in percent; the next call begins at zero.
+
+        Of a team they are those of all members, so every member has to call it. Numbers may be infinite or NaN.
+        """
         loss, wrong, dropped = self.team.mean(self.totals / max(1, self.images)).tolist()
         method = self.method_at(progress)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
-        taken = {
+        metrics = {
             "loss": loss,
             "train_error": 100 * wrong,
             "dropped": dropped,
@@ -112,13 +115,15 @@ class Runner:
             "gradient_norm": norm.item(),
             "images_per_second": self.team.size * self.images / self.seconds if self.seconds else None,
         }
-        if not math.isfinite(loss):
-            self.ended = (
-                f"diverged: the loss is {loss} at learning rate {taken['learning_rate']:.3g}; try a smaller one"
-            )
         self.totals.zero_()
         self.images, self.seconds = 0, 0.0
-        return {k: v if v is None or math.isfinite(v) else None for k, v in taken.items()}
+        return metrics
+
+    def end_if_diverged(self, metrics: dict[str, Any]) -> None:
+        """End the contender where the loss of these metrics is not finite; `ended` says why."""
+        if not math.isfinite(loss := metrics["loss"]):
+            rate = metrics["learning_rate"]
+            self.ended = f"diverged: the loss is {loss} at learning rate {rate:.3g}; try a smaller one"
 
     def state(self) -> dict[str, Any]:
         return {
@@ -153,7 +158,7 @@ class Race:
         if len({c.name for c in contenders}) < len(contenders) or not contenders:
             raise ValueError(f"contenders need different names, got {', '.join(c.name for c in contenders) or 'none'}")
         self.recipe, self.info, self.device, self.team = recipe, data.info, device, team
-        train, held = split_validation(data.train, recipe)
+        train, held = split_training(data.train, recipe)
         if len(train) < 2:
             raise ValueError(f"training needs at least 2 images, got {len(train)}")
         self.train, self.held = train.to(device), held.to(device)

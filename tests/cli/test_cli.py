@@ -7,12 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
-from camdrop import cli
 from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import load
 from camdrop.cli.options import class_index
 from camdrop.data import load_dataset, normalise
+from camdrop.masks import CamDrop, DropBlock
+from camdrop.training.config import Contender
 from tests.support import ROOT
+from tests.support.command import run
 from tests.support.shades import shades
 
 
@@ -22,14 +24,6 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("shades")
     shades(root, train=40, test=10, low=150, span=100, size=12)
     return root
-
-
-def run(monkeypatch, *args):
-    """Exit status of `python -m camdrop ARGS`."""
-    monkeypatch.setattr(sys, "argv", ["camdrop", *map(str, args)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return end.value.code
 
 
 def train(monkeypatch, folder, out, *more):
@@ -82,6 +76,30 @@ def test_race_leaves_a_table_and_goes_on_where_it_stopped(monkeypatch, folder, t
     assert run(monkeypatch, "race", "--run", out, "--resume") == 0
 
 
+def test_options_for_all_go_to_the_methods_that_have_them(monkeypatch, folder, tmp_path):
+    trained = []
+    monkeypatch.setattr("camdrop.runs.trainer.train", lambda run, config, **_: trained.append(config) or Stopped())
+    methods = (
+        "--methods",
+        "baseline,dropblock,camdrop,camdrop:label=random",
+        "--keep-prob",
+        0.8,
+        "--label",
+        "predicted",
+    )
+    assert run(monkeypatch, "race", "--run", tmp_path / "a", *methods, "--schedule", "linear") == 0
+    assert run(monkeypatch, "train", "--run", tmp_path / "b", "--method", "camdrop", "--preset", "imagenet") == 0
+    baseline, dropblock, predicted, random = trained[0].contenders
+    assert baseline == Contender("baseline") and dropblock.method == DropBlock(keep_prob=0.8)
+    assert dropblock.schedule == predicted.schedule == "linear"
+    assert predicted.method == CamDrop(keep_prob=0.8, label="predicted") and random.method.label == "random"
+    assert trained[1].contenders[0].method == CamDrop(block_size=7)
+
+
+class Stopped:
+    state, step, total = "finished", 1, 1
+
+
 @pytest.mark.parametrize(
     "args, words",
     [
@@ -90,6 +108,18 @@ def test_race_leaves_a_table_and_goes_on_where_it_stopped(monkeypatch, folder, t
         (("train", "--data", "FOLDER", "--run", "RUN", "--model", "vgg"), "resnet8"),
         (("train", "--data", "FOLDER", "--run", "RUN", "--method", "cutout"), "cutout"),
         (("train", "--data", "FOLDER", "--run", "RUN", "--method", "camdrop", "--keep-prob", "1.5"), "keep_prob"),
+        (("train", "--data", "FOLDER", "--run", "RUN", "--method", "dropblock", "--reading", "typo"), "reading='typo'"),
+        (("train", "--data", "FOLDER", "--run", "RUN", "--keep-prob", "0.8"), "no option of baseline"),
+        (("race", "--run", "RUN", "--methods", "baseline,dropout", "--block-size", "3"), "one of dropblock, camdrop"),
+        (("race", "--run", "RUN", "--methods", "baseline", "--sites", "skip"), "no option of baseline"),
+        (("race", "--run", "RUN", "--label", "wrong"), "label must be one of true, predicted, random, got 'wrong'"),
+        (("race", "--run", "RUN", "--methods", "camdrop:keep_prob=1.2.3"), "keep_prob must be a number in [0, 1]"),
+        (("race", "--run", "RUN", "--methods", "camdrop:reading=paper", "--reading", "typo"), "got 'typo'"),
+        (("sweep", "--run", "RUN", "--method", "dropblock", "--reading", "typo"), "reading='typo'"),
+        (("sweep", "--run", "RUN", "--method", "dropout", "--block-size", "3"), "block_size=3"),
+        (("sweep", "--run", "RUN", "--reading", "typo"), "paper, official, matched"),
+        (("bounds", "x", "--data", "FOLDER", "--traditional", "cutout"), "--traditional must be dropblock"),
+        (("bounds", "x", "--data", "FOLDER", "--reading", "typo"), "paper, official, matched"),
         (("train", "--data", "FOLDER", "--run", "RUN", "--device", "tpu"), "tpu"),
         (("train", "--data", "FOLDER", "--run", "RUN", "--epochs", "many"), "--epochs"),
         (("evaluate", "nowhere.safetensors", "--data", "FOLDER"), "nowhere.safetensors"),

@@ -88,6 +88,14 @@ def test_the_command_says_all_that_was_set(tmp_path):
     assert [dataclasses.replace(c, name="x") for c in again] == [dataclasses.replace(c, name="x") for c in cs]
 
 
+def test_the_command_names_the_class_that_guides_and_nothing_for_a_baseline():
+    cs = (Contender("b", None, "linear", ("layer3",)), Contender("c", CamDrop(label="random", position_fraction=0.5)))
+    words = shlex.split(results.command(runs.RunConfig("d", Recipe("resnet8", epochs=1), cs), "run"))
+    lines = words[words.index("--methods") + 1].split(",")
+    assert lines[0] == "baseline" and contender(lines[1], {}).method == cs[1].method
+    assert results.label(cs[1]) == "CamDrop γ 0.9 r 8 label random"
+
+
 def test_names_tell_contenders_apart():
     cs = [Contender("x"), Contender("x", DropBlock(block_size=3)), Contender("x", DropBlock(block_size=5)),
           Contender("x", CamDrop())]  # fmt: skip

@@ -14,7 +14,7 @@ import torch
 from camdrop import runs
 from camdrop.checkpoints import load
 from camdrop.masks import CamDrop, DropBlock
-from camdrop.runs import trainer
+from camdrop.runs import writer
 from camdrop.runs.trainer import train
 from camdrop.training.config import Contender, Recipe
 from tests.support.shades import shades
@@ -204,14 +204,14 @@ def test_a_time_budget_picks_the_length(start):
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_can_go_on(start, monkeypatch):
-    folder, real = start(), trainer.write_atomic
+    folder, real = start(), writer.write_atomic
 
     def full(path, content):
         if path.name == "state.pt":
             raise OSError(errno.ENOSPC, "No space left on device")
         real(path, content)
 
-    monkeypatch.setattr(trainer, "write_atomic", full)
+    monkeypatch.setattr(writer, "write_atomic", full)
     with pytest.raises(runs.RunError, match=r"the disk is full; make room.*--resume"):
         train(folder)
     assert runs.load_run(folder).state == "failed"

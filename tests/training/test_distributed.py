@@ -1,15 +1,13 @@
 """Two gloo processes on this machine train as one process with the doubled batch."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+from torch import nn
 
-from camdrop import runs
 from camdrop.checkpoints import load
-from camdrop.training.distributed import Team
+from camdrop.resnet import build
+from camdrop.training.distributed import Team, share_statistics
+from tests.support.command import train
 from tests.support.shades import shades
 
 
@@ -20,17 +18,27 @@ def test_parts_of_a_batch_cover_it_once():
     assert Team().mean(whole) is whole and Team().broadcast("x") == "x"
 
 
-def train(run, processes, *options):
-    """Train into the folder `run` by so many processes, and return the records of its metrics."""
-    launcher = (
-        ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)) if processes > 1 else ()
+@pytest.mark.parametrize("device, kind", [("cuda", nn.SyncBatchNorm), ("cpu", nn.BatchNorm2d), ("mps", nn.BatchNorm2d)])
+def test_batch_norm_shares_its_statistics_by_pytorch_on_cuda_and_by_ours_elsewhere(device, kind):
+    model = build("resnet8", shortcut="conv")
+    weights, batch_norms = (
+        dict(model.named_parameters()),
+        [n for n, m in model.named_modules() if type(m) is nn.BatchNorm2d],
     )
-    command = [sys.executable, *launcher, "-m", "camdrop", "train", "--run-dir", str(run), *options]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
-    assert done.returncode == 0, done.stderr
-    return runs.read_metrics(run)[0]
+    share_statistics(model, torch.device(device))  # no tensor is moved there
+    shared = [model.get_submodule(name) for name in batch_norms]
+    assert len(shared) == 9 and all(isinstance(m, kind) and type(m) is not nn.BatchNorm2d for m in shared)
+    after = dict(model.named_parameters())
+    assert weights.keys() == after.keys() and all(weights[name] is after[name] for name in weights)
+    x = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(model.eval()(x), build_like(model)(x))
+
+
+def build_like(model):
+    """The same network with batch normalisation as it comes."""
+    plain = build("resnet8", shortcut="conv")
+    plain.load_state_dict(model.state_dict())
+    return plain.eval()
 
 
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):

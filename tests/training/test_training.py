@@ -1,5 +1,8 @@
+import copy
 import dataclasses
 import functools
+import itertools
+import math
 
 import pytest
 import torch
@@ -7,9 +10,10 @@ import torch
 from camdrop.data import DataInfo, Dataset, Split, load_dataset, normalise
 from camdrop.masks import CamDrop, DropBlock, DropPath
 from camdrop.resnet import build
-from camdrop.training import OVERHEAD, Race, evaluate, pick_device
-from camdrop.training.batches import augment, split_validation
+from camdrop.training import OVERHEAD, Race, Runner, evaluate, pick_device
+from camdrop.training.batches import augment, split_training
 from camdrop.training.config import Contender, Recipe, contender, make_method, make_recipe
+from camdrop.training.distributed import Team
 
 CPU = torch.device("cpu")
 
@@ -45,9 +49,9 @@ def test_contenders_without_dropout_end_with_identical_weights_and_masks_make_th
     assert race.done == race.total == 2 * race.epoch_steps == 8
     assert all(torch.equal(a[k], b[k]) and torch.equal(a[k], one[k]) for k in a)
     assert not torch.equal(a["fc.weight"], c["fc.weight"])
-    taken = [runner.take(1.0) for runner in race.runners]
-    assert taken[0]["keep_prob"] is None and taken[0]["dropped"] == taken[2]["dropped"] == 0
-    assert 0.02 < taken[3]["dropped"] < 0.2
+    metrics = [runner.pop_metrics(1.0) for runner in race.runners]
+    assert metrics[0]["keep_prob"] is None and metrics[0]["dropped"] == metrics[2]["dropped"] == 0
+    assert 0.02 < metrics[3]["dropped"] < 0.2
 
 
 def test_a_race_learns_and_repeats_exactly():
@@ -67,8 +71,8 @@ def test_compiled_it_learns_the_same_with_the_same_masks(monkeypatch):
         for _ in range(3):
             race.step()
     for plain, compiled in zip(*(race.runners for race in races), strict=True):
-        taken, same = plain.take(0.5), compiled.take(0.5)
-        assert same["loss"] == pytest.approx(taken["loss"], rel=1e-4) and same["dropped"] == taken["dropped"]
+        metrics, same = plain.pop_metrics(0.5), compiled.pop_metrics(0.5)
+        assert same["loss"] == pytest.approx(metrics["loss"], rel=1e-4) and same["dropped"] == metrics["dropped"]
 
 
 def test_a_budget_in_minutes_leaves_out_an_epoch_that_would_hardly_begin(monkeypatch):
@@ -77,6 +81,61 @@ def test_a_budget_in_minutes_leaves_out_an_epoch_that_would_hardly_begin(monkeyp
     for _ in range(12):
         race._measure(60 / OVERHEAD / 209.5)  # seconds a step: 209 fit into the minute
     assert race.total == 200
+
+
+def first_batch(recipe):
+    return Race(stripes(), recipe, [Contender("a")], CPU).batches.at(0)
+
+
+@pytest.mark.parametrize("smoothing, decay", [(0.0, 0.0), (0.2, 0.0), (0.0, 0.3), (0.2, 0.3)])
+def test_a_step_follows_the_smoothed_loss_and_the_weight_decay_of_the_recipe(smoothing, decay):
+    recipe = dataclasses.replace(RECIPE, label_smoothing=smoothing, weight_decay=decay, lr_schedule="step")
+    race = Race(stripes(), recipe, [Contender("a")], CPU)
+    model, (x, y) = race.runners[0].model, first_batch(recipe)
+    by_hand = copy.deepcopy(model).train()
+    logs = by_hand(x).log_softmax(1)
+    loss = -((1 - smoothing) * logs[torch.arange(len(y)), y] + smoothing * logs.mean(1)).mean()
+    loss.backward()
+    race.step()
+    assert race.runners[0].pop_metrics(0.0)["loss"] == pytest.approx(loss.item(), rel=1e-5)
+    for before, after in zip(by_hand.parameters(), model.parameters(), strict=True):
+        expected = before - recipe.learning_rate * (before.grad + decay * before)
+        torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_gradient_norm_is_that_of_the_gradients():
+    race = Race(stripes(), RECIPE, [Contender("a")], CPU)
+    race.step()
+    parameters = list(race.runners[0].model.parameters())
+    expected = sum(p.grad.square().sum().item() for p in parameters) ** 0.5
+    assert race.runners[0].pop_metrics(0.0)["gradient_norm"] == pytest.approx(expected, rel=1e-4)
+    assert expected != pytest.approx(sum(p.square().sum().item() for p in parameters) ** 0.5, rel=0.1)
+
+
+def test_metrics_are_counted_from_zero_again_and_only_an_infinite_loss_ends_a_contender():
+    race = Race(stripes(), RECIPE, [Contender("a")], CPU)
+    (runner,) = race.runners
+    race.step()
+    metrics = runner.pop_metrics(race.progress)
+    runner.end_if_diverged(metrics)
+    assert runner.ended is None and runner.pop_metrics(race.progress)["loss"] == 0 < metrics["loss"]
+    for loss in (math.nan, math.inf):
+        runner.end_if_diverged(metrics | {"loss": loss})
+        assert runner.ended == f"diverged: the loss is {loss} at learning rate {metrics['learning_rate']:.3g}; " + (
+            "try a smaller one"
+        )
+
+
+def test_every_process_of_a_team_draws_masks_of_its_own():
+    x, method = torch.rand(4, 16, 12, 12), DropBlock(block_size=3)
+    drawn = []
+    for rank in range(3):  # a size of 1 spares the process group; the masks depend on the rank alone
+        runner = Runner(Contender("a", method), stripes().info, RECIPE, CPU, Team(rank, 1), False)
+        first = method.sample(x, generator=runner.generator).keep
+        runner.reseed(5)  # as at resuming
+        drawn.append((first, method.sample(x, generator=runner.generator).keep))
+    for a, b in itertools.combinations(drawn, 2):
+        assert not torch.equal(a[0], b[0]) and not torch.equal(a[1], b[1])
 
 
 def test_share_dropped_in_the_metrics_is_that_of_the_masks(monkeypatch):
@@ -90,7 +149,7 @@ def test_share_dropped_in_the_metrics_is_that_of_the_masks(monkeypatch):
     monkeypatch.setattr(DropBlock, "sample", spy)
     race = run(RECIPE, Contender("dropblock", DropBlock(block_size=3)))
     assert len(shares) == 8 * 9
-    assert race.runners[0].take(1.0)["dropped"] == pytest.approx(sum(shares) / len(shares), rel=1e-4)
+    assert race.runners[0].pop_metrics(1.0)["dropped"] == pytest.approx(sum(shares) / len(shares), rel=1e-4)
 
 
 def test_evaluate_counts_what_a_person_would_count():
@@ -124,7 +183,7 @@ def test_augmentation_moves_and_mirrors_whole_images():
 
 def test_validation_split_is_disjoint_and_whole():
     split = Split(torch.arange(100, dtype=torch.uint8).view(100, 1, 1, 1), torch.arange(100))
-    train, held = split_validation(split, Recipe("resnet8", 1, validation=0.15))
+    train, held = split_training(split, Recipe("resnet8", 1, validation=0.15))
     assert len(held) == 15 and sorted([*train.labels.tolist(), *held.labels.tolist()]) == list(range(100))
     assert torch.equal(train.images.flatten().long(), train.labels)
 
@@ -164,11 +223,12 @@ def test_errors_name_the_argument_the_value_and_what_is_allowed(make, words):
         make()
 
 
-def test_make_method_takes_what_the_method_knows():
+def test_make_method_takes_of_shared_options_what_the_method_knows():
     options = {"keep_prob": 0.8, "block_size": 5, "reading": "matched", "position_fraction": None}
     assert make_method("camdrop", options) == CamDrop(keep_prob=0.8, block_size=5, reading="matched")
-    assert make_method("dropblock", options) == DropBlock(keep_prob=0.8, block_size=5)
-    assert make_method("baseline", options) is None
+    assert make_method("dropblock", {}, options) == DropBlock(keep_prob=0.8, block_size=5)
+    assert make_method("dropblock", {"block_size": 3}, options) == DropBlock(keep_prob=0.8, block_size=3)
+    assert make_method("baseline", {}, options) is None
 
 
 def test_contenders_and_recipes_from_the_command_line():

@@ -32,7 +32,7 @@ Filter = Callable[["Split", "DataInfo"], "Tensor"]  # which images of a gallery 
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class ChosenImage:
     """An image as the checkpoint it was chosen for takes it: `pixels` uint8 (C, H, W) with its channels and size.
 
     `label` is an index into the checkpoint's classes, None where the image has none of them; `number` is its place in
@@ -63,17 +63,17 @@ class Shelf:
     thumbnails: np.ndarray
     ids: np.ndarray
 
-    def picture(self, number: int) -> Picture:
+    def picture(self, number: int) -> ChosenImage:
         """The image of this number, from 1, on or off the shelf."""
         from camdrop.data import fit_pixels
 
         original, label = self.split.images[number - 1], int(self.split.labels[number - 1])
         name = f"{TITLES[self.info.name]} {number} · {self.info.classes[label]}"
         pixels = fit_pixels(original, self.meta.in_channels, self.meta.image_size)
-        return Picture(pixels, label if self.info.name == self.meta.dataset else None, name, original, number)
+        return ChosenImage(pixels, label if self.info.name == self.meta.dataset else None, name, original, number)
 
 
-def choose_picture(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None = None) -> Picture | None:
+def choose_picture(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None = None) -> ChosenImage | None:
     """An image for a network, from a gallery (by default of its data set), an upload or the camera; None if none yet.
 
     `filters` are conditions, by name, with which a person can find images in the gallery. The choice is in the link:
@@ -93,7 +93,7 @@ def choose_picture(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None
     return picture
 
 
-def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None = None) -> Shelf | Picture | None:
+def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None = None) -> Shelf | ChosenImage | None:
     """The first half of `choose_picture`, for pages that show the gallery themselves: where images come from.
 
     An upload leaves nothing to pick, and is the picture; None where none was made yet. DataError where the network
@@ -120,7 +120,7 @@ def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None =
     return Shelf(meta, f"{TITLES[info.name]} · {count} images", split, info, thumbnails, ids)
 
 
-def leaf_through(shelf: Shelf, *, key: str) -> tuple[Picture, Panel, Callable[[Picked], None]]:
+def leaf_through(shelf: Shelf, *, key: str) -> tuple[ChosenImage, Panel, Callable[[Picked], None]]:
     """The second half of `choose_picture`: the slider of image numbers, the pages of the gallery; the picture chosen.
 
     The panel shows a page of the gallery; draw it by `pictures(…, on_pick=…)` with the function given along with it.
@@ -192,7 +192,7 @@ def _panel(shelf: Shelf, visible: np.ndarray, chosen: int) -> Panel:
     )
 
 
-def _choose_file(meta: Meta, source: str, key: str) -> Picture | None:
+def _choose_file(meta: Meta, source: str, key: str) -> ChosenImage | None:
     from camdrop.data import fit_image, fit_pixels, read_image
 
     if source == _CAMERA:
@@ -209,4 +209,4 @@ def _choose_file(meta: Meta, source: str, key: str) -> Picture | None:
     if source not in kept:
         return None
     _, name, original = kept[source]
-    return Picture(fit_pixels(original, meta.in_channels, meta.image_size), None, name, original)
+    return ChosenImage(fit_pixels(original, meta.in_channels, meta.image_size), None, name, original)

@@ -13,7 +13,7 @@ from camdrop.analysis.attacks import PGD, fgsm
 from camdrop.analysis.explanations import Array, Prediction
 from camdrop.checkpoints import Checkpoint
 from camdrop.figures import DIFFERENCE, limits, lut
-from ui.choosers.image import Picture
+from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
@@ -52,7 +52,7 @@ def choose_attack(classes: Sequence[str], row: DeltaGenerator) -> tuple[Choice, 
     return Choice(pgd, target, seed), evidence, opacity
 
 
-def image_panel(picture: Picture, outcome: AttackOutcome, truth: str | None) -> Panel:
+def image_panel(picture: ChosenImage, outcome: AttackOutcome, truth: str | None) -> Panel:
     """The image as the first network takes it."""
     aim = "any other" if outcome.target is None else outcome.classes[outcome.target]
     return Panel(

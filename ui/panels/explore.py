@@ -6,11 +6,11 @@ import streamlit as st
 
 from camdrop.analysis.explanations import Explanation, scores
 from camdrop.figures import COLORMAPS, DIFFERENCE, css, lut
-from ui.choosers.image import Picture
+from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label, network_label
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
-from ui.panels.views import Drawing, Style
+from ui.panels.views import ColouredHeatmap, Style
 
 SHARED = "The same colour is the same evidence in all pictures; else each runs over its own range."
 DIFFERENT = "What each network has more (red) or less (blue) than the first; see How it is computed."
@@ -27,7 +27,7 @@ def choose_style(opacity: float) -> Style:
     return Style(colormap, shared, difference, opacity, start, end)
 
 
-def image_panel(picture: Picture, explanation: Explanation, truth: str | None) -> Panel:
+def image_panel(picture: ChosenImage, explanation: Explanation, truth: str | None) -> Panel:
     """The image as the first network takes it."""
     prediction = explanation.prediction
     height, width = prediction.image.shape[2:]
@@ -42,7 +42,7 @@ def image_panel(picture: Picture, explanation: Explanation, truth: str | None) -
     )
 
 
-def network_panels(drawings: Sequence[Drawing], style: Style, truth: str | None) -> list[Panel]:
+def network_panels(drawings: Sequence[ColouredHeatmap], style: Style, truth: str | None) -> list[Panel]:
     """A panel for each network, by its method, or by its name where two have the same."""
     metas = [drawing.explanation.checkpoint.meta for drawing in drawings]
     titles = [method_label(meta) if meta.method else drawings[i].explanation.name for i, meta in enumerate(metas)]
@@ -54,7 +54,7 @@ def network_panels(drawings: Sequence[Drawing], style: Style, truth: str | None)
     ]
 
 
-def _network_panel(drawing: Drawing, title: str, style: Style, truth: str | None) -> Panel:
+def _network_panel(drawing: ColouredHeatmap, title: str, style: Style, truth: str | None) -> Panel:
     """The heatmap of one network over the image, its five most probable classes, and the heatmap's statistics."""
     explanation, numbers = drawing.explanation, drawing.explanation.statistics
     meta, heatmap = explanation.checkpoint.meta, explanation.heatmap

@@ -16,12 +16,12 @@ import numpy as np
 
 from camdrop.analysis.explanations import scores
 from camdrop.figures import overlay, png
-from ui.panels.views import Drawing, Seen, Style, draw
+from ui.panels.views import ColouredHeatmap, Seen, Style, arrange
 
 _SIDE = 1024  # pixels, about, of a picture
 
 
-def picture(drawing: Drawing, style: Style) -> bytes:
+def picture(drawing: ColouredHeatmap, style: Style) -> bytes:
     """A drawing over its image as a PNG file, about 1,024 pixels a side: the image in squares, the heatmap smooth."""
     image = drawing.explanation.prediction.picture
     scale = max(1, round(_SIDE / max(image.shape[:2])))
@@ -82,7 +82,7 @@ def bundle(seen: Seen, style: Style) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
         files.writestr("image.png", png(first, max(1, round(_SIDE / max(first.shape[:2])))))
-        for place, drawing in enumerate(draw(seen.explanations, style), 1):
+        for place, drawing in enumerate(arrange(seen.explanations, style), 1):
             stem = f"{place}-{re.sub(r'[^A-Za-z0-9._-]+', '_', drawing.explanation.name)}"
             files.writestr(f"{stem}.png", picture(drawing, style))
             heat = io.BytesIO()

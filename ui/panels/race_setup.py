@@ -173,11 +173,15 @@ def _contender(number: int, name: str, stages: tuple[str, ...]) -> Contender:
     if name == "baseline":
         return Contender("baseline")
     fields = [field.name for field in dataclasses.fields(METHODS[name])]
-    options = {"block_size": _R} | {field: store[key + field] for field in fields if key + field in store}
+    options = {field: store[key + field] for field in fields if key + field in store}
     at = tuple(s for s in stages if s in (store.get(key + "stages") or ()))
     kinds = tuple(k for k in KINDS if k in (store.get(key + "kinds") or ()))
     return Contender(
-        name, make_method(name, options), store.get(key + "schedule") or "constant", at or None, kinds or None
+        name,
+        make_method(name, options, {"block_size": _R}),
+        store.get(key + "schedule") or "constant",
+        at or None,
+        kinds or None,
     )
 
 

@@ -15,14 +15,14 @@ from camdrop.data import fit_pixels, gallery, normalise
 from camdrop.masks import METHODS
 from camdrop.training.config import make_method
 from ui.choosers.checkpoint import open_checkpoint
-from ui.choosers.image import TITLES, Picture
+from ui.choosers.image import TITLES, ChosenImage
 from ui.choosers.scene import Cells, Scene, cells
 from ui.components.pictures import Panel
 from ui.components.slider import Live
 from ui.panels import attack, explore, gradients, mask_lab
 from ui.panels.figure_1 import figure_1
 from ui.panels.lessons import GUIDED, LESSONS, NETWORKS
-from ui.panels.views import TRUE, Style, class_of, draw
+from ui.panels.views import TRUE, Style, arrange, class_of
 
 if TYPE_CHECKING:
     from camdrop.analysis.mask_steps import Dissection
@@ -33,12 +33,12 @@ IMAGE, SEED = 19, 3  # those of the links, and of what the answers say
 STYLE = Style("viridis", False, False, 0.6, 0.0, 1.0)
 
 
-def _picture(checkpoint: Checkpoint, number: int) -> Picture:
+def _picture(checkpoint: Checkpoint, number: int) -> ChosenImage:
     meta = checkpoint.meta
     split, info = gallery(meta.dataset)
     original, label = split.images[number - 1], int(split.labels[number - 1])
     name = f"{TITLES[info.name]} {number} · {info.classes[label]}"
-    return Picture(fit_pixels(original, meta.in_channels, meta.image_size), label, name, original, number)
+    return ChosenImage(fit_pixels(original, meta.in_channels, meta.image_size), label, name, original, number)
 
 
 @functools.lru_cache(maxsize=16)
@@ -80,7 +80,7 @@ def _heatmaps(names: Sequence[str], number: int, wanted: str) -> list[Panel]:
     truth = opened[0].meta.classes[picture.label or 0]
     target = class_of(wanted, truth)
     explanations = [explain(n, c, picture.pixels, target, "layer3") for n, c in zip(names, opened, strict=True)]
-    panels = explore.network_panels(draw(explanations, STYLE), STYLE, truth)
+    panels = explore.network_panels(arrange(explanations, STYLE), STYLE, truth)
     return [explore.image_panel(picture, explanations[0], truth), *panels]
 
 

@@ -25,7 +25,7 @@ def class_of(wanted: str, truth: str | None) -> str | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Drawing:
+class ColouredHeatmap:
     """How an explanation is drawn: `heat` (H, W) in `colormap` from `low` to `high`; `signed` is a difference."""
 
     explanation: Explanation
@@ -58,7 +58,7 @@ class Style:
     end: float
 
 
-def draw(explanations: Sequence[Explanation], style: Style) -> list[Drawing]:
+def arrange(explanations: Sequence[Explanation], style: Style) -> list[ColouredHeatmap]:
     """How explanations are drawn in a style."""
     import numpy as np
 
@@ -73,7 +73,7 @@ def draw(explanations: Sequence[Explanation], style: Style) -> list[Drawing]:
     for explanation, heat, sign in zip(explanations, heats, signed, strict=True):
         together = [h for h, s in zip(heats, signed, strict=True) if s == sign] if style.shared else [heat]
         low, high = limits(together, symmetric=sign)
-        drawings.append(Drawing(explanation, heat, DIFFERENCE if sign else style.colormap, low, high, sign))
+        drawings.append(ColouredHeatmap(explanation, heat, DIFFERENCE if sign else style.colormap, low, high, sign))
     return drawings
 
 

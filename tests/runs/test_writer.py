@@ -1,0 +1,93 @@
+"""What a run's writer leaves on the disk, and the signals that stop a training."""
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+import torch
+
+from camdrop import runs
+from camdrop.runs.signals import stop_signals
+from camdrop.runs.writer import load_state, open_writer, remove_leftovers
+from camdrop.training import Race
+from camdrop.training.config import Contender, Recipe
+from tests.training.test_training import stripes
+
+CPU = torch.device("cpu")
+RECIPE = Recipe("resnet8", epochs=1, batch_size=60, crop=0, validation=0.2)
+
+
+@pytest.fixture
+def run(tmp_path):
+    runs.create(tmp_path / "run", runs.RunConfig("stripes", RECIPE, (Contender("a"),), "cpu"))
+    return runs.load_run(tmp_path / "run")
+
+
+@pytest.fixture
+def race():
+    return Race(stripes(), RECIPE, [Contender("a")], CPU)
+
+
+def test_records_after_the_state_are_cut_off_and_the_next_state_knows_it(run, race):
+    with open_writer(run, race, None) as writer:
+        writer.record("point", "a", {"loss": 1.0})
+        writer.save_state()
+        writer.record("point", "a", {"loss": 2.0})
+    state = load_state(run.folder, CPU)
+    size = (run.folder / "metrics.jsonl").stat().st_size
+    assert 0 < state["metrics"] < size
+    with open_writer(run, race, state) as writer:
+        writer.save_state()  # as by a stop before the first step
+    assert load_state(run.folder, CPU)["metrics"] == state["metrics"]
+    assert [record["loss"] for record in runs.read_metrics(run.folder)[0]] == [1.0]
+
+
+def test_a_number_that_is_not_finite_is_null_on_disk_and_for_who_listens(run, race):
+    heard = []
+    with open_writer(run, race, None, heard.append) as writer:
+        writer.record("point", "a", {"loss": float("nan"), "gradient_norm": float("inf"), "keep_prob": None, "n": 3})
+    (line,) = (run.folder / "metrics.jsonl").read_text().splitlines()
+    assert heard == [json.loads(line, parse_constant=pytest.fail)]
+    assert list(heard[0].values())[-4:] == [None, None, None, 3] and heard[0]["contender"] == "a"
+
+
+def test_the_status_tells_where_the_race_is(run, race):
+    with open_writer(run, race, {"metrics": 0, "seconds": 100.0, "best": {}}) as writer:
+        race.step()
+        writer.status("stopped", "by hand")
+    now = runs.load_run(run.folder)
+    assert (now.state, now.message, now.step, now.total, now.pid) == ("stopped", "by hand", 1, race.total, os.getpid())
+    assert 100 <= now.seconds < 160 and "cores" in now.device
+
+
+def test_half_written_files_of_a_killed_process_go(run):
+    (run.folder / "a").mkdir()
+    for name in (".status.json.x.part", "a/.last.safetensors.y.part"):
+        (run.folder / name).touch()
+    remove_leftovers(run.folder)
+    assert sorted(path.name for path in run.folder.rglob("*") if path.is_file()) == ["config.json"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_a_question_to_ask_and_handlers_are_put_back(number):
+    before = signal.getsignal(number)
+    with stop_signals() as stopped:
+        assert not stopped()
+        os.kill(os.getpid(), number)
+        assert stopped()
+    assert signal.getsignal(number) is before
+
+
+def test_outside_the_main_thread_no_signal_is_taken():
+    before, answers = signal.getsignal(signal.SIGTERM), []
+
+    def ask():
+        with stop_signals() as stopped:
+            answers.append((stopped(), signal.getsignal(signal.SIGTERM) is before))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert answers == [(False, True)]
