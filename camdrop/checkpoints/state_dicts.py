@@ -20,9 +20,7 @@ from camdrop.checkpoints.metadata import BY_CONVENTION, LIMIT, TORCHVISION, Chec
 from camdrop.data import INFO
 from camdrop.resnet import ARCHITECTURES
 
-LEGACY = (
-    b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the first bytes of files that torch.save wrote before version 1.6
-)
+LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the first bytes of a file of torch.save before 1.6
 
 AGAIN = "copy or download it again"
 RESAVE = 'where you trust it, save its weights alone: torch.save(model.state_dict(), "weights.pth")'

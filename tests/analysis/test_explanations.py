@@ -11,11 +11,7 @@ import torch
 from camdrop.analysis.explanations import disagreements, errors, explain, predict, predicted_classes, scores
 from camdrop.checkpoints import Checkpoint, Meta
 from camdrop.data import gallery, normalise
-from tests.support.checkpoint_files import META, network
-
-
-def fashion(seed: int) -> Checkpoint:
-    return Checkpoint(network(seed=seed), META)
+from tests.support.checkpoint_files import META, fashion, network
 
 
 @pytest.mark.parametrize("stage", ["layer1", "layer2", "layer3"])

@@ -1,4 +1,4 @@
-"""Choosing a picture: from a gallery of a data set, an upload, or the camera."""
+"""Choosing an image: from a gallery of a data set, an upload, or the camera."""
 
 from __future__ import annotations
 

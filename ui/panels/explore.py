@@ -17,7 +17,7 @@ DIFFERENT = "What each network has more (red) or less (blue) than the first; see
 
 
 def choose_style(opacity: float) -> Style:
-    """The options of how heatmaps are drawn."""
+    """The options of how heatmaps look."""
     colormap = st.selectbox("Colour map", list(COLORMAPS), key="colormap", bind="query-params")
     st.caption(COLORMAPS[colormap].capitalize() + ".")
     shared = st.toggle("One range for all", key="shared", bind="query-params", help=SHARED)
@@ -42,27 +42,27 @@ def image_panel(picture: ChosenImage, explanation: Explanation, truth: str | Non
     )
 
 
-def network_panels(drawings: Sequence[ColouredHeatmap], style: Style, truth: str | None) -> list[Panel]:
+def network_panels(heatmaps: Sequence[ColouredHeatmap], style: Style, truth: str | None) -> list[Panel]:
     """A panel for each network, by its method, or by its name where two have the same."""
-    metas = [drawing.explanation.checkpoint.meta for drawing in drawings]
-    titles = [method_label(meta) if meta.method else drawings[i].explanation.name for i, meta in enumerate(metas)]
+    metas = [heatmap.explanation.checkpoint.meta for heatmap in heatmaps]
+    titles = [method_label(meta) if meta.method else heatmaps[i].explanation.name for i, meta in enumerate(metas)]
     if len(set(titles)) < len(titles):
-        titles = [drawing.explanation.name for drawing in drawings]
+        titles = [heatmap.explanation.name for heatmap in heatmaps]
     return [
-        _network_panel(drawing, f"{title} − {titles[0]}" if drawing.signed else title, style, truth)
-        for drawing, title in zip(drawings, titles, strict=True)
+        _network_panel(heatmap, f"{title} − {titles[0]}" if heatmap.signed else title, style, truth)
+        for heatmap, title in zip(heatmaps, titles, strict=True)
     ]
 
 
-def _network_panel(drawing: ColouredHeatmap, title: str, style: Style, truth: str | None) -> Panel:
+def _network_panel(heatmap: ColouredHeatmap, title: str, style: Style, truth: str | None) -> Panel:
     """The heatmap of one network over the image, its five most probable classes, and the heatmap's statistics."""
-    explanation, numbers = drawing.explanation, drawing.explanation.statistics
-    meta, heatmap = explanation.checkpoint.meta, explanation.heatmap
-    start, end = (0.0, 1.0) if drawing.signed else (Live("from", style.start), Live("to", style.end))
-    heat = Heat(drawing.share, lut(drawing.colormap), start, end, Live("opacity", style.opacity))
+    explanation, numbers = heatmap.explanation, heatmap.explanation.statistics
+    meta, values = explanation.checkpoint.meta, explanation.heatmap
+    start, end = (0.0, 1.0) if heatmap.signed else (Live("from", style.start), Live("to", style.end))
+    heat = Heat(heatmap.share, lut(heatmap.colormap), start, end, Live("opacity", style.opacity))
     regions = "1 region" if numbers.regions == 1 else f"{numbers.regions} regions"
     lines = [
-        f"{explanation.target_name}: {_number(heatmap.min())} to {_number(heatmap.max())}",
+        f"{explanation.target_name}: {_number(values.min())} to {_number(values.max())}",
         f"{100 * numbers.coverage:.0f} % above half of maximum",
         f"{regions} · entropy {numbers.entropy:.2f}",
     ]

@@ -21,13 +21,13 @@ from ui.panels.views import ColouredHeatmap, Seen, Style, arrange
 _SIDE = 1024  # pixels, about, of a picture
 
 
-def picture(drawing: ColouredHeatmap, style: Style) -> bytes:
-    """A drawing over its image as a PNG file, about 1,024 pixels a side: the image in squares, the heatmap smooth."""
-    image = drawing.explanation.prediction.picture
+def picture(heatmap: ColouredHeatmap, style: Style) -> bytes:
+    """A heatmap over its image as a PNG file, about 1,024 pixels a side: the image in squares, the heatmap smooth."""
+    image = heatmap.explanation.prediction.picture
     scale = max(1, round(_SIDE / max(image.shape[:2])))
     large = image.repeat(scale, 0).repeat(scale, 1)
-    low, high = (0.0, 1.0) if drawing.signed else (style.start, style.end)
-    return png(overlay(large, drawing.share, colormap=drawing.colormap, low=low, high=high, opacity=style.opacity))
+    low, high = (0.0, 1.0) if heatmap.signed else (style.start, style.end)
+    return png(overlay(large, heatmap.share, colormap=heatmap.colormap, low=low, high=high, opacity=style.opacity))
 
 
 def table(seen: Seen) -> bytes:
@@ -82,11 +82,11 @@ def bundle(seen: Seen, style: Style) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
         files.writestr("image.png", png(first, max(1, round(_SIDE / max(first.shape[:2])))))
-        for place, drawing in enumerate(arrange(seen.explanations, style), 1):
-            stem = f"{place}-{re.sub(r'[^A-Za-z0-9._-]+', '_', drawing.explanation.name)}"
-            files.writestr(f"{stem}.png", picture(drawing, style))
+        for place, heatmap in enumerate(arrange(seen.explanations, style), 1):
+            stem = f"{place}-{re.sub(r'[^A-Za-z0-9._-]+', '_', heatmap.explanation.name)}"
+            files.writestr(f"{stem}.png", picture(heatmap, style))
             heat = io.BytesIO()
-            np.save(heat, drawing.explanation.heatmap)
+            np.save(heat, heatmap.explanation.heatmap)
             files.writestr(f"{stem}.npy", heat.getvalue())
         files.writestr("table.csv", table(seen))
         files.writestr("settings.json", json.dumps(complete, indent=2, ensure_ascii=False))

@@ -50,7 +50,7 @@ def _scene(checkpoint: Checkpoint, site: str, label: str) -> Scene:
 
 
 def _draw(scene: Scene, name: str, gamma: float, r: int, reading: str = "paper") -> Dissection:
-    method = make_method(name, {"keep_prob": gamma, "block_size": r, "reading": reading})
+    method = make_method(name, {}, {"keep_prob": gamma, "block_size": r, "reading": reading})
     assert method is not None
     return dissect(scene.activation, method, scene.label, SEED)
 

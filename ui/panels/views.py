@@ -1,4 +1,4 @@
-"""How Explore draws the explanations of several networks: colours, ranges, differences; and its filters."""
+"""How Explore shows the explanations of several networks: colours, ranges, differences; and its filters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def class_of(wanted: str, truth: str | None) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class ColouredHeatmap:
-    """How an explanation is drawn: `heat` (H, W) in `colormap` from `low` to `high`; `signed` is a difference."""
+    """The heatmap `heat` (H, W) in `colormap`, its colours from `low` to `high`; `signed` is a difference."""
 
     explanation: Explanation
     heat: npt.NDArray[np.float32]
@@ -43,7 +43,7 @@ class ColouredHeatmap:
 
 @dataclass(frozen=True)
 class Style:
-    """How heatmaps are drawn, as a person chose it.
+    """How heatmaps look, as a person chose it.
 
     Each has the colours of `colormap` over its own range, or all over a `shared` one: over its part from `start` to
     `end`, shares of it. With `difference`, all but the first show what they have more or less than the first: in units
@@ -59,7 +59,7 @@ class Style:
 
 
 def arrange(explanations: Sequence[Explanation], style: Style) -> list[ColouredHeatmap]:
-    """How explanations are drawn in a style."""
+    """The heatmaps of explanations in a style: each with its colour map and range, or as a difference to the first."""
     import numpy as np
 
     from camdrop.figures import DIFFERENCE, limits
@@ -69,12 +69,12 @@ def arrange(explanations: Sequence[Explanation], style: Style) -> list[ColouredH
     if style.difference:
         units = [heat if style.shared else heat / (np.abs(heat).max() or 1.0) for heat in heats]
         heats = [heats[0], *(heat - _resized(units[0], heat.shape) for heat in units[1:])]
-    drawings = []
+    heatmaps = []
     for explanation, heat, sign in zip(explanations, heats, signed, strict=True):
         together = [h for h, s in zip(heats, signed, strict=True) if s == sign] if style.shared else [heat]
         low, high = limits(together, symmetric=sign)
-        drawings.append(ColouredHeatmap(explanation, heat, DIFFERENCE if sign else style.colormap, low, high, sign))
-    return drawings
+        heatmaps.append(ColouredHeatmap(explanation, heat, DIFFERENCE if sign else style.colormap, low, high, sign))
+    return heatmaps
 
 
 def _resized(heat: npt.NDArray[np.float32], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What Explore computes, against independent results."""
+"""How Explore colours and exports explanations, and the images that its filters choose."""
 
 import csv
 import io
@@ -83,9 +83,8 @@ def test_export(three: list[tuple[str, Checkpoint]]) -> None:
     explanations = [explain(name, checkpoint, image, "Bag", "layer2") for name, checkpoint in three]
     scores(explanations[1], compute=True)
     heatmap, probabilities = explanations[2].heatmap, explanations[2].prediction.probabilities
-    seen = Seen(
-        explanations, "Fashion-MNIST 4 · Dress", "Dress", {"image": 4, "checkpoints": ["a b", "c"], "shared": True}
-    )
+    link = {"image": 4, "checkpoints": ["a b", "c"], "shared": True}
+    seen = Seen(explanations, "Fashion-MNIST 4 · Dress", "Dress", link)
     rows = list(csv.DictReader(io.StringIO(export.table(seen).decode("utf-8-sig"))))
     assert [row["checkpoint"] for row in rows] == list(FASHION_METHODS)
     assert rows[0]["true class"] == "Dress" and rows[0]["class of the heatmap"] == "Bag"
