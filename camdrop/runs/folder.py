@@ -51,6 +51,7 @@ class RunConfig:
     threads: int | None = None
     compiled: bool = False
     bounds: bool = False  # whether gradient bounds are measured at the end of each epoch
+    leakage: bool = False  # whether it is measured then how often networks obey their masks
 
     def to_json(self) -> str:
         plain = dataclasses.asdict(self)
@@ -71,7 +72,7 @@ class RunConfig:
             )
             for entry in plain["contenders"]
         )
-        later = {name: plain.get(name, False) for name in ("compiled", "bounds")}
+        later = {name: plain.get(name, False) for name in ("compiled", "bounds", "leakage")}
         return cls(plain["data"], Recipe(**plain["recipe"]), contenders, plain["device"], plain["threads"], **later)
 
 

@@ -86,6 +86,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
+# The contenders of the preset `noise`: no dropout, two that tell no label, and CamDrop as in the paper.
+NOISE_METHODS = ",".join((
+    "baseline",
+    "dropblock:block_size=4",
+    "camdrop:block_size=4:label=predicted:reading=matched:channels=all:position_fraction=0.5",
+    "camdrop:block_size=8",
+))  # fmt: skip
+
 
 def make_recipe(preset: str | None, given: dict[str, Any]) -> Recipe:
     """A recipe from a preset (paper: section 4.1 for CIFAR, 4.3 for ImageNet) and what is `given` over it; without one,
