@@ -22,7 +22,7 @@ NICENESS = 10  # so that the page, and whatever else the machine does, goes befo
 
 
 def submit(folder: Path) -> None:
-    """Put a run in the queue: a new one, or one that was stopped or failed. RunError for one that is at it or done."""
+    """Put a new run, or one that was stopped or failed, on the waiting list. RunError for one that is running or done."""
     run = sweep.load_sweep(folder) if (folder / "sweep.json").exists() else load_run(folder)
     if run.state in ("running", "finished"):
         raise RunError(f"{folder.name} is {run.state}; only a run that was stopped or failed can go on")
@@ -45,7 +45,7 @@ def most_at_once() -> int:
 
 
 def launch(root: Path) -> list[Path]:
-    """Start the runs of the queue of `root`, those first that have waited longest, while there is room for them.
+    """Start the waiting runs of `root`, those first that have waited longest, while there is room for them.
 
     Returns the folders of those started. Two calls at once never start one run twice.
     """
@@ -54,11 +54,11 @@ def launch(root: Path) -> list[Path]:
     with FileLock(root / ".queue"):
         found: list[Run | Sweep] = [*list_runs(root), *list_sweeps(root)]
         room = most_at_once() - sum(run.state == "running" for run in found)
-        # Without a status it is not in the queue, but made this moment by a process that will run it itself.
+        # Without a status it does not wait, but was made this moment by a process that will run it itself.
         waiting = [run for run in found if run.state == "queued" and (run.folder / "status.json").exists()]
         started = []
         for run in sorted(waiting, key=_since)[: max(0, room)]:
-            # One whose last process has not quite ended stays in the queue: that end launches it.
+            # One whose last process has not quite ended goes on waiting: that end launches it.
             with contextlib.suppress(RunError):
                 _start(run)
                 started.append(run.folder)
@@ -66,7 +66,7 @@ def launch(root: Path) -> list[Path]:
 
 
 def _since(run: Run | Sweep) -> float:
-    """When a run was put in the queue."""
+    """When a run was put on the waiting list."""
     return (run.folder / "status.json").stat().st_mtime
 
 

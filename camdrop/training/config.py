@@ -95,15 +95,15 @@ NOISE_METHODS = ",".join((
 ))  # fmt: skip
 
 
-def make_recipe(preset: str | None, given: dict[str, Any]) -> Recipe:
-    """A recipe from a preset (paper: section 4.1 for CIFAR, 4.3 for ImageNet) and what is `given` over it; without one,
+def make_recipe(preset: str | None, changes: dict[str, Any]) -> Recipe:
+    """A recipe from a preset (paper: section 4.1 for CIFAR, 4.3 for ImageNet) and `changes` to it; without one,
     10 epochs of ResNet-8."""
     if preset is not None and preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     base = {"model": "resnet8", "epochs": 10} if preset is None else PRESETS[preset]
-    if "minutes" in given:
+    if "minutes" in changes:
         base = {k: v for k, v in base.items() if k != "epochs"}
-    return Recipe(**(base | given))
+    return Recipe(**(base | changes))
 
 
 def preset_block_size(preset: str | None) -> int:
@@ -166,10 +166,10 @@ def make_method(name: str, options: Mapping[str, Any], shared: Mapping[str, Any]
     return None if name == "baseline" else dataclasses.replace(every[name], **options)
 
 
-def require_options(names: Collection[str], given: Mapping[str, Any]) -> None:
-    """ValueError for an option `given` to all contenders of a race that none of their methods, by these names, has."""
+def require_options(names: Collection[str], options: Mapping[str, Any]) -> None:
+    """ValueError for an option, shared by the contenders of a race, that none of their methods, by these names, has."""
     has = {name: _contender_options(name) for name in (*names, *METHODS)}
-    for key, value in given.items():
+    for key, value in options.items():
         if not any(key in has[name] for name in names):
             owners = ", ".join(name for name in METHODS if key in has[name])
             raise ValueError(
@@ -190,11 +190,11 @@ def contender(
     ValueError for an unknown method, an option that it lacks, or a wrong value.
     """
     name, *changes = text.strip().split(":")
-    told = dict(change.partition("=")[::2] for change in changes)
-    _refuse_unknown(name, told, _contender_options(name))
-    where = {key: told.pop(key) for key in _COMMON_OPTIONS if key in told}
+    named = dict(change.partition("=")[::2] for change in changes)
+    _refuse_unknown(name, named, _contender_options(name))
+    where = {key: named.pop(key) for key in _COMMON_OPTIONS if key in named}
     types = option_types(name)
-    method = make_method(name, {key: _parse(value, types[key]) for key, value in told.items()}, shared)
+    method = make_method(name, {key: _parse(value, types[key]) for key, value in named.items()}, shared)
     title = " ".join([name, *changes])
     if method is None:
         return Contender(title)
