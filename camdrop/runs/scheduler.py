@@ -22,7 +22,7 @@ NICENESS = 10  # so that the page, and whatever else the machine does, goes befo
 
 
 def submit(folder: Path) -> None:
-    """Put a new run, or one that was stopped or failed, on the waiting list. RunError for one that is running or done."""
+    """Put a new run, or one that was stopped or failed, on the waiting list. RunError for one that runs or is done."""
     run = sweep.load_sweep(folder) if (folder / "sweep.json").exists() else load_run(folder)
     if run.state in ("running", "finished"):
         raise RunError(f"{folder.name} is {run.state}; only a run that was stopped or failed can go on")

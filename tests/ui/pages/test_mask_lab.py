@@ -129,6 +129,16 @@ def test_options_of_camdrop_in_the_link(lab: Pages, checkpoint: Checkpoint) -> N
     assert lab.panels["numbers"]["channel"].title == f"Channel {second}"
 
 
+def test_the_predicted_class_guides_where_it_is_asked_for(lab, checkpoint):
+    app = lab.open("mask_lab", label="Predicted label")
+    assert app.selectbox("label").options[:2] == ["True label", "Predicted label"]
+    with torch.no_grad():
+        answer = int(checkpoint.model(first_image(checkpoint)[0]).argmax())
+    assert answer != first_image(checkpoint)[1]
+    _, mask = draw(checkpoint, "layer2.0.conv2", CamDrop(keep_prob=0.9, block_size=4), answer, FIRST_DRAW)
+    assert orange(lab.panels["grid"]["channels"]) == int((~mask.keep).sum())
+
+
 def test_settings_that_make_no_sense_together_are_explained(lab: Pages) -> None:
     app = lab.open("mask_lab", r="16", site="layer3.0.conv1")
     assert "r = 16 is larger than this 7×7 map: blocks are cut to 7×7" in captions(app)
