@@ -35,6 +35,7 @@ def test_our_own_network_gets_the_masks_that_training_gives_it(patterns):
     assert any(mask.dropped.sum() for mask in record.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torchvision/resnet18", "timm/resnet18"])
 def test_their_resnet18_gets_the_masks_of_ours(name):
     """The same weights in our network, whose forward pass takes masks as an argument, without a hook."""
@@ -65,6 +66,7 @@ def test_a_retaining_rate_of_one_changes_nothing(method):
     assert len(guide.masks) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -139,6 +141,7 @@ def test_masks_differ_between_passes_follow_the_method_and_are_reproducible():
     assert same_masks(guide.masks, first)
 
 
+@pytest.mark.slow
 def test_what_a_person_can_do_wrong():
     model = foreign("torchvision/resnet18").train()
     x, y = batch()
@@ -189,6 +192,7 @@ def test_a_copy_made_while_attached_is_free_of_masks_in_evaluation():
     assert torch.equal(average(x), expected)
 
 
+@pytest.mark.slow
 def test_importing_camdrop_stays_light():
     code = "import sys, camdrop; assert 'torch' not in sys.modules; from camdrop import attach; assert callable(attach)"
     subprocess.run([sys.executable, "-c", code], check=True)

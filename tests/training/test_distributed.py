@@ -16,6 +16,7 @@ def test_parts_of_a_batch_cover_it_once():
     assert Team().mean(whole) is whole and Team().broadcast("x") == "x"
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
     data = shades(tmp_path / "data", train=40, test=5)
     options = ("--data", data, "--method", "baseline", "--epochs", "2", "--lr", "0.05",

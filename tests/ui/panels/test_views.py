@@ -83,6 +83,7 @@ def test_ranges_and_differences(three: list[tuple[str, Checkpoint]]) -> None:
     assert relative[1].low == -relative[1].high  # zero is in the middle, and so white
 
 
+@pytest.mark.slow
 def test_filters_find_what_they_say(three: list[tuple[str, Checkpoint]]) -> None:
     split, info = gallery("fashion-mnist")
     seen: list[float] = []
@@ -129,6 +130,7 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_a_thousand_images() -> None:
     checkpoint, images = fashion(0), gallery("fashion-mnist")[0].images
     held = []
