@@ -83,6 +83,7 @@ def test_probabilities_are_the_network_s_with_that_mask(lab: Pages, checkpoint: 
     assert rows["Candidates"] == f"{16 * 26 * 26:,}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("site", ["layer1.0.conv1", "layer3.0.skip"])
 def test_every_method_at_other_sites(lab: Pages, checkpoint: Checkpoint, name: str, site: str) -> None:
