@@ -1,4 +1,4 @@
-"""What is trained, and how: recipes, presets, contenders."""
+"""Recipes, presets and contenders: how a race trains, and what."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
 class Recipe:
     """How networks are trained: SGD with momentum and weight decay, pad-and-crop and flip, a learning-rate schedule.
 
-    A run is bounded by `epochs`, or by `minutes`, which picks the number of steps from the speed measured at its start.
-    `validation` is the share of the training set that is held out, `crop` the padding in pixels (large images get a
-    resized crop instead, see camdrop/training/batches.py). ValueError for values out of range.
+    A run ends after `epochs`, or after about `minutes`: it measures its speed at first, and picks the number of steps.
+    `validation` is the held-out share of the training set, `crop` the padding in pixels (large images get a resized
+    crop instead, see camdrop/training/batches.py). ValueError for values out of range.
     """
 
     model: str
@@ -74,8 +74,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def make_recipe(preset: str | None, given: dict[str, Any]) -> Recipe:
-    """A recipe from a preset (paper: section 4.1 for CIFAR, 4.3 for ImageNet) and what is `given` over it; without one,
-    10 epochs of ResNet-8."""
+    """The recipe of a preset (paper, sections 4.1 and 4.3) with the `given` fields replaced.
+
+    Without a preset, it is 10 epochs of ResNet-8. ValueError for an unknown preset or a value out of range.
+    """
     if preset is not None and preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     base = {"model": "resnet8", "epochs": 10} if preset is None else PRESETS[preset]
@@ -85,7 +87,7 @@ def make_recipe(preset: str | None, given: dict[str, Any]) -> Recipe:
 
 
 def preset_block_size(preset: str | None) -> int:
-    """r of a preset's methods (paper, sections 4.1 and 4.3), the side of the last features."""
+    """The block size r of a preset (paper, sections 4.1 and 4.3): the side of the last feature map."""
     return 7 if preset == "imagenet" else 8
 
 
@@ -93,7 +95,7 @@ def preset_block_size(preset: str | None) -> int:
 class Contender:
     """One network of a race: a dropout method (None: baseline), its schedule, and the sites where it acts.
 
-    `stages` and `kinds` None mean those of the paper, see `camdrop.resnet.default_sites`.
+    `stages` and `kinds` None are those of the paper, see `camdrop.resnet.default_sites`. ValueError for a wrong field.
     """
 
     name: str
@@ -113,7 +115,7 @@ class Contender:
             raise ValueError(f"sites must be of the kinds {', '.join(KINDS)}, got {', '.join(sorted(unknown))!r}")
 
     def sites(self, model: ResNet) -> frozenset[str]:
-        """Names of the drop sites of `model` where this contender's masks act."""
+        """The names of the drop sites of `model` where the masks of this contender act."""
         return default_sites(model, self.method, self.stages, self.kinds)
 
 
@@ -183,7 +185,7 @@ def contender(
 
 
 def _contender_options(name: str) -> tuple[str, ...]:
-    """What a contender's line can say of a method: a baseline masks nothing, so nothing."""
+    """The options that a contender's line can set; a baseline masks nothing and has none."""
     return () if name == "baseline" else (*option_types(name), *_COMMON_OPTIONS)
 
 
