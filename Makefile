@@ -1,11 +1,13 @@
-# make app    set up, start, open at http://localhost:8501
-# make test   set up with the test tools, then lint, types and every test
+# make app        set up, start, open at http://localhost:8501
+# make test       set up with the test tools, then lint, types and every test
+# make test-fast  the tests that need no browser and train no longer than a second
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: app test checkpoints clean
+.PHONY: app test test-fast checkpoints clean
 
 app: $(VENV)/.app
 	$(BIN)/streamlit run app.py
@@ -14,7 +16,10 @@ test: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
+
+test-fast: $(VENV)/.tools
+	$(PYTEST) --ignore tests/browser -m 'not slow'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "CamDrop Lab needs Python 3.11 or newer; this is $$($(PYTHON) -V). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -25,10 +30,13 @@ $(VENV)/.app: $(BIN)/python requirements.txt
 	@$(PIP) install -r requirements.txt
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.app pyproject.toml scripts/get-chromium
+$(VENV)/.tools: $(VENV)/.app pyproject.toml
 	@echo "Setting up the test tools (once) …"
 	@$(PIP) install -e '.[app,test]'
 	@$(PIP) install --no-deps 'grad-cam>=1.5.4' 'torchcam>=0.4' ttach
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.tools scripts/get-chromium
 	@scripts/get-chromium $(BIN)/python
 	@touch $@
 

@@ -7,7 +7,9 @@ if TYPE_CHECKING:
     from camdrop.adapters.attachment import attach
     from camdrop.adapters.inspection import drop_sites
 
-__all__ = ["attach", "drop_sites"]
+__all__ = ["__version__", "attach", "drop_sites"]
+
+__version__ = "0.1.0"  # read by pyproject.toml
 
 _HOMES = {"attach": "adapters.attachment", "drop_sites": "adapters.inspection"}
 

@@ -70,6 +70,12 @@ def upsample(cam: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(cam.unsqueeze(1), size, mode="bilinear", align_corners=False).squeeze(1)
 
 
+@torch.no_grad()
+def heatmap(features: Tensor, weight: Tensor, targets: Tensor, size: tuple[int, int]) -> Tensor:
+    """Class activation maps resized to the image: `class_activation_map`, then `upsample` to size (H, W): (N, H, W)."""
+    return upsample(class_activation_map(features, weight, targets), size)
+
+
 @dataclass(frozen=True)
 class HeatmapStatistics:
     """What a heatmap looks like, from its positive part: each number is 0 for a map that is positive nowhere."""

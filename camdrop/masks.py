@@ -169,7 +169,7 @@ class CamDrop:
 
     position_fraction None is 1/r² (Eq. 6). Ablations: guide="mean" takes the channel mean for J (Table 2),
     channels="all" every channel (Table 3). `label` names the class whose weights α are: the true one (the paper), the
-    one that the network predicts, or a random one; see `camdrop.resnet.guiding_classes`. A block larger than the
+    one that the network predicts, or a random one; see `camdrop.sampling.guiding_classes`. A block larger than the
     map is cut to r = min(r, H, W).
     ValueError for options out of range.
     """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_subjects
-from ui.choosers.image import Picture, Shelf, fit, leaf_through
+from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.pictures import pictures
 from ui.entry import through_app
 
@@ -70,9 +70,10 @@ def page() -> None:
 
 
 @st.fragment
-def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | Picture) -> None:
+def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> None:
     """What follows the hand: the attack on one image."""
-    from ui.panels.attack import attack, choose_attack, image_panel, panels, remarks, titles
+    from camdrop.analysis.attack_outcome import attack_image
+    from ui.panels.attack import choose_attack, image_panel, panels, remarks, titles
 
     classes, extra, pick = chosen[0][1].meta.classes, [], None
     row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -85,14 +86,17 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | Picture) -> None:
         picture = shelf
     st.session_state["attack.choice"] = choice
     truth = None if picture.label is None else classes[picture.label]
-    found = [attack(name, c, fit(picture.original, c.meta), truth, choice) for name, c in chosen]
+    outcomes = [
+        attack_image(name, c, picture.fit(c.meta), truth, choice.attack, choice.target, choice.seed)
+        for name, c in chosen
+    ]
     st.caption(" ".join(remarks(choice, truth)) or "&nbsp;")
     left, *places = st.columns([2, *(3 for _ in chosen)])
     with left:
-        pictures([image_panel(picture, found[0], truth), *extra], key="attack.image", columns=2, on_pick=pick)
-    for place, duel, title in zip(places, found, titles(chosen), strict=True):
+        pictures([image_panel(picture, outcomes[0], truth), *extra], key="attack.image", columns=2, on_pick=pick)
+    for place, outcome, title in zip(places, outcomes, titles(chosen), strict=True):
         with place:
-            pictures(panels(duel, title, evidence, opacity), key=f"attack.{duel.name}", columns=2, min_width=110)
+            pictures(panels(outcome, title, evidence, opacity), key=f"attack.{outcome.name}", columns=2, min_width=110)
 
 
 through_app()

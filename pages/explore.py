@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_subjects
-from ui.choosers.image import Picture, Shelf, fit, leaf_through
+from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 
@@ -51,9 +51,10 @@ and a high insertion score.
 def page() -> None:
     """What changes rarely; the rest is in `look_at`."""
     with st.spinner("Loading PyTorch …"):
+        from camdrop.analysis.explanations import scores
         from ui.panels.explore import choose_style, legend
         from ui.panels.export import bundle, table
-        from ui.panels.views import filters, scores
+        from ui.panels.views import filters
 
     subjects = choose_subjects(filters)
     if subjects is None:
@@ -70,8 +71,8 @@ def page() -> None:
             "Deletion and insertion", icon=":material/query_stats:", help="Does the network use what the heatmap shows?"
         ):
             with st.spinner("Deleting and inserting pixels …"):
-                for view in state["seen"].views:
-                    scores(view, compute=True)
+                for explanation in state["seen"].explanations:
+                    scores(explanation, compute=True)
         files: dict[str, tuple[Callable[[], bytes], str, str]] = {
             "Table": (lambda: table(state["seen"]), "explore.csv", "The numbers as CSV"),
             "Everything": (
@@ -87,10 +88,11 @@ def page() -> None:
 
 
 @st.fragment
-def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | Picture, style: Style) -> None:
+def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, style: Style) -> None:
     """What follows the hand. A move here runs nothing else, and each element of it costs time."""
+    from camdrop.analysis.explanations import explain
     from ui.panels.explore import image_panel, network_panels
-    from ui.panels.views import PREDICTED, TRUE, Seen, draw, look
+    from ui.panels.views import PREDICTED, TRUE, Seen, arrange, class_of
 
     classes = chosen[0][1].meta.classes
     stages = max((checkpoint.model.stage_names for _, checkpoint in chosen), key=len)
@@ -115,13 +117,12 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | Picture, style:
         else:
             picture = shelf
     truth = None if picture.label is None else classes[picture.label]
-    views = [
-        look(name, checkpoint, fit(picture.original, checkpoint.meta), truth, wanted, f"layer{stage}")
-        for name, checkpoint in chosen
-    ]
+    target = class_of(wanted, truth)
+    explanations = [explain(name, c, picture.fit(c.meta), target, f"layer{stage}") for name, c in chosen]
     settings = {key: value for key in LINK if (value := store.get(f"live.{key}", store.get(key))) is not None}
-    store["explore"]["seen"] = Seen(views, picture.name, truth, settings)
-    panels = [image_panel(picture, views[0], truth), *network_panels(draw(views, style), style, truth), *extra]
+    store["explore"]["seen"] = Seen(explanations, picture.name, truth, settings)
+    networks = network_panels(arrange(explanations, style), style, truth)
+    panels = [image_panel(picture, explanations[0], truth), *networks, *extra]
     pictures(panels, key="board", columns=6, min_width=150, max_width=320, on_pick=pick)
 
 

@@ -1,14 +1,14 @@
-"""Issue 4's trainings on a GPU: many runs at once, for a given time, to be taken up again.
+"""Every method on CIFAR-10 with one GPU: ResNet-110 and ResNet-20, several seeds, the paper's ablations.
 
-    python scripts/gpu_job.py --data folder:DIR --minutes 9 --out OUT
+    python scripts/gpu_job.py --data folder:DIR --minutes 60 --out OUT
 
-Each run is `python -m camdrop train --preset …` in `runs/gpu/NAME`, so what is stopped goes on at the next call. When
-the time is up, all get SIGTERM and write their state. OUT gets pack.tar.xz: configuration, metrics, status and
-half-precision checkpoints of all runs, in parts (cat OUT/pack.* | tar xJ -C results); with --states also state.pt, to
-go on elsewhere. On a lent machine, in one command, with the data archive carried in .gpu/:
+Each run is `python -m camdrop train --preset …` in `runs/gpu/NAME`, and several share the GPU (--at-once). When the
+time is up, all get SIGTERM and write their state, and the same command goes on with them where they were: for a GPU
+that one has for a while at a time.
 
-    mkdir -p /tmp/c && tar xJf .gpu/cifar10.tar.xz -C /tmp/c && \
-    python scripts/gpu_job.py --data folder:/tmp/c --minutes 8 --out $OUT
+OUT gets the configuration, metrics, status and half-precision checkpoints of all runs as one archive in parts:
+`cat OUT/pack.* | tar xJ -C results/runs` puts them where the report finds them. With --states also state.pt, to go on
+elsewhere.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def jobs(epochs: int, short: int) -> dict[str, list[str]]:
 
     def add(model: str, name: str, method: str, seed: int, length: int) -> None:
         arguments = ["--preset", f"cifar-{model}", "--epochs", str(length), "--seed", str(seed), "--method", method]
-        found[f"{model} {name} {length} seed {seed}"] = arguments
+        found[f"{model}-{name}-{length}epochs-seed{seed}"] = arguments
 
     for name, method in MAIN.items():
         add("resnet110", name, method, 0, epochs)

@@ -1,4 +1,4 @@
-"""Make camdrop/sample/ from the originals of Fashion-MNIST, the idx files of Debian's package dataset-fashion-mnist:
+"""Make camdrop/data/sample/ from the originals of Fashion-MNIST, idx files of Debian's dataset-fashion-mnist:
 
     apt-get install dataset-fashion-mnist
     python scripts/make_sample.py [DIR with the *-ubyte.gz files]

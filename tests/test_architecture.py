@@ -1,93 +1,23 @@
-"""The rules of the house that an import can break: arrows point one way, and every room keeps to its own."""
+"""The rules of the house: arrows point one way, every room keeps to its own, and none grows too large."""
 
 import ast
-from collections.abc import Iterator
-from graphlib import CycleError, TopologicalSorter
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support import ROOT
-
-# What stands on one floor may import what is on the same floor, without a circle, and below.
-FLOORS = (
-    {"mathematics", "figures", "data"},
-    {"adapters", "training"},
-    {"checkpoints"},
-    {"analysis"},
-    {"runs"},
-    {"report"},
-    {"cli", "ui", "pages"},
+from tests.support.imports import (
+    FEWEST_FILES,
+    FLOORS,
+    MODULES,
+    arrows,
+    between_rooms,
+    circle,
+    room,
+    upward,
 )
-MATHEMATICS = {"masks", "mask", "cam", "resnet", "schedules", "shipped"}
-FEWEST_FILES = 60
-
-
-def module_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def read(root: Path = ROOT) -> dict[str, ast.Module]:
-    """Every module of the library and the app, by its dotted name."""
-    paths = [*(root / "camdrop").rglob("*.py"), *(root / "ui").rglob("*.py"), *(root / "pages").rglob("*.py")]
-    return {module_of(path): ast.parse(path.read_text("utf-8")) for path in [*paths, root / "app.py"]}
-
-
-MODULES = read()
-
-
-def imported(module: str, tree: ast.Module, known: set[str]) -> Iterator[str]:
-    """What a module imports of ours, wherever in it, also one of several names, and for types alone."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in known)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module} imports relatively"
-            for alias in node.names:
-                inside = f"{node.module}.{alias.name}"
-                if found := {inside, node.module} & known:
-                    yield inside if inside in found else str(node.module)
-
-
-def room(module: str) -> str | None:
-    """Where a module stands; None for the front door, which everybody may use and which may use everybody."""
-    parts = module.split(".")
-    if parts[0] != "camdrop":
-        return "pages" if parts[0] == "app" else parts[0]
-    if len(parts) == 1 or parts[1] == "__main__":
-        return None
-    return "mathematics" if parts[1] in MATHEMATICS else parts[1]
-
-
-def floor(module: str) -> int:
-    return next(i for i, rooms in enumerate(FLOORS) if room(module) in rooms)
-
-
-def arrows(modules: dict[str, ast.Module]) -> dict[str, set[str]]:
-    known = set(modules)
-    return {name: {other for other in imported(name, tree, known) if other != name} for name, tree in modules.items()}
-
-
-def upward(found: dict[str, set[str]]) -> list[str]:
-    pairs = ((a, b) for a, others in found.items() for b in others if room(a) and room(b))
-    return sorted(f"{a} → {b}" for a, b in pairs if floor(b) > floor(a))
-
-
-def circle(found: dict[str, set[str]]) -> list[str]:
-    try:
-        TopologicalSorter(found).prepare()
-    except CycleError as error:
-        return list(error.args[1])
-    return []
-
-
-def between_rooms(found: dict[str, set[str]]) -> dict[str, set[str]]:
-    rooms: dict[str, set[str]] = {}
-    for a, others in found.items():
-        if here := room(a):
-            rooms.setdefault(here, set()).update(r for b in others if (r := room(b)) and r != here)
-    return rooms
 
 
 def test_every_file_has_a_room():
@@ -125,11 +55,14 @@ def test_a_circle_is_seen():
     assert {"camdrop.cam", "camdrop.masks"} <= set(circle(arrows(tampered)))
 
 
-def top_level_packages(tree: ast.Module) -> set[str]:
-    """The first names of all that a module imports, wherever in it."""
+def modules_imported(tree: ast.Module) -> set[str]:
+    """All that a module imports from, wherever in it."""
     found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    found |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    return {name.split(".")[0] for name in found}
+    return found | {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+def top_level_packages(tree: ast.Module) -> set[str]:
+    return {name.split(".")[0] for name in modules_imported(tree)}
 
 
 @pytest.mark.parametrize("module", sorted(name for name in MODULES if name.split(".")[0] == "camdrop"))
@@ -145,3 +78,65 @@ PACKAGES = sorted(name for name in MODULES if name.count(".") and (ROOT / Path(*
 def test_a_packages_init_holds_no_logic(module):
     allowed = (ast.ImportFrom, ast.Expr, ast.Assign)
     assert all(isinstance(node, allowed) for node in MODULES[module].body)
+
+
+LONGEST_FILE, LONGEST_CLASS = 330, 150
+SOURCES = sorted(
+    path
+    for folder in ("camdrop", "ui", "pages", "tests", "bench", "examples", "scripts")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in (".py", ".js")
+)
+
+
+def test_no_file_and_no_class_is_too_long():
+    assert len(SOURCES) > 2 * FEWEST_FILES
+    too_long = set()
+    for path in SOURCES:
+        text, name = path.read_text("utf-8"), path.relative_to(ROOT).as_posix()
+        if text.count("\n") > LONGEST_FILE:
+            too_long.add(name)
+        for node in ast.walk(ast.parse(text)) if path.suffix == ".py" else ():
+            if isinstance(node, ast.ClassDef) and node.end_lineno - node.lineno >= LONGEST_CLASS:
+                too_long.add(f"{name}: {node.name}")
+    assert not too_long
+
+
+TESTS = {path: ast.parse(path.read_text("utf-8")) for path in (ROOT / "tests").rglob("*.py")}
+
+
+def test_only_the_browser_tests_need_playwright():
+    """So that the others run where there is none."""
+    apart = ROOT / "tests" / "browser", ROOT / "tests" / "support" / "browser.py"
+    for path, tree in TESTS.items():
+        if not any(path.is_relative_to(place) for place in apart):
+            assert "playwright" not in top_level_packages(tree), path
+            assert "tests.support.browser" not in modules_imported(tree), path
+
+
+def test_no_file_of_tests_imports_from_another():
+    """What they share is in tests/support."""
+    for path, tree in TESTS.items():
+        assert not any("tests" in name.split(".") and ".test_" in name for name in modules_imported(tree)), path
+
+
+RELIED_ON = """
+import runpy, sys
+from camdrop import attach, drop_sites
+from camdrop.cam import class_activation_map, compress_weights
+from camdrop.checkpoints import Checkpoint, list_checkpoints, load, save
+from camdrop.cli import main
+from camdrop.data import gallery, load_dataset, normalise
+from camdrop.mask import Mask
+from camdrop.masks import METHODS, CamDrop, DropBlock, DropPath, Dropout, Mask, SpatialDropout
+from camdrop.resnet import build
+from camdrop.schedules import keep_prob_at, learning_rate_at
+assert callable(main) and callable(attach) and callable(drop_sites)
+sys.argv = ["camdrop", "--help"]
+runpy.run_module("camdrop", run_name="__main__")
+"""
+
+
+def test_the_names_that_the_outside_relies_on_are_there():
+    done = subprocess.run([sys.executable, "-c", RELIED_ON], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0 and "evaluate" in done.stdout and not done.stderr, done.stderr

@@ -17,6 +17,7 @@ from camdrop.cam import (
     class_activation_map,
     compress_weights,
     deletion_insertion,
+    heatmap,
     statistics,
     upsample,
     weighted_map,
@@ -183,6 +184,17 @@ def test_upsampling_is_that_of_opencv():
 def test_upsampling_to_the_same_size_changes_nothing():
     maps = torch.randn(2, 7, 5)
     assert upsample(maps, (7, 5)).equal(maps)
+
+
+@pytest.mark.parametrize("stage", ["layer1", "layer2", "layer3"])
+def test_heatmap_is_the_weighted_sum_resized(model: ResNet, images: Tensor, stage: str):
+    features = model.stages(images)[stage]
+    alpha = model.fc.weight[TARGETS].unflatten(1, (features.shape[1], -1)).sum(2)
+    expected = torch.einsum("nc,nchw->nhw", alpha, features)[:, None]
+    expected = torch.nn.functional.interpolate(expected, (48, 40), mode="bilinear", align_corners=False)[:, 0]
+    large = heatmap(features, model.fc.weight, TARGETS, (48, 40))
+    assert large.shape == (5, 48, 40) and not large.requires_grad
+    torch.testing.assert_close(large, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_statistics_by_hand():

@@ -8,7 +8,8 @@ from torch import nn
 from camdrop import attach
 from camdrop.analysis import gradient_bounds
 from camdrop.masks import CamDrop, DropBlock
-from camdrop.resnet import build, evaluation_mode, training_masks
+from camdrop.resnet import build, evaluation_mode
+from camdrop.sampling import training_masks
 
 LEAK_FREE = ["predicted", "random"]
 

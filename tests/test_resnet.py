@@ -4,7 +4,8 @@ import torchvision
 from torch import nn
 
 from camdrop.masks import DropBlock
-from camdrop.resnet import ARCHITECTURES, SampleMasks, build
+from camdrop.resnet import ARCHITECTURES, build
+from camdrop.sampling import SampleMasks
 
 
 def parameters(model):

@@ -1,4 +1,4 @@
-"""Adapters to other people's networks: inspect what a network is made of, attach masks to it, wrap it for the app."""
+"""Adapters to other people's networks: inspect their parts, attach masks to them, wrap them for the app."""
 
 from camdrop.adapters.attachment import Guide, attach
 from camdrop.adapters.inspection import drop_sites

@@ -15,7 +15,8 @@ from torch.utils.hooks import RemovableHandle
 
 from camdrop.adapters.inspection import Inspection, Place, inspect, unwrapped
 from camdrop.masks import CamDrop, DropPath, Mask, Method
-from camdrop.resnet import DropSite, ResNet, SampleMasks, default_sites, evaluation_mode, guiding_classes
+from camdrop.resnet import DropSite, ResNet, evaluation_mode
+from camdrop.sampling import SampleMasks, default_sites, guiding_classes
 
 
 class Guide:

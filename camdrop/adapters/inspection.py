@@ -1,7 +1,7 @@
-"""What a network of another library is made of: its classifier, the feature map before it, places for masks.
+"""Inspection of other people's networks: the classifier, the last feature map, the places where masks can act.
 
-Nothing is guessed from names. A random image is sent through the network in evaluation mode, and what every module
-read and gave is looked at; afterwards the network is as it was.
+Nothing is guessed from names. A random image goes through the network in evaluation mode, and hooks record the input
+and output of every module; afterwards the network is as it was.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from torch import Tensor, nn
 
 from camdrop.resnet import DropSite, ResNet, evaluation_mode
 
-_SIZES = (64, 224, 32, 384)  # of the random image, in pixels: small is fast, but some networks ask for their own size
+_SIZES = (64, 224, 32, 384)  # of the random image, in pixels: small is fast, but some networks require a certain size
 _NEEDED = "class activation maps need a CNN that ends in global average pooling and one linear layer"
 
 
 @dataclass(frozen=True)
 class Place:
-    """The output of `module`, where the masks of `site` act; with `rectify` after a ReLU, which comes next.
+    """The output of `module`, on which the masks of `site` act; with `rectify`, on the ReLU of that output.
 
-    ResNets often call one ReLU module several times, so that no hook can be put on one of the calls; the ReLU of a
-    ReLU being itself, it can be done before as well.
+    ResNets often call one ReLU module several times, and a hook cannot be put on one of the calls. So the hook on
+    `module` applies the ReLU before the mask; the network then applies it again, which changes nothing.
     """
 
     site: DropSite
@@ -39,17 +39,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A CNN S = A · mean(Z) + b (Eq. 1): names of the modules that give S and Z, and the places for masks before."""
+    """A CNN S = A · mean(Z) + b (Eq. 1): the modules whose outputs are S and Z, by name, and the places up to Z."""
 
     classifier: str
     last_map: str
-    rectify: bool  # Z is the ReLU of what `last_map` gives
+    rectify: bool  # Z is the ReLU of the output of `last_map`
     places: tuple[Place, ...]
-    stages: tuple[tuple[str, str], ...]  # what Eq. 7 can guide: each stride as in `places`, the module of its last map
+    stages: tuple[tuple[str, str], ...]  # (stride as in `places`, the last module of it whose map Eq. 7 can guide)
 
 
 class LastMap(NamedTuple):
-    """All that class activation maps need: features Z (N, C, H, W), weight A (K, C), and the scores S (N, K)."""
+    """What class activation maps need: features Z (N, C, H, W), weight A (K, C), and the scores S (N, K)."""
 
     features: Tensor
     weight: Tensor
@@ -58,7 +58,7 @@ class LastMap(NamedTuple):
 
 @dataclass(eq=False)
 class _Call:
-    """One call of a module; a tensor's version counts the changes made to it in place."""
+    """One call of a module; the version of a tensor counts the in-place changes."""
 
     name: str
     module: nn.Module
@@ -70,7 +70,7 @@ class _Call:
         return later.source[0] is self.out and later.source[1] == self.version
 
     def maps(self) -> bool:
-        """Whether it gives a feature map, (1, C, H, W) with more than one position."""
+        """Whether the output is a feature map, (1, C, H, W) with more than one position."""
         return self.out.ndim == 4 and self.out[0, 0].numel() > 1
 
 
@@ -86,12 +86,12 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def drop_sites(model: nn.Module) -> tuple[DropSite, ...]:
-    """The places of a network where `camdrop.attach` can drop, in the order of the forward pass, with their channels.
+    """The drop sites of a network for `camdrop.attach`, in the order of the forward pass, with their channels.
 
-    In our own ResNets those that they name. In others each convolution, by its name: masks act after the norm and the
-    activation that follow it at once as modules. Left out are convolutions after the pooling (squeeze-and-excitation),
-    those called twice, and those with more channels than the classifier, which Eq. 7 cannot guide. `stage` is the
-    stride, in pixels of the image. ValueError for a network that `attach` cannot serve.
+    Our ResNets name theirs. In other networks each convolution is one, by its name: masks act after the norm and the
+    activation, if these follow it directly as modules. Left out are convolutions after a pooling to one position
+    (squeeze-and-excitation), those called twice, and those with more channels than the classifier, which Eq. 7 cannot
+    guide. `stage` is the stride, in pixels of the image. ValueError for a network that `attach` does not support.
     """
     inner = unwrapped(model)
     if isinstance(inner, ResNet):
@@ -100,7 +100,7 @@ def drop_sites(model: nn.Module) -> tuple[DropSite, ...]:
 
 
 def inspect(model: nn.Module) -> Inspection:
-    """Find classifier, last feature map and drop sites. ValueError, one sentence, that says which part is missing."""
+    """Find the classifier, the last feature map and the drop sites. ValueError, one sentence, names a missing part."""
     name = type(model).__name__
     calls = _observe(model)
     heads = [c for c in calls if isinstance(c.module, nn.Linear) and c.source[0] is not None and c.source[0].ndim == 2]
@@ -122,10 +122,10 @@ def inspect(model: nn.Module) -> Inspection:
 
 @torch.no_grad()
 def features_and_weights(model: nn.Module, x: Tensor, inspection: Inspection | None = None) -> LastMap:
-    """One forward pass of any CNN that `attach` serves, with what `camdrop.cam.class_activation_map` needs of it.
+    """One forward pass of any CNN that `attach` supports; returns what `camdrop.cam.class_activation_map` needs.
 
-    model is used as it is, in evaluation mode for heatmaps; x is normalised images (N, C, H, W). Give `inspection`
-    (from `inspect`) where there are many batches, so that the network is looked at once. ValueError as `inspect`.
+    The model is used in the mode that it is in, evaluation mode for heatmaps; x is normalised images (N, C, H, W). For
+    many batches pass `inspection` (from `inspect`), so that the network is inspected once. ValueError as `inspect`.
     """
     inner = unwrapped(model)
     inspection = inspection or inspect(inner)
@@ -150,7 +150,7 @@ def features_and_weights(model: nn.Module, x: Tensor, inspection: Inspection | N
 
 
 def _observe(model: nn.Module) -> list[_Call]:
-    """Every module call of a forward pass that gave a tensor, in the order in which the calls ended."""
+    """Every module call of a forward pass that returned a tensor, in the order in which the calls ended."""
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
     if first is None:
         raise ValueError(f"{type(model).__name__} has no convolution (nn.Conv2d); {_NEEDED}")
@@ -163,7 +163,7 @@ def _observe(model: nn.Module) -> list[_Call]:
             with evaluation_mode(model), _watched(model, calls), torch.no_grad():
                 model(image)
             return calls
-        except Exception as error:  # of whatever kind the network has for a size that it does not take
+        except Exception as error:  # networks raise errors of any type for a size that they do not take
             why = why or str(error).split("\n")[0]
     raise ValueError(f"{type(model).__name__} does not run on images of {_SIZES} pixels ({why}); {_NEEDED}")
 
@@ -211,8 +211,8 @@ def _missing(calls: list[_Call], heads: list[_Call], maps: list[_Call]) -> str:
 
 
 def _places(calls: list[_Call], times: Counter[str], last: _Call, width: int) -> tuple[Place, ...]:
-    """A place for each convolution up to the last feature map, with at most as many channels as the classifier."""
-    found, height = [], last.out.shape[2]
+    """A place for each convolution up to the last feature map that has at most as many channels as the classifier."""
+    places, height = [], last.out.shape[2]
     for i, call in enumerate(calls[: calls.index(last) + 1]):
         if not isinstance(call.module, nn.Conv2d) or times[call.name] > 1 or not call.maps():
             continue
@@ -220,19 +220,19 @@ def _places(calls: list[_Call], times: Counter[str], last: _Call, width: int) ->
         channels, h = end.out.shape[1:3]
         if channels <= width:
             site = DropSite(call.name, _stride(calls, end), call.name.rpartition(".")[0], "conv", channels)
-            found.append(Place(site, end.name, rectify, h <= 2 * height + 1))
-    return tuple(found)
+            places.append(Place(site, end.name, rectify, h <= 2 * height + 1))
+    return tuple(places)
 
 
 def _stages(calls: list[_Call], times: Counter[str], last: _Call, width: int) -> tuple[tuple[str, str], ...]:
-    """Of the modules that give maps of one stride: the outermost, and of these the last."""
-    found: dict[str, str] = {}
+    """For each stride, the last of the outermost modules with maps of that stride."""
+    names: dict[str, str] = {}
     for call in calls[: calls.index(last) + 1]:
         if times[call.name] == 1 and call.maps() and call.out.shape[1] <= width:
             stride = _stride(calls, call)
-            if call is last or call.name.count(".") <= found.get(stride, call.name).count("."):
-                found[stride] = call.name
-    return tuple(found.items())
+            if call is last or call.name.count(".") <= names.get(stride, call.name).count("."):
+                names[stride] = call.name
+    return tuple(names.items())
 
 
 def _stride(calls: list[_Call], call: _Call) -> str:
@@ -242,7 +242,7 @@ def _stride(calls: list[_Call], call: _Call) -> str:
 
 
 def _follow(conv: _Call, later: list[_Call], times: Counter[str]) -> tuple[_Call, bool]:
-    """Where a convolution's norm and activation end, as far as they are modules; and whether a shared ReLU follows."""
+    """The last call of a convolution's norm and activation, if these are modules; and whether a shared ReLU follows."""
     end = conv
     for call in later:
         unchanged = call.out is call.source[0] and call.version == call.source[1]  # nn.Identity, dropout
@@ -255,6 +255,6 @@ def _follow(conv: _Call, later: list[_Call], times: Counter[str]) -> tuple[_Call
 
 
 def _is_pointwise(module: nn.Module) -> bool:
-    """Norms and activations, whatever library they are from: nothing in them convolves, mixes or pools."""
+    """Whether a module is a norm or an activation, of any library: no part of it convolves, mixes channels or pools."""
     mixing = (nn.modules.conv._ConvNd, nn.Linear, nn.MaxPool2d, nn.AvgPool2d)
     return not any(isinstance(part, mixing) for part in module.modules())

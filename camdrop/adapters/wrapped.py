@@ -1,4 +1,4 @@
-"""Other people's CNNs with the face of our ResNets, so that every page and measurement takes them."""
+"""Other people's CNNs with the interface of our ResNets, so that every page and measurement takes them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from camdrop.adapters.inspection import inspect
 from camdrop.resnet import Drop, DropSite, Network
 
-_IMAGE = "image"  # the point before everything
+_IMAGE = "image"  # the point before the first module
 _STAGES = 4  # at most: the last resolutions, as in a ResNet
 
 
 class _Run(threading.local):
-    """What the hooks do in the forward pass of this thread."""
+    """What the hooks do in a forward pass of this thread."""
 
     drop: Drop | None = None
     seen: dict[str, Tensor] | None = None
@@ -30,8 +30,8 @@ _RUN = _Run()
 class Wrapped(Network):
     """`net`, any CNN that ends in global average pooling and one nn.Linear, in evaluation mode; see `inspect`.
 
-    Stages `layer1` … are its last resolutions, at most four, each represented by its last map; all before is `stem`.
-    It takes up again from the image or the last stage only. ValueError for a network that lacks a part.
+    The stages `layer1` … are its last resolutions, at most four, each with its last map; what comes before is `stem`.
+    `forward_from` continues from the image or the last stage only. ValueError for a network that lacks a part.
     """
 
     def __init__(self, architecture: str, net: nn.Module) -> None:
@@ -49,7 +49,7 @@ class Wrapped(Network):
         self._sites = tuple(
             dataclasses.replace(place.site, stage=known.get(place.site.stage, "stem")) for place in inspection.places
         )
-        # Stages are watched without masks only, so that the order of the hooks of one module plays no part.
+        # Stages are recorded in passes without masks only, so that the order of hooks on one module does not matter.
         for place, site in zip(inspection.places, self._sites, strict=True):
             net.get_submodule(place.module).register_forward_hook(_masking(site, place.rectify))
         for name, (_, module) in zip(self.stage_names, stages, strict=True):
@@ -109,6 +109,6 @@ def _masking(site: DropSite, rectify: bool) -> Callable[[nn.Module, tuple, Tenso
 def _watching(name: str, rectify: bool) -> Callable[[nn.Module, tuple, Tensor], None]:
     def hook(module: nn.Module, args: tuple, out: Tensor) -> None:
         if _RUN.seen is not None:
-            _RUN.seen[name] = F.relu(out) if rectify else out.clone()  # others may go on in place
+            _RUN.seen[name] = F.relu(out) if rectify else out.clone()  # later modules may change it in place
 
     return hook

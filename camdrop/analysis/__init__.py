@@ -1,1 +1,1 @@
-"""Analysis of trained networks: a mask step by step, gradient bounds, attacks, heatmaps in numbers and as files."""
+"""Analysis of trained networks: mask steps, explanations, attacks, gradient bounds, heatmap metrics and export."""

@@ -1,4 +1,4 @@
-"""Adversarial examples (paper section 4.3, Table 7): PGD in an L∞ ball, and how often it wins."""
+"""Adversarial examples (paper section 4.3, Table 7): PGD in an L∞ ball, and how often it succeeds."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class PGD:
     """Projected gradient descent (Madry et al. 2018) in an L∞ ball; defaults are those of paper Table 7.
 
     x ← clip(x0 + clip(x ∓ step · sign ∇ₓL(x, y), −epsilon, epsilon), 0, 255), `iterations` times: minus towards target
-    classes y if `targeted`, else plus away from the true ones; L is the cross-entropy. It starts at the image x0, or
-    with `random_start` anywhere in the ball. `epsilon` and `step` are on the scale of pixels from 0 to 255. ValueError
-    for values out of range.
+    classes y if `targeted`, else plus away from the true ones; L is the cross-entropy. The start is the image x0, or
+    with `random_start` a random point of the ball. `epsilon` and `step` are on the scale of pixels from 0 to 255.
+    ValueError for values out of range.
     """
 
     epsilon: float = 5.0
@@ -42,7 +42,7 @@ class PGD:
 
     @property
     def reach(self) -> float:
-        """The largest possible change of a pixel, 0 to 255: epsilon, or less if the steps do not get there."""
+        """The largest possible change of a pixel, 0 to 255: epsilon, or step · iterations if that is less."""
         return self.epsilon if self.random_start else min(self.epsilon, self.step * self.iterations)
 
     def __str__(self) -> str:
@@ -62,8 +62,8 @@ class PGD:
         """Adversarial examples (N, C, H, W) in [0, 1] for images, uint8 or floating in [0, 1].
 
         `classes` (N,) are the targets, or the true labels if not `targeted`. The model takes images normalised by
-        `mean` and `std` and gives scores (N, K); it must be in evaluation mode, and nothing of it is changed.
-        `generator` (on the images' device) is for the random start.
+        `mean` and `std` and returns scores (N, K); it must be in evaluation mode, and is not changed. `generator`, on
+        the images' device, draws the random start.
         """
         x0 = images if images.is_floating_point() else images.float() / 255
         epsilon, step = self.epsilon / 255, self.step / 255
@@ -132,11 +132,11 @@ class Rate:
 
 @dataclass(frozen=True)
 class Tally:
-    """How an attack went on the first `n` of `total` images.
+    """Counts of an attack on the first `n` of `total` images.
 
-    `error` and `clean_error` are the rates of wrong answers with the attack and without. `success` is the rate of
-    answers that are the target class; of an untargeted attack, the rate of wrong answers among images that were
-    answered rightly before (`chances` of them).
+    `error` and `clean_error` are the rates of wrong answers with the attack and without. `success` is the share of
+    answers that are the target class; for an untargeted attack, the share of wrong answers among the `chances` images
+    that the network answers rightly without the attack.
     """
 
     total: int
@@ -160,15 +160,15 @@ class Tally:
 
     def numbers(self) -> dict[str, float]:
         """`n`; `clean_error`, `error_rate`, `success_rate` in percent, each with its interval by `_low` and `_high`."""
-        found: dict[str, float] = {"n": self.n}
+        numbers: dict[str, float] = {"n": self.n}
         for name, rate in (
             ("clean_error", self.clean_error),
             ("error_rate", self.error),
             ("success_rate", self.success),
         ):
             low, high = rate.interval
-            found |= {name: rate.percent, f"{name}_low": low, f"{name}_high": high}
-        return found
+            numbers |= {name: rate.percent, f"{name}_low": low, f"{name}_high": high}
+        return numbers
 
 
 def attack_dataset(
@@ -182,10 +182,11 @@ def attack_dataset(
     seed: int = 0,
     batch_size: int = 100,
 ) -> Iterator[Tally]:
-    """Attack the images of a split batch by batch; yields the running totals after each, the first before any.
+    """Attack the images of a split batch by batch; yield the running totals before the first batch and after each.
 
-    To stop, take no more of them. `seed` gives the `limit` images that are drawn, the target classes (uniform over all
-    but the true one) and the random starts: the same for every network. ValueError for an empty split or limit.
+    A caller stops the attack by taking no more of them. `seed` decides which `limit` images are drawn, the target
+    classes (uniform over all but the true one) and the random starts, alike for every network. ValueError for an empty
+    split or a limit below 1.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")

@@ -1,4 +1,4 @@
-"""What the bounds of gradient_bounds.py amount to: where the chain of Eq. 16 holds, and by how much."""
+"""Summaries of gradient bounds: where the chain of Eq. 16 holds, and by how much."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from camdrop.analysis.gradient_bounds import Comparison
 Array = npt.NDArray[Any]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-# Edges of the histogram of ratios, with 1 in the middle of a bin: a bound that is as it was stands neither left nor
-# right of it. What is below the first counts with the first bin.
+# Edges of the histogram of ratios. 1 is in the middle of a bin, so that an unchanged bound counts as neither tighter
+# nor looser. Ratios beyond the edges count in the first or last bin.
 RATIOS = np.logspace(-2.025, 2.025, 82)
 _POINTS = 400  # of a scatter plot
 _ROUNDING = 1e-5  # relative, of float32
@@ -27,8 +27,8 @@ _ROUNDING = 1e-5  # relative, of float32
 class Chain:
     """Eq. 15 and 16 for one layer and one kind of parameter, over all images of a batch.
 
-    A pair is an image and a parameter whose bound is above 0 without a mask: a closed ReLU leaves nothing to tighten.
-    Dictionaries are by `none`, `traditional` (t) and `guided` (c), as far as they make sense.
+    A pair is an image and a parameter whose bound without a mask is above 0: a closed ReLU leaves nothing to tighten.
+    The keys of the dictionaries are `none`, `traditional` (t) and `guided` (c), where they apply.
     """
 
     layer: str
@@ -49,16 +49,16 @@ class Chain:
     points: dict[str, Array] = field(repr=False)  # (2, n) bound and |∂L/∂b| of some pairs
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers, without what is only for pictures."""
+        """The numbers, without the data of the plots."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {name: value for name, value in plain.items() if name not in ("histogram", "points")}
 
 
 def summarise(comparison: Comparison, parameter: str) -> Chain:
-    """The numbers of a comparison for one kind of parameter (see `camdrop.analysis.gradient_bounds.PARAMETERS`)."""
-    found = {"none": comparison.none, "traditional": comparison.traditional, "guided": comparison.guided}
-    bound = {name: norms.bound[parameter] for name, norms in found.items()}
-    gradient = {name: norms.gradient[parameter] for name, norms in found.items()}
+    """Summarise a comparison for one kind of parameter (see `camdrop.analysis.gradient_bounds.PARAMETERS`)."""
+    by_mask = {"none": comparison.none, "traditional": comparison.traditional, "guided": comparison.guided}
+    bound = {name: norms.bound[parameter] for name, norms in by_mask.items()}
+    gradient = {name: norms.gradient[parameter] for name, norms in by_mask.items()}
     live = bound["none"] > 0
     b = {name: values[live] for name, values in bound.items()}
     c_t, t_none = _below(b["guided"], b["traditional"], b["none"]), _below(b["traditional"], b["none"], b["none"])
@@ -82,18 +82,18 @@ def summarise(comparison: Comparison, parameter: str) -> Chain:
         ),
         bound=mean,
         ratio={name: mean[name] / mean["none"] if mean["none"] else 1.0 for name in masked},
-        dropped={name: float(found[name].dropped.mean()) for name in masked},
+        dropped={name: float(by_mask[name].dropped.mean()) for name in masked},
         gradient_below_bound=_share(
-            torch.stack([_below(gradient[name], bound[name], bound["none"]) for name in found])
+            torch.stack([_below(gradient[name], bound[name], bound["none"]) for name in by_mask])
         ),
         quantiles={name: _quantiles(values) for name, values in b.items()},
         histogram={name: np.histogram(values, RATIOS)[0] for name, values in ratios.items()},
-        points={name: torch.stack([b[name][some], gradient[name][live][some]]).numpy() for name in found},
+        points={name: torch.stack([b[name][some], gradient[name][live][some]]).numpy() for name in by_mask},
     )
 
 
 def _below(small: Tensor, large: Tensor, scale: Tensor) -> Tensor:
-    """Where small ≤ large, but for rounding."""
+    """Whether small ≤ large, up to rounding."""
     return small <= large + _ROUNDING * scale
 
 

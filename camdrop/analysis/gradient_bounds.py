@@ -1,15 +1,15 @@
-"""Gradient bounds (paper section 3.4): how far a mask tightens what the gradient of a layer can be at most.
+"""Gradient bounds (paper section 3.4): how far a mask tightens the upper bound on the gradient of a layer.
 
 For a parameter b of layer l, the chain rule ∂L/∂b = Σ_k ∂L/∂S_k · ∂S_k/∂b (Eq. 13) and |∂L/∂S_k| ≤ 1 give
 
     |∂L/∂b| ≤ ‖∂S/∂b‖₁ = Σ_k |∂S_k/∂b|                     (Eq. 15)
 
-and the paper holds that masks make it smaller, CamDrop's (c) more so than a traditional dropout's (t):
+and the paper claims that masks lower this bound, CamDrop's (c) more than a traditional dropout's (t):
 
     ‖∂S/∂b‖₁⁽ᶜ⁾ ≤ ‖∂S/∂b‖₁⁽ᵗ⁾ ≤ ‖∂S/∂b‖₁                  (Eq. 16)
 
-Here both sides are measured, for every image and parameter. The mask acts behind layer l alone, so that it meets the
-same features X whatever it is. The network is in evaluation mode (images do not mix), and is not changed.
+This module measures both sides for every image and parameter. The mask acts behind layer l only, so that all masks act
+on the same features X. The network is in evaluation mode (images do not mix), and is not changed.
 """
 
 from __future__ import annotations
@@ -26,22 +26,23 @@ from torch.func import vjp, vmap
 
 from camdrop.cam import compress_weights
 from camdrop.masks import CamDrop, DropBlock, Mask, Method
-from camdrop.resnet import DropSite, Network, ResNet, guiding_classes
+from camdrop.resnet import DropSite, Network, ResNet
+from camdrop.sampling import guiding_classes
 
 PARAMETERS = {  # what b is
     "bias": "the bias of a channel, which batch norm adds: one number for all positions",
     "unit": "a bias that each unit (channel, row, column) would have of its own, as the paper writes its layers",
     "weight": "a weight of the convolution",
 }
-Progress = Callable[[float], object] | None  # told the share done
-MOST_CLASSES = 100  # of a race that measures bounds: each is a backward pass
-_ELEMENTS = 2**22  # of a Jacobian at once: 16 MB
+Progress = Callable[[float], object] | None  # called with the share done
+MOST_CLASSES = 100  # of a race that measures bounds: each class costs a backward pass
+_ELEMENTS = 2**22  # of a Jacobian that are computed at once: 16 MB
 
 
 def layers(model: Network) -> tuple[str, ...]:
-    """The layers whose bounds can be measured: the convolutions before a drop site, `layer1.0.conv1` …
+    """The names of the layers whose bounds can be measured, the convolutions before a drop site: `layer1.0.conv1` …
 
-    ValueError for a network that is none of our ResNets.
+    ValueError for a network that is not a `ResNet`.
     """
     if not isinstance(model, ResNet):
         name = model.architecture.rpartition(":")[2]
@@ -53,28 +54,28 @@ def layers(model: Network) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """A batch stopped behind a layer; nothing is masked before it."""
+    """A batch in the middle of a forward pass, behind a layer; no mask acts before it."""
 
     model: ResNet
     site: DropSite
     labels: Tensor  # (N,)
-    point: str  # where the network takes up again, just before the layer's block
-    entry: Tensor  # the features there
-    source: Tensor  # (N, C_in, H_in, W_in), what the layer's convolution gets
-    features: Tensor  # (N, C, H, W), X: what the layer puts out
+    point: str  # where the forward pass continues, just before the layer's block
+    entry: Tensor  # the features at that point
+    source: Tensor  # (N, C_in, H_in, W_in), the input of the layer's convolution
+    features: Tensor  # (N, C, H, W), X: the output of the layer
 
 
 @torch.no_grad()
 def capture(model: Network, images: Tensor, labels: Tensor, layer: str) -> Activation:
-    """Send normalised images (N, in_channels, H, W) with labels (N,) to a layer by its name (see `layers`).
+    """Run normalised images (N, in_channels, H, W) with labels (N,) through a network to a layer (see `layers`).
 
-    ValueError for an unknown layer, or labels that are no classes of the network.
+    ValueError for an unknown layer, and for labels that are not classes of the network.
     """
     if layer not in layers(model):
         raise ValueError(f"layer must be one of {', '.join(layers(model))}, got {layer!r}")
     if labels.shape != images.shape[:1] or not 0 <= int(labels.min()) <= int(labels.max()) < model.num_classes:
         raise ValueError(f"labels must be {len(images)} numbers from 0 to {model.num_classes - 1}, one an image")
-    assert isinstance(model, ResNet)  # or `layers` had refused it
+    assert isinstance(model, ResNet)  # `layers` raises for others
     site = next(s for s in model.drop_sites if s.name == layer)
     point = model.before(site)
     source = entry = model.forward_to(point, images)
@@ -106,8 +107,8 @@ def norms(
 ) -> Norms:
     """Measure both sides of Eq. 15 at an activation, with a mask on its features or with none.
 
-    `parameters` are keys of `PARAMETERS`. One forward pass, and one backward pass for all K scores together, in chunks
-    that fit the processor's cache; `progress` is told the share done after each.
+    `parameters` are keys of `PARAMETERS`. It takes one forward pass, and one backward pass for all K scores together,
+    in chunks that fit the processor's cache; `progress` is called with the share done after each.
     """
     kept = None if mask is None else mask.keep * mask.scale
     n, room = len(activation.features), _ELEMENTS // activation.model.num_classes
@@ -121,7 +122,7 @@ def norms(
 
 
 def _some(activation: Activation, chunk: Tensor) -> Activation:
-    """An activation with some of its images."""
+    """The activation of some of its images."""
     parts = {name: getattr(activation, name)[chunk] for name in ("labels", "entry", "source", "features")}
     return dataclasses.replace(activation, **parts)
 
@@ -129,7 +130,7 @@ def _some(activation: Activation, chunk: Tensor) -> Activation:
 def _norms(
     activation: Activation, kept: Tensor | None, parameters: Sequence[str], progress: Progress
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """‖∂S/∂b‖₁ and |∂L/∂b| by parameter; `kept` (N, C, H, W) is what the mask multiplies X by."""
+    """‖∂S/∂b‖₁ and |∂L/∂b| by parameter; the mask multiplies X by `kept` (N, C, H, W)."""
     x, k = activation.features, activation.model.num_classes
 
     def scores(probe: Tensor) -> Tensor:
@@ -146,10 +147,10 @@ def _norms(
     gate = (x > 0).to(x.dtype) if activation.site.kind == "conv" else torch.ones_like(x)
     bound, gradient = dict[str, Tensor](), dict[str, Tensor]()
     for classes in torch.arange(k, device=x.device).split(max(1, _ELEMENTS // x.numel())):
-        (found,) = vmap(pull)(F.one_hot(classes, k).to(s.dtype)[:, None].expand(-1, len(x), -1))
-        found = found * gate  # (classes, N, C, H, W), ∂S_k/∂X
+        (units,) = vmap(pull)(F.one_hot(classes, k).to(s.dtype)[:, None].expand(-1, len(x), -1))
+        units = units * gate  # (classes, N, C, H, W), ∂S_k/∂(a bias of each unit)
         for name in parameters:
-            jacobian = _jacobian(activation, found, name)
+            jacobian = _jacobian(activation, units, name)
             products = torch.einsum("knp,nk->np", jacobian, residual[:, classes])
             bound[name] = bound.get(name, 0) + jacobian.abs().sum(0)
             gradient[name] = gradient.get(name, 0) + products
@@ -158,12 +159,12 @@ def _norms(
     return bound, {name: products.abs() for name, products in gradient.items()}
 
 
-def _jacobian(activation: Activation, found: Tensor, parameter: str) -> Tensor:
-    """From ∂S/∂(a bias of each unit), (k, N, C, H, W), to that of one of `PARAMETERS`, (k, N, parameters)."""
+def _jacobian(activation: Activation, units: Tensor, parameter: str) -> Tensor:
+    """∂S/∂b of one of `PARAMETERS`, (k, N, parameters), from `units`, that of a bias of each unit, (k, N, C, H, W)."""
     if parameter == "bias":
-        return found.sum((3, 4))
+        return units.sum((3, 4))
     if parameter == "unit":
-        return found.flatten(2)
+        return units.flatten(2)
     conv = activation.model.get_submodule(activation.site.name)
     norm = activation.model.get_submodule(activation.site.name.replace("conv", "bn"))
     assert isinstance(conv, torch.nn.Conv2d) and isinstance(norm, torch.nn.BatchNorm2d)
@@ -171,11 +172,11 @@ def _jacobian(activation: Activation, found: Tensor, parameter: str) -> Tensor:
     slope = norm.weight / (norm.running_var + norm.eps).sqrt()  # of batch norm in evaluation mode
     kernel, stride, padding = conv.kernel_size, conv.stride, conv.padding
     patches = F.unfold(activation.source, kernel, 1, padding, stride)  # type: ignore[arg-type]  # (N, C_in·r·r, H·W)
-    return torch.einsum("knol,nil->knoi", found.flatten(3) * slope[:, None], patches).flatten(2)
+    return torch.einsum("knol,nil->knoi", units.flatten(3) * slope[:, None], patches).flatten(2)
 
 
 def _part(progress: Progress, i: int, count: int) -> Progress:
-    """What the i-th of `count` equal parts tells of its own share, as a share of the whole."""
+    """The progress function of the i-th of `count` equal parts: turns a share of the part into one of the whole."""
     return None if progress is None else lambda share: progress((i + share) / count)
 
 
@@ -184,7 +185,7 @@ class Comparison:
     """Eq. 16 at a layer: the same features without a mask, with a traditional one (t) and with CamDrop's (c)."""
 
     layer: str
-    rescaled: bool  # whether what is kept was scaled up, by 1/γ or Eq. 10
+    rescaled: bool  # whether the mask scales up what it keeps, by 1/γ or Eq. 10
     none: Norms
     traditional: Norms
     guided: Norms
@@ -198,9 +199,9 @@ def compare(
     parameters: Sequence[str] = tuple(PARAMETERS),
     progress: Progress = None,
 ) -> tuple[Comparison, Comparison]:
-    """Measure the chain of Eq. 16 at an activation with and without the rescaling, in this order.
+    """Measure the chain of Eq. 16 at an activation: with the rescaling, then without.
 
-    Both methods draw with a generator of that seed; by default they are DropBlock and CamDrop as in the paper.
+    Both methods draw with a generator of that seed; the defaults are DropBlock and CamDrop as in the paper.
     `parameters` and `progress` as in `norms`.
     """
     device = activation.features.device
@@ -210,9 +211,9 @@ def compare(
     ]
     plain = [dataclasses.replace(mask, scale=torch.ones_like(mask.scale)) for mask in masks]
     variants = [None, *masks, *plain]
-    none, *found = (norms(activation, mask, parameters, _part(progress, i, 5)) for i, mask in enumerate(variants))
+    none, *measured = (norms(activation, mask, parameters, _part(progress, i, 5)) for i, mask in enumerate(variants))
     name = activation.site.name
-    return Comparison(name, True, none, *found[:2]), Comparison(name, False, none, *found[2:])
+    return Comparison(name, True, none, *measured[:2]), Comparison(name, False, none, *measured[2:])
 
 
 def measure(
@@ -227,12 +228,12 @@ def measure(
     seed: int = 0,
     progress: Callable[[str, float], None] | None = None,
 ) -> Iterator[Comparison]:
-    """`compare` at each of the wanted layers (by default all) for normalised images and their labels."""
+    """Yield the two results of `compare` for each of the wanted layers, by default all; images are normalised."""
     wanted = layers(model) if wanted is None else wanted
-    tell = None if progress is None else functools.partial(progress, "Gradient bounds")
+    report = None if progress is None else functools.partial(progress, "Gradient bounds")
     for i, layer in enumerate(wanted):
         yield from compare(
-            capture(model, images, labels, layer), traditional, guided, seed, parameters, _part(tell, i, len(wanted))
+            capture(model, images, labels, layer), traditional, guided, seed, parameters, _part(report, i, len(wanted))
         )
 
 
@@ -252,11 +253,11 @@ def _draw(activation: Activation, method: Method, generator: torch.Generator | N
 
 @dataclass(frozen=True)
 class Tension:
-    """How a network stands while it trains: means over images, the last layer of each stage, and its biases."""
+    """Bounds and saturation during training: means over images, the last layer of each stage, and its biases."""
 
-    gradient_bound: float  # ‖∂S/∂b‖₁ with a mask on what the layer puts out (Eq. 13–15)
-    unmasked_bound: float  # the same without
-    saturated: float  # the share of the units of each stage's output that are zero: there σ' of ReLU is 0 as well
+    gradient_bound: float  # ‖∂S/∂b‖₁ with a mask on the output of the layer (Eq. 13–15)
+    unmasked_bound: float  # the same without a mask
+    saturated: float  # share of the units of each stage's output that are zero, where σ' of ReLU is 0 as well
 
 
 @torch.no_grad()
@@ -270,8 +271,8 @@ def tension(
 ) -> Tension:
     """Measure `Tension` for normalised images (N, in_channels, H, W) with their labels, in evaluation mode.
 
-    `method` masks those of the layers that are in `sites`, drawn by the generator; none is masked without. The mode of
-    the model is as it was afterwards. ValueError as of `layers`.
+    `method` draws masks with the generator for the layers that are in `sites`; without a method nothing is masked. The
+    model is in its former mode afterwards. ValueError as from `layers`.
     """
     training = model.training
     model.eval()

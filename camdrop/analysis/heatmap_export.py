@@ -1,4 +1,4 @@
-"""A heatmap of every image in a folder, by our checkpoints and by the networks of torchvision and timm."""
+"""Export: a heatmap of every image in a folder, by a checkpoint or a network of torchvision or timm."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LIBRARIES = ("torchvision", "timm")
 
 @dataclass(frozen=True, eq=False)
 class Viewer:
-    """A network in evaluation mode with what it must know to look at pictures; `key` tells its weights from others."""
+    """A network in evaluation mode, with its image size, normalisation and classes; `key` identifies its weights."""
 
     model: nn.Module
     inspection: Inspection
@@ -51,11 +51,11 @@ class Look:
     opacity: float = 0.5
 
     def __post_init__(self) -> None:
-        figures.lut(self.colormap)  # ValueError for a name that there is not
+        figures.lut(self.colormap)  # ValueError for an unknown name
 
 
 class Exported(NamedTuple):
-    """How many images were done now and were there before, and why others could not be read."""
+    """How many heatmaps were written now and before, and a sentence for each image that could not be read."""
 
     done: int
     before: int
@@ -63,10 +63,10 @@ class Exported(NamedTuple):
 
 
 def open_viewer(source: str, weights: Path | None = None) -> Viewer:
-    """A checkpoint by its path, or `torchvision:NAME`, `timm:NAME` with its own weights or those of a state dictionary.
+    """Open a checkpoint by its path, or `torchvision:NAME`, `timm:NAME`, pretrained or with a state dictionary.
 
-    The library's own weights are downloaded where they are not there yet. ValueError, one sentence, for a name that the
-    library does not have, weights that do not fit, and networks without class activation maps.
+    Pretrained weights are downloaded on first use. ValueError, one sentence, for a name that the library does not have,
+    weights that do not fit, and networks without class activation maps.
     """
     library, _, name = source.partition(":")
     if library not in LIBRARIES:
@@ -94,9 +94,9 @@ def open_viewer(source: str, weights: Path | None = None) -> Viewer:
     if library == "torchvision":
         mean, std, size = conventions(name)
     else:
-        told = getattr(model, "pretrained_cfg", {})
-        mean, std = (tuple(told.get(part, getattr(imagenet, part))) for part in ("mean", "std"))
-        size = told.get("input_size", (3, 224, 224))[1]
+        config = getattr(model, "pretrained_cfg", {})
+        mean, std = (tuple(config.get(part, getattr(imagenet, part))) for part in ("mean", "std"))
+        size = config.get("input_size", (3, 224, 224))[1]
     count = len(model.get_parameter(f"{inspection.classifier}.weight"))
     classes = imagenet.classes if count == len(imagenet.classes) else tuple(map(str, range(count)))
     return Viewer(model.eval().requires_grad_(False), inspection, size, mean, std, classes, key)
@@ -117,7 +117,7 @@ def _build(library: str, name: str, classes: int = 1000, pretrained: bool = Fals
         if library == "timm":
             return timm.create_model(name, pretrained=pretrained, num_classes=classes)
         return models.get_model(name, weights="DEFAULT" if pretrained else None, num_classes=classes)
-    except Exception as error:  # each library has errors of its own for what stops a download
+    except Exception as error:  # each library raises errors of other types where a download fails
         if not pretrained:
             raise
         reason = next(iter(str(getattr(error, "reason", error)).splitlines()), type(error).__name__)
@@ -140,8 +140,8 @@ def export(
     """Write `out/PATH.png` (heatmap over image) and `out/PATH.npz` for each image `folder/PATH`, however deep.
 
     The NPZ holds `heatmap` (h, w), J of Eq. 5 at the last feature map, and `target`, its class, `predicted` and the
-    `probabilities` (K,). Images that were done before are left alone, so that an export can go on. ValueError for a
-    folder without images, and where `out` was made with other settings.
+    `probabilities` (K,). Images that have both files are skipped, so that an export can be continued. ValueError for
+    a folder without images, and where `out` was made with other settings.
     """
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}; check the path")
@@ -188,7 +188,7 @@ def _same_settings(out: Path, settings: dict[str, object]) -> None:
 
 
 def _read(viewer: Viewer, file: Path) -> Tensor | str:
-    """The pixels of an image, or why there are none."""
+    """The pixels of an image, or why it cannot be read."""
     try:
         return fit_image(read_image(file), len(viewer.mean), viewer.size)
     except DataError as error:
@@ -209,7 +209,7 @@ def _batch(viewer: Viewer, pixels: Tensor, names: Sequence[Path], look: Look, de
         painted = figures.overlay(picture, heat, colormap=look.colormap, opacity=look.opacity, low=low, high=high)
         name.parent.mkdir(parents=True, exist_ok=True)
         name.with_name(name.name + ".png").write_bytes(figures.png(painted, scale=max(1, 256 // viewer.size)))
-        part = name.with_name(name.name + ".part")  # the NPZ comes last and whole: it tells that an image is done
+        part = name.with_name(name.name + ".part")  # the NPZ is written last and atomically: it marks an image as done
         with part.open("wb") as file:
             np.savez_compressed(
                 file, heatmap=numbers[0], target=numbers[1], predicted=numbers[2], probabilities=numbers[3]

@@ -1,4 +1,4 @@
-"""Where networks look, measured (paper Figure 3): their heatmaps over many images, and a contact sheet of some."""
+"""Heatmap metrics over many images (paper Figure 3), and a contact sheet of heatmaps."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from camdrop.cam import class_activation_map, deletion_insertion, statistics, upsample
+from camdrop.cam import deletion_insertion, heatmap, statistics
 from camdrop.data import AnySplit, DataInfo, normalise
 from camdrop.figures import Picture, blank, limits, overlay
 from camdrop.resnet import Network
 
 _BATCH = 64  # images read at once
 
-# name → what to tell a person
+# name → description
 MEASURES = {
     "coverage": "share of the image above half of the heatmap's maximum",
     "regions": "separate regions above half of the maximum",
@@ -42,7 +42,7 @@ class Estimate:
 
 
 def estimate(values: Tensor) -> Estimate:
-    """The mean of values (n,) and how sure it is; for the difference of two networks give their difference by image."""
+    """The mean of values (n,) with its confidence interval. To compare two networks, pass their difference by image."""
     mean, n = float(values.double().mean()), len(values)
     half = 1.959964 * float(values.double().std()) / math.sqrt(n) if n > 1 else math.inf
     return Estimate(mean, mean - half, mean + half, n)
@@ -52,7 +52,7 @@ def estimate(values: Tensor) -> Estimate:
 def heatmaps(model: Network, images: Tensor, labels: Tensor) -> Tensor:
     """CAMs of the true classes (Eq. 5) at the last stage, for normalised images (N, C, H, W): (N, H, W)."""
     features = model.stages(images)[model.stage_names[-1]]
-    return upsample(class_activation_map(features, model.fc.weight, labels), (images.shape[2], images.shape[3]))
+    return heatmap(features, model.fc.weight, labels, (images.shape[2], images.shape[3]))
 
 
 def draw(split: AnySplit, limit: int | None, seed: int = 0) -> AnySplit:
@@ -66,9 +66,9 @@ def draw(split: AnySplit, limit: int | None, seed: int = 0) -> AnySplit:
 def measure(
     model: Network, split: AnySplit, info: DataInfo, *, progress: Callable[[float], None] = lambda share: None
 ) -> dict[str, Tensor]:
-    """Each of `MEASURES` for each image of a split, (n,): of the heatmap of its true class at the last stage.
+    """Each of `MEASURES` for the heatmap of each image of a split, its true class at the last stage: (n,).
 
-    model in evaluation mode; `info` has the normalisation. `progress` is told the share that is done.
+    The model is in evaluation mode; `info` has the normalisation. `progress` is called with the share done.
     """
     rows = []
     for images, labels in split.batches(_BATCH):
@@ -83,9 +83,9 @@ def measure(
 def contact_sheet(
     models: Sequence[tuple[Network, DataInfo]], split: AnySplit, *, tile: int = 112, gap: int = 6, opacity: float = 0.55
 ) -> Picture:
-    """As Figure 3 draws it: a column for each image, a row of the images, and a row of heatmaps for each network.
+    """A picture like Figure 3: a column for each image, a row of the images, and a row of heatmaps for each network.
 
-    Each heatmap has its own range from its minimum to its maximum. Returns uint8 pixels (H, W, 3).
+    The colours of each heatmap range from its minimum to its maximum. Returns uint8 pixels (H, W, 3).
     """
     columns, rows = len(split), 1 + len(models)
     sheet = blank((rows * (tile + gap) - gap, columns * (tile + gap) - gap), (255, 255, 255))

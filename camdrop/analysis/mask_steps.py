@@ -1,4 +1,4 @@
-"""One mask taken apart: what a method does to one image at one drop site, step by step, by the calls training makes."""
+"""One mask step by step: what a method does to one image at one drop site, by the functions that training calls."""
 
 from __future__ import annotations
 
@@ -11,56 +11,57 @@ from torch import Tensor
 
 from camdrop.cam import compress_weights, weighted_map
 from camdrop.masks import CamDrop, DropBlock, DropPath, Mask, Method, valid_centres
-from camdrop.resnet import DropSite, Network, SampleMasks
+from camdrop.resnet import DropSite, Network
+from camdrop.sampling import SampleMasks
 
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """An image on its way through a network in evaluation mode, stopped at a drop site. No mask has a part in it."""
+    """One image in the middle of a forward pass in evaluation mode, at a drop site. No mask acts before it."""
 
     model: Network
     site: DropSite
     features: Tensor  # (1, C, H, W), X
     before: Tensor  # (K,) class probabilities without a mask
-    point: str  # where the network takes up again, the last point before the site
-    entry: Tensor  # (1, c, h, w), the features there
+    point: str  # where the forward pass continues, the last point before the site
+    entry: Tensor  # (1, c, h, w), the features at that point
 
 
 @torch.no_grad()
 def capture(model: Network, image: Tensor, site: str) -> Activation:
-    """Send a normalised image (1, in_channels, H, W) to a drop site by its name. ValueError for an unknown name."""
-    found = next((s for s in model.drop_sites if s.name == site), None)
-    if found is None:
+    """Run a normalised image (1, in_channels, H, W) to a drop site, by its name. ValueError for an unknown name."""
+    chosen = next((s for s in model.drop_sites if s.name == site), None)
+    if chosen is None:
         raise ValueError(f"site must be one of the network's drop sites, as layer2.0.conv1, got {site!r}")
     if image.ndim != 4 or len(image) != 1:
         raise ValueError(f"image must have shape (1, channels, H, W), got {tuple(image.shape)}")
-    point = model.before(found)
+    point = model.before(chosen)
     entry = model.forward_to(point, image)
     seen: list[Tensor] = []
 
     def remember(here: DropSite, features: Tensor) -> Tensor:
-        if here == found:
+        if here == chosen:
             seen.append(features)
         return features
 
     before = model.forward_from(point, entry, remember).softmax(1)[0]
-    return Activation(model, found, seen[0], before, point, entry)
+    return Activation(model, chosen, seen[0], before, point, entry)
 
 
 @dataclass(frozen=True, eq=False)
 class Dissection:
-    """One draw of a method at an activation, with every step of it; sizes as in `features` (1, C, H, W)."""
+    """One draw of a method at an activation, with all its steps; sizes as in `features` (1, C, H, W)."""
 
     activation: Activation
     method: Method
     label: int
     alpha: Tensor  # (C,) the label's classifier weights, compressed to C channels (Eq. 7)
-    cam: Tensor  # (H, W) J: what guided the mask, or would have guided it
+    cam: Tensor  # (H, W) J, which guides CamDrop; computed for the other methods as well
     mask: Mask
 
     @cached_property
     def order(self) -> Tensor:
-        """(C,) the channels, the one with the largest α first."""
+        """(C,) the channels by α, the largest first."""
         return self.alpha.argsort(descending=True, stable=True)
 
     @cached_property
@@ -75,12 +76,12 @@ class Dissection:
 
     @cached_property
     def seeds(self) -> Tensor:
-        """(C, H, W) bool: where a block grows from (Eq. 9)."""
+        """(C, H, W) bool: the centres of the blocks (Eq. 9)."""
         return self.mask.seeds[0]
 
     @property
     def block_size(self) -> int:
-        """r, cut to the map; 1 for methods without blocks."""
+        """r, at most the size of the map; 1 for methods without blocks."""
         return min(getattr(self.method, "block_size", 1), *self.mask.shape[2:])
 
     @cached_property
@@ -90,7 +91,7 @@ class Dissection:
 
     @cached_property
     def candidates(self) -> Tensor:
-        """(C, H, W) bool: where a seed may fall. Without guidance that is every valid centre."""
+        """(C, H, W) bool: where a seed may be. Without guidance that is every valid centre."""
         guided = self.mask.candidates
         return self.valid.expand(self.mask.shape[1:]) if guided is None else guided[0]
 
@@ -103,12 +104,12 @@ class Dissection:
 
     @cached_property
     def hits(self) -> int:
-        """How many of those draws came out as drop."""
+        """How many of those draws say drop."""
         return int(self.mask.starts.sum())
 
     @property
     def rate(self) -> float:
-        """The probability of each of them."""
+        """The probability that one of those draws says drop."""
         return float(self.mask.rate)
 
     @property
@@ -123,7 +124,7 @@ class Dissection:
 
     @torch.no_grad()
     def after(self) -> Tensor:
-        """(K,) class probabilities when the network runs on with this one mask in it."""
+        """(K,) class probabilities of a forward pass with this mask only."""
 
         def drop(here: DropSite, features: Tensor) -> Tensor:
             return self.mask.apply(features) if here == self.activation.site else features
@@ -133,9 +134,9 @@ class Dissection:
 
 @torch.no_grad()
 def dissect(activation: Activation, method: Method, label: int, seed: int) -> Dissection:
-    """Draw the mask that training would draw at `activation` for this label, with a generator of that seed.
+    """Draw the mask that training draws at `activation` for this label, with a generator of that seed.
 
-    ValueError for a label that is no class of the network.
+    ValueError for a label that is not a class of the network.
     """
     features, weight = activation.features, activation.model.fc.weight
     if not 0 <= label < len(weight):
@@ -148,10 +149,10 @@ def dissect(activation: Activation, method: Method, label: int, seed: int) -> Di
 
 @lru_cache(maxsize=32)
 def below(activation: Activation, method: Method, label: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Under which hundredths of γ each unit is dropped, and is a seed: two uint8 (C, H, W).
+    """At how many of γ = 0, 0.01 … 1 each unit is dropped, and at how many it is a seed: two uint8 (C, H, W).
 
-    With one seed all draws compare the same coins with a threshold that falls with γ. So a unit that is dropped at γ is
-    dropped at every smaller one, and the drawing at γ = i/100 is where i < below: 101 draws of `dissect`, counted.
+    With one seed all draws compare the same random numbers with a threshold that falls as γ rises. So a unit that is
+    dropped at γ is dropped at every smaller γ, and the mask at γ = i/100 drops the units where i is below the count.
     """
     dropped, seeds = (torch.zeros(activation.features.shape[1:], dtype=torch.uint8) for _ in range(2))
     for i in range(101):
@@ -163,9 +164,9 @@ def below(activation: Activation, method: Method, label: int, seed: int) -> tupl
 
 @torch.no_grad()
 def shares(model: Network, image: Tensor, method: Method, label: int, seed: int, draws: int = 1) -> dict[str, float]:
-    """The share of units dropped at every drop site, by its name, when all of them are masked in one forward pass.
+    """The share of units dropped at every drop site, by its name, when one forward pass masks all of them.
 
-    It is the mean over `draws` passes of the same normalised image (1, in_channels, H, W), done as one batch.
+    It is the mean over `draws` passes of the same normalised image (1, in_channels, H, W), run as one batch.
     """
     record: dict[str, Mask] = {}
     sites = [site.name for site in model.drop_sites]
@@ -176,33 +177,35 @@ def shares(model: Network, image: Tensor, method: Method, label: int, seed: int,
 
 
 def remarks(d: Dissection) -> list[str]:
-    """What a person should know of these settings: those that cancel each other, or leave nothing to drop."""
+    """Sentences about settings that cancel each other, or leave nothing to drop."""
     method, (_, _, h, w) = d.method, d.mask.shape
-    name, size, found = type(method).__name__, getattr(method, "block_size", 1), []
+    name, size, sentences = type(method).__name__, getattr(method, "block_size", 1), []
     if size > min(h, w):
-        found.append(f"r = {size} is larger than this {h}×{w} map: blocks are cut to {d.block_size}×{d.block_size}.")
+        sentences.append(
+            f"r = {size} is larger than this {h}×{w} map: blocks are cut to {d.block_size}×{d.block_size}."
+        )
     if method.keep_prob == 1:
-        found.append("γ = 1 keeps everything.")
+        sentences.append("γ = 1 keeps everything.")
     elif d.chances == 0:
         centres = int(d.valid.sum())
-        found.append(
+        sentences.append(
             f"No candidate, so nothing can be dropped here: no dominant position is a valid centre "
             f"(of which there {'is 1' if centres == 1 else f'are {centres}'}). Choose a smaller r, or more positions."
         )
     elif d.rate * d.chances < 0.2:
-        found.append(f"About one draw in {round(1 / (d.rate * d.chances)):,} drops anything here.")
+        sentences.append(f"About one draw in {round(1 / (d.rate * d.chances)):,} drops anything here.")
     elif d.rate == 1 and method.keep_prob > 0 and (most := d.share) < 1 - method.keep_prob:
-        found.append(f"Every candidate is a seed already, and they reach only {100 * most:.1f} %, not 1 − γ.")
+        sentences.append(f"Every candidate is a seed already, and they reach only {100 * most:.1f} %, not 1 − γ.")
     if d.share == 1:
-        found.append("This draw drops everything: zeros are all that goes on from here.")
+        sentences.append("This draw drops everything: zeros are all that goes on from here.")
     if isinstance(method, CamDrop):
         if method.channels == "all":
-            found.append("All channels take part: the channel fraction is not used.")
+            sentences.append("All channels take part: the channel fraction is not used.")
             if method.guide == "mean":
-                found.append("Neither is α, and so the label changes nothing.")
+                sentences.append("Neither is α, and so the label changes nothing.")
     else:
         blocks = "" if isinstance(method, DropBlock) else ", and r"
-        found.append(f"{name} draws blindly: the label{blocks} and all options of CamDrop play no part.")
+        sentences.append(f"{name} draws blindly: the label{blocks} and all options of CamDrop play no part.")
     if isinstance(method, DropPath) and d.activation.site.kind != "branch":
-        found.append("In training it masks only the end of a residual branch, not this site.")
-    return found
+        sentences.append("In training it masks only the end of a residual branch, not this site.")
+    return sentences

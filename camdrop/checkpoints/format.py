@@ -1,6 +1,7 @@
-"""Checkpoints: our own `.safetensors` files with a JSON header, and other people's networks in whatever wrapping.
+"""Checkpoint files: ours are `.safetensors` with a JSON header; other people's are state dictionaries of many formats.
 
-What cannot be read or written is a `CheckpointError`, one sentence that says what to do. No file is ever executed.
+A file that cannot be read or written raises `CheckpointError`, one sentence that says what to do. No code in a file is
+ever executed.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _STRANGERS = {
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A network ready to look at: evaluation mode, float32, no gradients. `path` is None for an upload."""
+    """A network in evaluation mode, float32, without gradients, and its header. `path` is None for an upload."""
 
     model: Network
     meta: Meta
@@ -45,7 +46,7 @@ class Checkpoint:
 
 
 class Listing(NamedTuple):
-    """The checkpoints of a folder: those that can be read, with their headers, and those that cannot, with why."""
+    """The checkpoints of a folder: the readable ones with their headers, the broken ones with the reason."""
 
     found: list[tuple[Path, Meta]]
     broken: list[tuple[Path, str]]
@@ -80,10 +81,10 @@ def save(path: str | os.PathLike[str], model: Network, meta: Meta, half: bool = 
 def load(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None = None) -> Checkpoint:
     """Read a checkpoint, ours or another's, from a path, bytes or an open file (such as an upload).
 
-    Ours say what they are. Of other people's (safetensors or `torch.save`; bare or wrapped state dictionaries) the
-    architecture, class count, input channels and shortcuts follow from the tensors' names and shapes, the class names
-    and normalisation from conventions. The content decides what a file is, not its suffix; `name` is what messages
-    call it. CheckpointError, one sentence, for everything that is no such file, and for one that carries code.
+    Ours have a header. For other people's (safetensors or `torch.save`; bare or wrapped state dictionaries) the names
+    and shapes of the tensors determine the architecture, class count, input channels and shortcuts, and conventions
+    determine the class names and normalisation. The content decides the format, not the suffix; messages call the file
+    `name`. CheckpointError, one sentence, for any other file, and for one that carries code.
     """
     data, name, path = _read(source, name)
     header: Meta | None = None
@@ -91,7 +92,7 @@ def load(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None 
         header = _header(io.BytesIO(data), len(data), name)[1]
         try:
             weights = safetensors.torch.load(data)
-        except Exception:  # its errors have no common ancestor
+        except Exception:  # safetensors' errors have no common base class
             raise CheckpointError(f"{name} is a damaged safetensors file; {AGAIN}") from None
     elif data[:2] == b"PK" or data.startswith(LEGACY):
         weights = unpickle(data, name)
@@ -105,9 +106,9 @@ def load(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None 
 
 
 def list_checkpoints(folder: str | os.PathLike[str]) -> Listing:
-    """The checkpoints in a folder, by data set, architecture, method (baseline first) and name.
+    """List the checkpoints in a folder, sorted by data set, architecture, method (baseline first) and name.
 
-    Of safetensors files only the headers are read. A folder that does not exist holds none.
+    Only the headers of safetensors files are read. A folder that does not exist has none.
     """
     found: list[tuple[Path, Meta]] = []
     broken: list[tuple[Path, str]] = []
@@ -204,7 +205,7 @@ def _header(file: BinaryIO, size: int, name: str) -> tuple[dict[str, tuple[int, 
 
 
 def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, name: str) -> Network:
-    """The network with the file's numbers in it; `names` are ours → the file's."""
+    """The network with the weights of the file; `names` maps our names of the tensors to the file's."""
     model = _skeleton(meta)
     state = model.state_dict()
     like = f"{name} looks like {meta.architecture}, but"
@@ -245,12 +246,12 @@ def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, 
 
 
 def _skeleton(meta: Meta) -> nn.Module:
-    """A network without numbers."""
+    """A network without weights."""
     if meta.architecture.startswith(TORCHVISION):
-        from camdrop.checkpoints.torchvision_models import skeleton  # here: torchvision takes a second to import
+        from camdrop.checkpoints.torchvision_models import skeleton  # here: importing torchvision takes a second
 
         return skeleton(meta.architecture.removeprefix(TORCHVISION), meta.num_classes)
-    with torch.device("meta"):  # so that no first weights are drawn
+    with torch.device("meta"):  # so that no initial weights are drawn
         return build(meta.architecture, meta.num_classes, meta.in_channels, meta.shortcut)
 
 

@@ -1,4 +1,4 @@
-"""The header of a checkpoint: what the network is, how it was trained, and how well it does."""
+"""The header of a checkpoint: the architecture, the data set, the training, and the errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from camdrop.resnet import ARCHITECTURES
 
 LIMIT = 1 << 30  # bytes of a checkpoint; ResNet-50 with its optimiser's state is 0.2 GB
 TORCHVISION = "torchvision:"  # of an architecture: one of torchvision's classifiers follows
-BY_CONVENTION = "no header: classes and normalisation are by convention"  # the notes of other people's files
+BY_CONVENTION = "no header: classes and normalisation are by convention"  # `notes` of other people's files
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be read or written; the message is one line, whatever the file's own names hold."""
+    """A checkpoint that cannot be read or written; the message is one line, whatever names the file has."""
 
     def __init__(self, message: str) -> None:
         line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
@@ -28,9 +28,9 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Meta:
-    """What a checkpoint's header tells.
+    """The header of a checkpoint.
 
-    `shortcut` "" is the family's own; `mean` and `std` are of pixels in [0, 1], one a channel, by default 0 and 1;
+    `shortcut` "" is the family's default; `mean` and `std` are of pixels in [0, 1], one a channel, by default 0 and 1;
     `classes` are by default "0", "1" …; errors are in percent. `method` "" is unknown, `method_options` are the fields
     of its dataclass. CheckpointError for a field of the wrong type, length or range.
     """
@@ -88,7 +88,7 @@ class Meta:
             raise CheckpointError(f"image_size must be at least 1, got {self.image_size}")
 
     def to_json(self) -> str:
-        """The header's text."""
+        """The header as text."""
         try:
             return json.dumps(dataclasses.asdict(self), allow_nan=False)
         except (TypeError, ValueError) as error:
@@ -96,7 +96,7 @@ class Meta:
 
     @classmethod
     def from_json(cls, text: str) -> Meta:
-        """The header from its text; fields that only a newer version knows are ignored."""
+        """Read the header from its text; unknown fields, as of a newer version, are ignored."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError):
@@ -107,8 +107,8 @@ class Meta:
             if name not in values:
                 raise CheckpointError(f"{name} is missing")
         known = [f.name for f in dataclasses.fields(cls) if f.name in values]
-        given: dict[str, Any] = {k: tuple(v) if isinstance(v := values[k], list) else v for k in known}
-        return cls(**given)
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v := values[k], list) else v for k in known}
+        return cls(**fields)
 
 
 def _fits(value: object, hint: Any) -> bool:

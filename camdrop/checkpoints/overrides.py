@@ -1,4 +1,4 @@
-"""What a person says of a network whose file does not: class names, normalisation; remembered by its weights."""
+"""Metadata overrides: class names, normalisation and data set from a person, stored by the hash of the weights."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from camdrop.checkpoints.metadata import BY_CONVENTION, Meta
 from camdrop.data import INFO
 from camdrop.data.files import write_atomic
 
-_BY_HAND = "class names and normalisation were given by hand"
+_OVERRIDDEN = "class names and normalisation were given by hand"
 _STRUCTURE = ("architecture", "num_classes", "in_channels", "shortcut")
 
 
 def read_class_names(data: bytes, name: str) -> tuple[str, ...]:
-    """The class names of a file, in the order of the network's outputs; `name` is what messages call it.
+    """Read the class names of a file, in the order of the network's outputs; messages call the file `name`.
 
-    Text with one name a line, or JSON: a list, a dictionary by number such as `{"0": "cat"}` or
+    The file is text with one name a line, or JSON: a list, a dictionary by number such as `{"0": "cat"}` or
     `{"0": ["n01440764", "tench"]}`, or one by name, such as torchvision's `class_to_idx`, `{"cat": 0}`.
     CheckpointError for anything else.
     """
@@ -34,12 +34,12 @@ def read_class_names(data: bytes, name: str) -> tuple[str, ...]:
     if text[:1] not in ("[", "{"):
         return tuple(line for line in map(_one_line, text.splitlines()) if line)
     try:
-        found = json.loads(text)
-        if isinstance(found, dict):
-            by_name = all(isinstance(entry, int) for entry in found.values())
-            numbered = {int(v if by_name else k): (k if by_name else v) for k, v in found.items()}
-            found = [numbered[k] for k in range(len(found))]
-        names = [entry[-1] if isinstance(entry, list) else entry for entry in found]
+        parsed = json.loads(text)
+        if isinstance(parsed, dict):
+            by_name = all(isinstance(entry, int) for entry in parsed.values())
+            numbered = {int(v if by_name else k): (k if by_name else v) for k, v in parsed.items()}
+            parsed = [numbered[k] for k in range(len(parsed))]
+        names = [entry[-1] if isinstance(entry, list) else entry for entry in parsed]
         return tuple(_one_line(entry) for entry in names)
     except (ValueError, TypeError, LookupError, RecursionError):
         raise CheckpointError(
@@ -61,10 +61,10 @@ def amend(
     image_size: int | None,
     dataset: str,
 ) -> Meta:
-    """`meta` with what a person gave by hand.
+    """`meta` with a person's overrides.
 
-    Classes of one name get their number behind it. CheckpointError, one sentence, where numbers do not fit the network,
-    or the classes not the data set.
+    Classes that share a name get their number after it. CheckpointError, one sentence, where the numbers do not fit the
+    network, or the classes do not fit the data set.
     """
     if len(classes) != meta.num_classes:
         raise CheckpointError(
@@ -83,12 +83,12 @@ def amend(
     if min(std) <= 0:
         raise CheckpointError(f"A standard deviation of {min(std):g} is not possible: it must be above 0.")
     if dataset in INFO:
-        own = INFO[dataset].classes
-        if len(own) != len(classes):
+        expected = INFO[dataset].classes
+        if len(expected) != len(classes):
             raise CheckpointError(
-                f"{dataset} has {len(own)} classes, but the network {len(classes)}: choose no data set."
+                f"{dataset} has {len(expected)} classes, but the network {len(classes)}: choose no data set."
             )
-        if sorted(own) == sorted(classes) and own != tuple(classes):
+        if sorted(expected) == sorted(classes) and expected != tuple(classes):
             raise CheckpointError(
                 f"These are the classes of {dataset} in another order, so its labels would be wrong: put them in its "
                 "order, or choose no data set."
@@ -101,12 +101,12 @@ def amend(
         std=tuple(std),
         image_size=image_size,
         dataset=dataset,
-        notes=_BY_HAND if meta.notes == BY_CONVENTION else meta.notes,
+        notes=_OVERRIDDEN if meta.notes == BY_CONVENTION else meta.notes,
     )
 
 
 def fingerprint(model: nn.Module) -> str:
-    """The SHA-256 of a network's numbers, whatever file they came in."""
+    """The SHA-256 of a network's weights, the same for every file that they come in."""
     digest = hashlib.sha256()
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)} ".encode())
@@ -115,7 +115,7 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def remember(folder: Path, checkpoint: Checkpoint) -> None:
-    """Keep what is known of a network for when it is opened again. CheckpointError where that cannot be written."""
+    """Store a network's metadata for when it is opened again. CheckpointError where the file cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / f"{fingerprint(checkpoint.model)}.json", checkpoint.meta.to_json())
@@ -124,7 +124,7 @@ def remember(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def recall(folder: Path, checkpoint: Checkpoint) -> Checkpoint:
-    """A network with what was remembered of it; as it is where that is nothing, or cannot be read."""
+    """The network with its stored metadata; unchanged where none is stored, or it cannot be read."""
     try:
         meta = Meta.from_json((folder / f"{fingerprint(checkpoint.model)}.json").read_text("utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""torchvision's own weights: downloaded once, checked, and opened as any other checkpoint."""
+"""torchvision's pretrained weights: downloaded once, checked, and opened like any other checkpoint."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from camdrop.data.download import download_checked
 
 
 def fetch(name: str, progress: Callable[[float], object] | None = None) -> Checkpoint:
-    """A network of `names()` with torchvision's own weights for ImageNet, from its cache or downloaded into it.
+    """A network of `names()` with torchvision's weights for ImageNet, from torchvision's cache or downloaded into it.
 
-    `progress` is told the share of the download. CheckpointError for an unknown name, or where there is no network.
+    `progress` is called with the share downloaded. CheckpointError for an unknown name, or where the download fails.
     """
     if name not in names():
         raise CheckpointError(f"torchvision has no network {name!r} with class activation maps: choose one of its list")
@@ -28,13 +28,13 @@ def fetch(name: str, progress: Callable[[float], object] | None = None) -> Check
     path = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[1]
     if not path.exists():
         _download(name, weights.url, path, progress)
-    found = load(path, name=path.name)
+    checkpoint = load(path, name=path.name)
     mean, std, size = conventions(name)
     error = round(100 - weights.meta["_metrics"]["ImageNet-1K"]["acc@1"], 3)
     meta = dataclasses.replace(
-        found.meta, mean=mean, std=std, image_size=size, test_error=error, notes=f"torchvision's {weights}"
+        checkpoint.meta, mean=mean, std=std, image_size=size, test_error=error, notes=f"torchvision's {weights}"
     )
-    return dataclasses.replace(found, meta=meta)
+    return dataclasses.replace(checkpoint, meta=meta)
 
 
 def _download(name: str, url: str, path: Path, progress: Callable[[float], object] | None) -> None:

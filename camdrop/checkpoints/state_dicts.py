@@ -1,6 +1,6 @@
-"""Other people's checkpoints: files that `torch.save` wrote, and what names and shapes alone tell of a network.
+"""Other people's checkpoints: reading files that `torch.save` wrote, and identifying networks by names and shapes.
 
-Nothing in a file is ever executed: it is opened by `torch.load(weights_only=True)` only.
+Nothing in a file is ever executed: only `torch.load(weights_only=True)` opens it.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from camdrop.checkpoints.metadata import BY_CONVENTION, LIMIT, TORCHVISION, Chec
 from camdrop.data import INFO
 from camdrop.resnet import ARCHITECTURES
 
-LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # how files of torch.save began before 1.6
+LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the first bytes of a file of torch.save before 1.6
 
 AGAIN = "copy or download it again"
 RESAVE = 'where you trust it, save its weights alone: torch.save(model.state_dict(), "weights.pth")'
 KNOWN = f"known are {', '.join(ARCHITECTURES)} and the classifiers of torchvision"
 
-# akamaster's ResNets (`linear`, zero-padded shortcuts) saw CIFAR-10 with ImageNet's mean and std; chenyaofo's,
-# kuangliu's and most others with these, whose std is the average of the images' own.
+# akamaster's ResNets (`linear`, zero-padded shortcuts) were trained on CIFAR-10 with ImageNet's mean and std;
+# chenyaofo's, kuangliu's and most others with these, whose std is the average over images of the std within each.
 _CIFAR_MEAN, _CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
-_QUIET = threading.Lock()  # what silences warnings is shared by the whole process
+_QUIET = threading.Lock()  # the filter of warnings is shared by the whole process
 _COUNTERS = {"n_averaged", "total_ops", "total_params"}  # left behind by torch's weight averaging and by thop
 
 
 def unpickle(data: bytes, name: str) -> dict[str, Tensor]:
-    """The tensors, by name, of a file that `torch.save` wrote, from its bytes; `name` is for messages.
+    """The tensors, by name, of a file that `torch.save` wrote, from its bytes; messages call the file `name`.
 
-    The largest dictionary of tensors counts, however wrapped (`state_dict`, `model`, `net`, `ema` …), of equals the
+    The largest dictionary of tensors counts, at any depth (`state_dict`, `model`, `net`, `ema` …); among equals the
     first. CheckpointError for a file that is damaged, carries code or holds no weights.
     """
     if data[:2] == b"PK":
@@ -45,7 +45,7 @@ def unpickle(data: bytes, name: str) -> dict[str, Tensor]:
     try:
         with _QUIET, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found: object = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            content: object = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if asked := re.search(r"GLOBAL (\S+)", str(error)):
             holds = "a whole pickled model" if b"torch.nn.modules" in data else "a Python object"
@@ -53,10 +53,10 @@ def unpickle(data: bytes, name: str) -> dict[str, Tensor]:
         else:
             why = "is damaged, or pickled in a way that cannot be opened safely"
         raise CheckpointError(f"{name} {why}; {RESAVE}") from None
-    except Exception:  # a damaged byte leads torch's reader to almost any exception
+    except Exception:  # for a damaged byte torch's reader raises almost any exception
         raise CheckpointError(f"{name} is cut short or damaged; {AGAIN}") from None
     best: dict[str, Tensor] = {}
-    queue, seen = [found], set()
+    queue, seen = [content], set()
     for item in queue:
         if isinstance(item, Mapping) and id(item) not in seen:
             seen.add(id(item))
@@ -64,21 +64,21 @@ def unpickle(data: bytes, name: str) -> dict[str, Tensor]:
             best = tensors if len(tensors) > len(best) else best
             queue.extend(item.values())
     if not best:
-        raise CheckpointError(f"{name} holds no named weights, only a {type(found).__name__}; {RESAVE}")
+        raise CheckpointError(f"{name} holds no named weights, only a {type(content).__name__}; {RESAVE}")
     return best
 
 
 def _check_archive(data: bytes, name: str) -> None:
-    """What torch does not check of a zip file: what it is, what it expands to, and the checksums."""
+    """Check what torch does not check of a zip file: its kind, its size when expanded, and the checksums."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
             files = {entry.filename.rsplit("/", 1)[-1] for entry in entries}
             large = sum(entry.file_size for entry in entries) > LIMIT
             for entry in entries if "data.pkl" in files and not large else ():
-                if entry.CRC:  # torch.save can be told to leave them out
+                if entry.CRC:  # torch.save has an option to leave them out
                     archive.read(entry)
-    except Exception:  # zipfile, zlib and struct each have their own for a damaged byte
+    except Exception:  # zipfile, zlib and struct each raise other errors for a damaged byte
         raise CheckpointError(f"{name} is cut short or damaged; {AGAIN}") from None
     if "data.pkl" not in files:
         raise CheckpointError(f"{name} is a zip archive, but no checkpoint; unpack it and choose the checkpoint inside")
@@ -113,10 +113,10 @@ def _translate(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
 
 
 def identify(shapes: Mapping[str, tuple[int, ...]], name: str) -> tuple[dict[str, str], Meta]:
-    """From the names and shapes of a file's tensors: our names → the file's, and what they tell of the network.
+    """Identify a network by the names and shapes of a file's tensors: our names → the file's, and the metadata.
 
     Class names and normalisation are by convention: CIFAR-10's for ten classes of colour images in the CIFAR family,
-    ImageNet's for a thousand in its own and in torchvision's other networks; grey images could be anything.
+    ImageNet's for a thousand in the ImageNet family and in torchvision's other networks; for grey images none.
     CheckpointError if no architecture fits.
     """
     names = _translate(shapes)
@@ -172,8 +172,8 @@ def identify(shapes: Mapping[str, tuple[int, ...]], name: str) -> tuple[dict[str
 
 
 def _of_torchvision(shapes: Mapping[str, tuple[int, ...]]) -> tuple[dict[str, str], Meta] | None:
-    """As `identify`, of torchvision's classifiers."""
-    from camdrop.checkpoints import torchvision_models  # here: torchvision takes a second to import, and few need it
+    """`identify` for torchvision's classifiers; None where none fits."""
+    from camdrop.checkpoints import torchvision_models  # here: importing torchvision takes a second
 
     match, imagenet = torchvision_models.recognise(shapes), INFO["imagenet"]
     if match is None:

@@ -1,4 +1,4 @@
-"""torchvision's classifiers: those with class activation maps, and how their weights are known."""
+"""torchvision's classifiers: which have class activation maps, and how a file of their weights is recognised."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SERVED = (
     *("densenet", "efficientnet", "googlenet", "inception", "mnasnet", "mobilenet_v2"),
     *("regnet", "resnet", "resnext", "shufflenet", "wide_resnet"),
 )
-_NEAREST = 8  # networks by their number of parameters that a file's names and shapes are compared with
+_NEAREST = 8  # networks, by number of parameters, whose names and shapes are compared with a file's
 _AUXILIARY = re.compile(r"^(aux\d|AuxLogits)\.")  # classifiers of GoogLeNet and Inception for training only
 
 
 class Match(NamedTuple):
-    """A network by its name, and its names of the tensors → the file's."""
+    """The name of a network, its number of classes, and its names of the tensors → the file's."""
 
     name: str
     num_classes: int
@@ -33,7 +33,7 @@ class Match(NamedTuple):
 
 
 class _Unallocated(TorchFunctionMode):
-    """No memory for parameters and no first weights; a meta device as such stops networks that compute on their way."""
+    """Parameters without memory or initial weights; under a meta device, networks that compute in `__init__` fail."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         return func(*args, **(kwargs or {}) | ({"device": "meta"} if func is torch.empty else {}))
@@ -42,8 +42,8 @@ class _Unallocated(TorchFunctionMode):
 @functools.cache
 def names() -> tuple[str, ...]:
     """The networks that have class activation maps, and weights of at most 1 GB."""
-    found = models.list_models(module=models)
-    return tuple(name for name in found if name.startswith(_SERVED) and 4 * _parameters(name) <= LIMIT)
+    listed = models.list_models(module=models)
+    return tuple(name for name in listed if name.startswith(_SERVED) and 4 * _parameters(name) <= LIMIT)
 
 
 def _parameters(name: str) -> int:
@@ -51,9 +51,9 @@ def _parameters(name: str) -> int:
 
 
 def skeleton(name: str, num_classes: int) -> nn.Module:
-    """A network without numbers, for `load_state_dict(…, assign=True)`.
+    """A network without weights, for `load_state_dict(…, assign=True)`.
 
-    GoogLeNet and Inception are as torchvision makes them for its own weights, less the auxiliary classifiers.
+    GoogLeNet and Inception are built as for torchvision's pretrained weights, without the auxiliary classifiers.
     """
     options = {"init_weights": False, "aux_logits": False, "transform_input": True}
     with _Unallocated():
@@ -68,12 +68,12 @@ def _shapes(name: str) -> dict[str, tuple[int, ...]]:
 
 
 def _counted(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """Less the batch counters, which files from before PyTorch 0.4.1 do not have."""
+    """The shapes without batch counters, which files from before PyTorch 0.4.1 do not have."""
     return {key: shape for key, shape in shapes.items() if not key.endswith("num_batches_tracked")}
 
 
 def recognise(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
-    """The network whose tensors these are, by all their names and shapes; its last layer may have other classes."""
+    """The network whose tensors have these names and shapes, up to the number of classes; None where none fits."""
     ours = _plain(shapes)
     mine = _counted({key: shapes[file] for key, file in ours.items()})
     for name in sorted(models.list_models(module=models), key=lambda name: _apart(name, shapes))[:_NEAREST]:
@@ -87,7 +87,7 @@ def recognise(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
 
 
 def _apart(name: str, shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """How many parameters fewer or more than torchvision tells of it, taking any matrix for the last layer."""
+    """How far the number of parameters is from the network's, with the best choice of a matrix as the last layer."""
     sizes = {key: torch.Size(shape).numel() for key, shape in shapes.items() if "running_" not in key}
     counts = [sum(sizes.values()), sum(size for key, size in sizes.items() if not _AUXILIARY.match(key))]
     matrices = {shape for shape in shapes.values() if len(shape) == 2} | {(1000, 0)}
@@ -95,18 +95,18 @@ def _apart(name: str, shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 
 def _plain(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
-    """Names without what wraps a network (`module.`), as they are spelled today → the file's."""
+    """Today's spelling of the names, without a prefix such as `module.` → the file's names."""
     parts = zip(*(key.split(".")[:-1] for key in shapes), strict=False)
     wrapped = sum(1 for _ in itertools.takewhile(lambda part: len(set(part)) == 1, parts))
-    found = {}
+    plain = {}
     for key in shapes:
         name = ".".join(key.split(".")[wrapped:])
         if not _AUXILIARY.match(name):
-            found[re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2.", name)] = key
-    return found
+            plain[re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2.", name)] = key
+    return plain
 
 
 def conventions(name: str) -> tuple[tuple[float, ...], tuple[float, ...], int]:
-    """Mean and standard deviation of the pixels, and the size of the images that its weights are for."""
+    """Mean and standard deviation of the pixels, and the image size, that its pretrained weights expect."""
     preset = models.get_model_weights(name).DEFAULT.transforms()
     return tuple(preset.mean), tuple(preset.std), preset.crop_size[0]

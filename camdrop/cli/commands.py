@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from camdrop.cli import attack, compare, export, report, studies
+from camdrop.cli import attack, compare, export, leakage, report, studies
 from camdrop.cli.options import SPECS_HELP, DataSpec, Device, class_index, listed, load_data, own_info
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(compare.app)
 app.add_typer(studies.app)
 app.add_typer(report.app)
 app.add_typer(export.app)
+app.add_typer(leakage.app)
 
 
 @app.command("race")
@@ -158,11 +159,10 @@ def cam(
 ) -> None:
     """Class activation map of an image (Eq. 5, 7) as a picture or as numbers."""
     import numpy as np
-    import torch
 
     from camdrop import checkpoints, figures
-    from camdrop.cam import class_activation_map, upsample
-    from camdrop.data import fit_image, normalise, read_image
+    from camdrop.analysis.explanations import predict
+    from camdrop.data import fit_image, read_image
 
     if out.suffix not in (".png", ".npy"):
         raise ValueError(f"--out must end in .png or .npy, got {out.name}")
@@ -171,23 +171,18 @@ def cam(
     stage = stage or model.stage_names[-1]
     if stage not in model.stage_names:
         raise ValueError(f"--stage must be one of {', '.join(model.stage_names)}, got {stage}")
-    picture = read_image(image)
-    pixels = fit_image(picture, meta.in_channels, meta.image_size or 32)
-    with torch.no_grad():
-        stages = model.stages(normalise(pixels[None], meta.mean, meta.std))
-        scores = model.forward_from(model.stage_names[-1], stages[model.stage_names[-1]])
-    index = int(scores.argmax()) if target is None else class_index(target, meta.classes, meta.num_classes)
-    heat = class_activation_map(stages[stage], model.fc.weight, torch.tensor([index]))
-    values = upsample(heat, (pixels.shape[1], pixels.shape[2]))[0].numpy()
+    pixels = fit_image(read_image(image), meta.in_channels, meta.image_size or 32)
+    prediction = predict(loaded, pixels[None])
+    index = prediction.predicted if target is None else class_index(target, meta.classes, meta.num_classes)
+    values = prediction.heatmap(index, stage)
     if out.suffix == ".npy":
         np.save(out, values)
     else:
-        rgb = pixels.expand(3, -1, -1).permute(1, 2, 0).numpy()
         low, high = float(values.min()), float(values.max())
-        painted = figures.overlay(rgb, values, colormap=colormap, opacity=opacity, low=low, high=high)
+        painted = figures.overlay(prediction.picture, values, colormap=colormap, opacity=opacity, low=low, high=high)
         out.write_bytes(figures.png(painted, scale=max(1, 512 // painted.shape[0])))
     name = meta.classes[index] if meta.classes else str(index)
-    typer.echo(f"{out}: {stage}, class {index} ({name}), probability {float(scores.softmax(1)[0, index]):.3f}")
+    typer.echo(f"{out}: {stage}, class {index} ({name}), probability {prediction.probabilities[index]:.3f}")
 
 
 def main() -> None:

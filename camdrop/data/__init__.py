@@ -1,4 +1,4 @@
-"""Data: a name → tensors. Data sets, folders, streams from the disk, image files."""
+"""Data: a name → tensors. Data sets, folders, streams from the disk, image files, pixels fitted to a network."""
 
 from camdrop.data.datasets import (
     INFO,
@@ -12,7 +12,7 @@ from camdrop.data.datasets import (
     normalise,
     short_name,
 )
-from camdrop.data.images import DataError, fit_image, read_image
+from camdrop.data.images import DataError, fit_image, fit_pixels, read_image
 
 __all__ = [
     "INFO",
@@ -23,6 +23,7 @@ __all__ = [
     "Dataset",
     "Split",
     "fit_image",
+    "fit_pixels",
     "gallery",
     "load_dataset",
     "normalise",

@@ -1,4 +1,4 @@
-"""Data sets by name: the bundled sample, torchvision's, folders of images; and galleries that need no download."""
+"""Data sets by name: the bundled sample, torchvision's, folders of images; galleries without a download."""
 
 import importlib.resources
 import importlib.util
@@ -33,6 +33,10 @@ class Split:
         """Some of the images."""
         return Split(self.images[index], self.labels[index])
 
+    def with_labels(self, labels: Tensor) -> "Split":
+        """The same images with other labels (N,)."""
+        return Split(self.images, labels)
+
     def to(self, device: torch.device) -> "Split":
         return Split(self.images.to(device), self.labels.to(device))
 
@@ -46,8 +50,8 @@ AnySplit = Split | FileSplit
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What a network must know of a data set: classes in the order of the labels, shape of the images, and the mean and
-    standard deviation of the training pixels, per channel, on the scale [0, 1]."""
+    """A data set's classes in the order of the labels, the shape of its images, and the mean and standard deviation of
+    its training pixels, per channel, on the scale [0, 1]."""
 
     name: str
     classes: tuple[str, ...]
@@ -59,7 +63,7 @@ class DataInfo:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set, in memory unless its images are large. A split that was not asked for is empty."""
+    """A data set, in memory unless its images are large. A split that was not requested is empty."""
 
     info: DataInfo
     train: AnySplit
@@ -105,22 +109,22 @@ def load_dataset(
 ) -> Dataset:
     """Load a data set by its name.
 
-    `fashion-sample` is bundled. `fashion-mnist`, `mnist` and `cifar10` are torchvision's: taken from `root` if they are
-    there, else downloaded into it. `folder:DIR` is a folder with train/<class>/* and test/<class>/* (or val/), or an
-    archive of one (.tar, .tar.gz, .tar.xz, .zip). A folder of 32×32 images with the class names of CIFAR-10, or of
+    `fashion-sample` is bundled. `fashion-mnist`, `mnist` and `cifar10` are torchvision's: read from `root`, after a
+    download into it if they are missing. `folder:DIR` is a folder with train/<class>/* and test/<class>/* (or val/), or
+    an archive of one (.tar, .tar.gz, .tar.xz, .zip). A folder of 32×32 images with the class names of CIFAR-10, or of
     28×28 grey ones in the classes 0 to 9, counts as CIFAR-10 or MNIST; others take their mean and standard deviation
-    from up to 2,000 of their training images. Where the first image is larger than 224 pixels on both sides, all stay
-    files, which are read as they are needed, at 224×224 in RGB, with ImageNet's mean and standard deviation.
-    `imagenet:DIR` is such a folder whatever its first image; if its classes are ImageNet's WordNet numbers, all of them
-    or some, names and labels are those of the 1,000 classes.
+    from up to 2,000 of their training images. Where the first image is larger than 224 pixels on both sides, all images
+    stay files, which are read when needed, at 224×224 in RGB, with ImageNet's mean and standard deviation.
+    `imagenet:DIR` is such a folder with images of any size; if its classes are ImageNet's WordNet numbers, all or some,
+    names and labels are those of the 1,000 classes.
 
     Args:
         spec: one of `SPECS`.
-        root: where downloads live; by default $CAMDROP_DATA, else ./data.
-        progress: called with what is being done and the share of it that is done, in [0, 1].
-        splits: those wanted, of "train" and "test".
+        root: the folder of downloads; by default $CAMDROP_DATA, else ./data.
+        progress: called with a description of the work and the share done, in [0, 1].
+        splits: which to load, of "train" and "test".
         size: for `folder:` only, the side in pixels to which its images are cut and resized, all in memory; by default
-            that of the first image, up to 224.
+            the shorter side of the first image, up to 224.
 
     Raises:
         DataError: the data set is unknown, missing, damaged, or cannot be downloaded.
@@ -145,23 +149,23 @@ def load_dataset(
 
 
 def short_name(spec: str) -> str:
-    """What a data set of `SPECS` is called in a table: the last part of its folder, or the spec itself."""
+    """The name of a data set of `SPECS` in a table: the last part of its folder, or the spec itself."""
     return spec.rstrip("/").rpartition("/")[2].rpartition(":")[2] or spec
 
 
 def gallery(name: str) -> tuple[Split, DataInfo]:
-    """Labelled images at hand without a download: of Fashion-MNIST the 1,000 test images of the bundled sample, of
-    `mnist`, `cifar10` and `imagenet` the 20 that come inside the foolbox package.
+    """Labelled images that need no download: the 1,000 test images of the bundled sample for Fashion-MNIST, the 20
+    images inside the foolbox package for `mnist`, `cifar10` and `imagenet`.
 
     Raises:
-        DataError: no gallery of that name, or foolbox is not installed.
+        DataError: an unknown name, or foolbox is not installed.
     """
     if name not in INFO:
         raise DataError(f"There is no gallery {name!r}: choose one of {', '.join(INFO)}.")
     info = INFO[name]
     if info is _FASHION:
         return _bundled("test"), info
-    foolbox = importlib.util.find_spec("foolbox")  # importing it takes seconds; only its folder matters
+    foolbox = importlib.util.find_spec("foolbox")  # importing it takes seconds; only its folder is needed
     if foolbox is None or foolbox.origin is None:
         raise DataError(f"The images of {name} come with the app's packages: run pip install '.[app]'.")
     paths = sorted((Path(foolbox.origin).parent / "data").glob(f"{name}_*"))
@@ -171,7 +175,7 @@ def gallery(name: str) -> tuple[Split, DataInfo]:
 
 
 def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Bring images (N, C, H, W), uint8 or floating in [0, 1], to mean 0 and standard deviation 1 per channel."""
+    """Scale images (N, C, H, W), uint8 or floating in [0, 1], to mean 0 and standard deviation 1 per channel."""
     if not len(mean) == len(std) == images.shape[1]:
         raise ValueError(f"mean and std need {images.shape[1]} values, one a channel: got {len(mean)} and {len(std)}.")
     scaled = images if images.is_floating_point() else images.float() / 255
@@ -187,7 +191,7 @@ def _dataset(info: DataInfo, splits: Mapping[str, AnySplit]) -> Dataset:
 
 
 def _bundled(split: str) -> Split:
-    """A contact sheet of the sample, see scripts/make_sample.py: 28×28 cells, labels 0, 1, …, 9, 0, … row by row."""
+    """A split of the sample from its contact sheet (scripts/make_sample.py): 28×28 cells, labels 0 … 9, 0 … by row."""
     file = importlib.resources.files("camdrop.data") / "sample" / f"fashion-mnist-{split}.png"
     with file.open("rb") as stream:
         sheet = np.asarray(Image.open(stream))
@@ -223,15 +227,15 @@ def _from_folder(location: Path, splits: Sequence[str], size: int | None, progre
 
 
 def _in_files(folder: folders.Folder, splits: Sequence[str], imagenet: bool = False) -> Dataset:
-    """A data set whose images stay files; with `imagenet`, WordNet numbers become the 1,000 classes."""
+    """A data set whose images stay files; with `imagenet`, WordNet numbers are mapped to the 1,000 classes."""
     files = {"train": folder.train, "test": folder.test}
     info = replace(INFO["imagenet"], name=folder.name, classes=folder.classes)
     if imagenet and set(folder.classes) <= set(IMAGENET_WNIDS):
         info, label = INFO["imagenet"], [IMAGENET_WNIDS.index(wnid) for wnid in folder.classes]
         if len(label) < len(IMAGENET_WNIDS):
-            files = {split: tuple(replace(f, label=label[f.label]) for f in own) for split, own in files.items()}
-    found = {s: FileSplit(PictureFiles(files[s]), torch.tensor([f.label for f in files[s]])) for s in splits}
-    return _dataset(info, found)
+            files = {split: tuple(replace(f, label=label[f.label]) for f in part) for split, part in files.items()}
+    file_splits = {s: FileSplit(PictureFiles(files[s]), torch.tensor([f.label for f in files[s]])) for s in splits}
+    return _dataset(info, file_splits)
 
 
 def _stack(images: list[Tensor], channels: int) -> Tensor:
@@ -245,7 +249,6 @@ def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     for channel in images.unbind(1):
         share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
         mean.append(float((share * values).sum()))
-        std.append(
-            max(float((share * (values - mean[-1]) ** 2).sum().sqrt()), 1 / 255)
-        )  # flat images: no division by 0
+        spread = float((share * (values - mean[-1]) ** 2).sum().sqrt())
+        std.append(max(spread, 1 / 255))  # images of one colour would lead to a division by 0
     return tuple(mean), tuple(std)

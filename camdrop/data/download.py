@@ -1,4 +1,4 @@
-"""Fetching a file whose checksum is known: with a time limit, told progress, and a reason where it fails."""
+"""Download of a file with a known checksum: with a time limit, progress, and a reason where it fails."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ TIMEOUT = 10.0  # seconds without an answer
 def download_checked(
     addresses: Sequence[str], path: Path, checksum: tuple[str, str], progress: Callable[[float], object] | None = None
 ) -> str:
-    """Store the first address that answers with the right file; return why none did, or nothing.
+    """Download from the first address that has the right file; return "", or the reason why none has it.
 
-    `checksum` is the name of a hash function, and how its hexadecimal digest of the file begins; `progress` is told
-    the share done. OSError where the file cannot be written.
+    `checksum` is the name of a hash function and the beginning of the file's hexadecimal digest; `progress` is called
+    with the share done. OSError where the file cannot be written.
     """
     reason, (algorithm, wanted) = "", checksum
     for address in addresses:

@@ -17,14 +17,14 @@ from camdrop.data.images import DataError, fit_image, open_image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".zip")
-MAX_ARCHIVE_BYTES = 4 << 30  # the image files of an archive are held in memory
+MAX_ARCHIVE_BYTES = 4 << 30  # the images of an archive are held in memory
 
 Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One image: what errors call it, its class as an index, and its file or the bytes of it."""
+    """One image: its name in messages, its class as an index, and its path or its bytes."""
 
     name: str
     label: int
@@ -33,7 +33,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Folder:
-    """What a folder of images holds: sorted class names, and the files of both splits in order of class and name."""
+    """The contents of a folder of images: sorted class names, and the files of both splits by class and name."""
 
     name: str
     classes: tuple[str, ...]
@@ -42,7 +42,7 @@ class Folder:
 
 
 class _Place(NamedTuple):
-    """Where an image stands in a data set; `top` is what an archive puts before train/ and test/."""
+    """The place of an image in a data set; `top` is the path in an archive before train/ or test/."""
 
     top: str
     split: str
@@ -51,12 +51,12 @@ class _Place(NamedTuple):
 
 
 def scan(location: Path, splits: Sequence[str] = ("train", "test")) -> Folder:
-    """List the images of a folder or an archive without decoding them; `splits` are those that must be there.
+    """List the images of a folder or an archive without decoding them; `splits` must have images.
 
-    Nothing of an archive is written to the disk; the names in it only tell split, class and order.
+    Nothing of an archive is written to the disk; the names in it determine only split, class and order.
 
     Raises:
-        DataError: no such folder, a damaged archive, a split without images, or splits with different classes.
+        DataError: a missing folder, a damaged archive, a split without images, or splits with different classes.
     """
     members: Iterable[tuple[_Place, Path | bytes]]
     if location.is_dir():
@@ -69,26 +69,26 @@ def scan(location: Path, splits: Sequence[str] = ("train", "test")) -> Folder:
     else:
         raise DataError(f"There is no folder or archive {location}: check the path.")
 
-    found: dict[_Place, Path | bytes] = dict(members)
-    tops = sorted({place.top for place in found})
+    sources: dict[_Place, Path | bytes] = dict(members)
+    tops = sorted({place.top for place in sources})
     if len(tops) > 1:
         raise DataError(f"{location} holds more than one data set ({tops[0]!r}, {tops[1]!r}): keep one in it.")
-    held_out = "test" if any(place.split == "test" for place in found) else "val"
-    places = {split: sorted(place for place in found if place.split == split) for split in ("train", held_out)}
+    held_out = "test" if any(place.split == "test" for place in sources) else "val"
+    places = {split: sorted(place for place in sources if place.split == split) for split in ("train", held_out)}
     for split, wanted in (("train", "train/<class>/"), ("test", "test/<class>/ or val/<class>/")):
         if split in splits and not places["train" if split == "train" else held_out]:
             raise DataError(f"{location} has no images in {wanted}: put them there, one folder a class.")
 
-    classes = sorted({place.class_name for place in found if place.split in places})
+    classes = sorted({place.class_name for place in sources if place.split in places})
     label = {class_name: k for k, class_name in enumerate(classes)}
     files: dict[str, tuple[ImageFile, ...]] = {}
-    for split, own in places.items():
-        missing = sorted(set(classes) - {place.class_name for place in own})
-        if own and missing:
+    for split, chosen in places.items():
+        missing = sorted(set(classes) - {place.class_name for place in chosen})
+        if chosen and missing:
             raise DataError(f"{location} has no images in {split}/{missing[0]}/: every split needs the same classes.")
         files[split] = tuple(
-            ImageFile(f"{location}/{split}/{place.class_name}/{place.file}", label[place.class_name], found[place])
-            for place in own
+            ImageFile(f"{location}/{split}/{place.class_name}/{place.file}", label[place.class_name], sources[place])
+            for place in chosen
         )
     return Folder(name, tuple(classes), files["train"], files[held_out])
 
@@ -97,7 +97,7 @@ def decode(files: Sequence[ImageFile], size: int, progress: Progress | None = No
     """Decode files to uint8 tensors (1 if grey else 3, size, size), in their order.
 
     Raises:
-        DataError: a file that is no image or a damaged one, by name.
+        DataError: a file that is not an image, or is damaged; the message names it.
     """
 
     def read(file: ImageFile) -> Tensor:
@@ -107,7 +107,7 @@ def decode(files: Sequence[ImageFile], size: int, progress: Progress | None = No
     images: list[Tensor] = []
     small = not files or max(open_image(files[0].source, files[0].name).size) <= 256
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # Decoding leaves Python's lock, reading the header does not: threads only slow small images down.
+        # Decoding releases Python's lock, reading the header does not: threads only slow small images down.
         for image in map(read, files) if small else pool.map(read, files):
             images.append(image)
             if progress and (len(images) % 500 == 0 or len(images) == len(files)):
@@ -116,7 +116,7 @@ def decode(files: Sequence[ImageFile], size: int, progress: Progress | None = No
 
 
 def _place(name: str) -> _Place | None:
-    """'cifar10/train/cat/1.png' → ('cifar10', 'train', 'cat', '1.png'); None for what is not an image of a split."""
+    """'cifar10/train/cat/1.png' → ('cifar10', 'train', 'cat', '1.png'); None for anything but an image of a split."""
     parts = name.split("/")
     *top, split, class_name, file = parts if len(parts) >= 3 else ("", "", "")
     if split not in ("train", "test", "val") or not file.lower().endswith(SUFFIXES):

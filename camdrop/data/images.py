@@ -1,4 +1,4 @@
-"""Image files as people have them: turned upright, flattened on white, brought to 8 bits, cut to a square."""
+"""Image files and pixels: upright, on white, in 8 bits, with the channels and size that a network takes."""
 
 import io
 import warnings
@@ -9,35 +9,36 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
+from torch.nn import functional as F
 
 Source = str | Path | bytes | BinaryIO
 
-# A closed list: Pillow's other readers are seldom needed, and some of them hand the file to an outside program.
+# A closed list: Pillow's other readers are seldom needed, and some of them pass the file to another program.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
 
 
 class DataError(ValueError):
-    """Data that a person named cannot be used; the message is one sentence: what is wrong and what to do."""
+    """Data that cannot be used; the message is one sentence that says what is wrong and what to do."""
 
 
 def read_image(source: Source) -> Image.Image:
     """Read an image file into an upright 8-bit RGB image.
 
-    EXIF rotation is applied, transparency is laid on white, 16-bit and floating-point grey are scaled to 8 bits, CMYK
-    and palettes become RGB, and of an animation the first frame is taken.
+    EXIF rotation is applied, transparency becomes white, 16-bit and floating-point grey are scaled to 8 bits, CMYK and
+    palettes become RGB, and an animation is reduced to its first frame.
 
     Args:
         source: a path, the bytes of a file, or a binary file object (read from its start).
 
     Raises:
-        DataError: no such file, an empty or damaged file, not an image, or more than 50 million pixels.
+        DataError: the file is missing, empty, damaged or not an image, or has more than 50 million pixels.
     """
     return open_image(source).convert("RGB")
 
 
 def open_image(source: Source, name: str | None = None) -> Image.Image:
-    """As `read_image`, but a grey image stays grey (mode L); `name` is what errors call the file."""
+    """As `read_image`, but a grey image stays grey (mode L); messages call the file `name`."""
     if isinstance(source, str | Path):
         try:
             with open(source, "rb") as file:
@@ -48,7 +49,7 @@ def open_image(source: Source, name: str | None = None) -> Image.Image:
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="PIL")  # of size and odd tags: what matters is an error below
+            warnings.filterwarnings("ignore", module="PIL")  # about size and odd tags: serious problems raise below
             image = Image.open(stream, formats=FORMATS)
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
@@ -68,7 +69,7 @@ def open_image(source: Source, name: str | None = None) -> Image.Image:
         stream.seek(0)
         what = "not an image that can be read" if stream.read(1) else "empty"
         raise DataError(f"{name} is {what}: choose a PNG, JPEG, WebP, GIF, BMP, TIFF or PPM file.") from None
-    except Exception:  # Pillow's readers raise whatever a damaged file makes them stumble over
+    except Exception:  # for a damaged file Pillow's readers raise almost any exception
         raise DataError(f"{name} is damaged or cut short: choose another file.") from None
 
 
@@ -90,6 +91,24 @@ def fit_image(image: Image.Image, channels: int, size: int) -> Tensor:
     return torch.from_numpy(np.array(image)).reshape(size, size, channels).permute(2, 0, 1).contiguous()
 
 
+def fit_pixels(pixels: Tensor, channels: int, size: int | None) -> Tensor:
+    """Bring uint8 pixels (…, C, H, W) of grey or RGB images to `channels` (1 or 3) and a size, antialiased.
+
+    None leaves them in their size. Nothing is cut off: an image that is not square is stretched.
+    """
+    images = pixels if pixels.ndim == 4 else pixels[None]
+    if channels == 3:
+        images = images.expand(-1, 3, -1, -1)
+    elif images.shape[1] == 3:
+        images = (images * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
+    size = size or images.shape[-1]
+    if images.shape[-2:] != (size, size):
+        images = F.interpolate(images.float(), (size, size), mode="bilinear", antialias=True)
+    if images.is_floating_point():
+        images = images.round().clamp(0, 255).to(torch.uint8)
+    return images if pixels.ndim == 4 else images[0]
+
+
 def _to_8_bit(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return _scale_grey(image)
@@ -101,7 +120,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def _scale_grey(image: Image.Image) -> Image.Image:
-    """Grey of more than 8 bits by its format's full range: 16 bits, or [0, 1] if floating; else by its own range."""
+    """Scale grey of more than 8 bits by the range of its format, 16 bits, or [0, 1] if floating; else by its own."""
     values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     full = 1.0 if image.mode == "F" else 65535.0

@@ -1,4 +1,4 @@
-"""Fashion-MNIST, MNIST and CIFAR-10 by way of torchvision: its readers, addresses and checksums."""
+"""Fashion-MNIST, MNIST and CIFAR-10 through torchvision: its readers, addresses and checksums."""
 
 import tempfile
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from camdrop.data.images import DataError
 
 
 def read(spec: str, root: Path, splits: Sequence[str], progress: Progress | None) -> dict[str, tuple[Tensor, Tensor]]:
-    """Images, uint8 (N, C, H, W), and labels, int64 (N,), of each split; downloaded to `root` unless they are there.
+    """Read images, uint8 (N, C, H, W), and labels, int64 (N,), of each split; download them to `root` if missing.
 
     Raises:
-        DataError: no network, no place to store the files, or damaged files.
+        DataError: the download fails, the files cannot be stored, or they are damaged.
     """
-    from torchvision import datasets  # here, because the import takes a second that other data sets need not pay
+    from torchvision import datasets  # here: importing it takes a second, and few data sets need it
 
     reader: Any = {"fashion-mnist": datasets.FashionMNIST, "mnist": datasets.MNIST, "cifar10": datasets.CIFAR10}[spec]
 
@@ -35,17 +35,17 @@ def read(spec: str, root: Path, splits: Sequence[str], progress: Progress | None
     try:
         try:
             return load()
-        except RuntimeError:  # torchvision's way to say that the files are not there
+        except RuntimeError:  # torchvision raises it where the files are missing
             _download(spec, reader, root, progress)
             return load()
     except DataError:
         raise
-    except Exception:  # torchvision's readers check little: a file cut short fails anywhere
+    except Exception:  # torchvision's readers check little: a truncated file fails anywhere
         raise DataError(f"The files of {spec} in {root} are damaged: delete them and try again.") from None
 
 
 def _download(spec: str, reader: Any, root: Path, progress: Progress | None) -> None:
-    """Fetch and unpack what a torchvision reader wants; its own download knows no time limit and no callback."""
+    """Download and unpack the files of a torchvision reader, whose `download` has no time limit and no callback."""
     from torchvision.datasets.utils import extract_archive
 
     if spec == "cifar10":

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from camdrop.analysis.heatmap_metrics import MEASURES, Estimate
 from camdrop.data import short_name
+from camdrop.report.layout import json_files
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -16,7 +17,7 @@ T = TypeVar("T")
 # Table 7: error and success rates of targeted PGD on ImageNet, ResNet-50.
 ATTACKED = (("ResNet-50 on ImageNet", 82.21, 30.89), ("the same with CamDrop", 65.73, 20.16))
 COMMANDS = {
-    kind: f"python -m camdrop {kind} {what} --json > results/{kind}.json"
+    kind: f"python -m camdrop {kind} {what} --json > results/{kind}/NAME.json"
     for kind, what in (
         ("attack", "checkpoints/CHECKPOINT… --data DATA"),
         ("compare", "checkpoints/CHECKPOINT… --data DATA"),
@@ -26,7 +27,7 @@ COMMANDS = {
 
 
 def attacks(folders: Sequence[Path]) -> str:
-    """Table 7: the paper's rates, and those of the files attack*.json in the folders."""
+    """Table 7: the paper's rates, and those of the files of `camdrop attack` in the folders."""
     lines = head("", "Clean error", "Error rate", "Success rate", "Images")
     lines += [row(f"Paper: {name}", "", f"{e:.2f}", f"{s:.2f}", "") for name, e, s in ATTACKED]
     found, problems = _each(folders, "attack", lambda said: _rows(said, said["results"], _rates))
@@ -54,7 +55,7 @@ def attack_verdicts(folders: Sequence[Path]) -> list[str]:
 
 
 def looks(folders: Sequence[Path]) -> str:
-    """What Figure 3 asserts, measured: the files compare*.json in the folders, with differences paired by image."""
+    """What Figure 3 asserts, measured: the files of `camdrop compare` in the folders, paired by image."""
     means = head("", *(name.capitalize() for name in MEASURES), "Images")
     apart = head("Minus the first of its data", *(name.capitalize() for name in MEASURES))
     found, problems = _each(folders, "compare", lambda said: (_mean_rows(said), _difference_rows(said)))
@@ -98,7 +99,7 @@ def look_verdicts(folders: Sequence[Path]) -> list[str]:
 
 
 def bounds(folders: Sequence[Path]) -> str:
-    """Eq. 15 and 16, measured: the files bounds*.json in the folders."""
+    """Eq. 15 and 16, measured: the files of `camdrop bounds` in the folders."""
     found, problems = _each(folders, "bounds", _bounds_table)
     notes = problems if found else ["No measurement of ours is recorded yet.", *problems]
     lines = [line for table in found for line in (*table, "")]
@@ -156,13 +157,13 @@ def _rows(said: Json, results: Sequence[Json], cells: Callable[[Json], list[str]
 
 
 def _each(folders: Sequence[Path], kind: str, read: Callable[[Json], T]) -> tuple[list[T], list[str]]:
-    """What `read` makes of each of the files kind*.json, and a line for each file that it cannot read."""
+    """What `read` makes of each file of a kind, and a line for each file that it cannot read."""
     found, problems = [], []
-    for path in sorted(path for folder in folders for path in folder.glob(f"{kind}*.json")):
+    for path in json_files(folders, kind):
         try:
             found.append(read(json.loads(path.read_text())))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            problems.append(f"{path.name} cannot be read ({type(error).__name__}).")
+            problems.append(f"{path.parent.name}/{path.name} cannot be read ({type(error).__name__}).")
     return found, problems
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from camdrop.data import short_name
 from camdrop.report import json_results
 from camdrop.report.json_results import head, row
+from camdrop.report.layout import places
 from camdrop.report.paper_tables import (
     TABLES,
     Cell,
@@ -59,7 +60,7 @@ class Section:
 def find(folders: Sequence[Path]) -> Found:
     """The finished runs below the folders with their records; those that cannot be read are left out."""
     found = []
-    for run in (run for folder in folders for run in list_runs(folder) if run.state == "finished"):
+    for run in (run for place in places(folders, "runs") for run in list_runs(place) if run.state == "finished"):
         try:
             found.append((run, Follower(run.folder).update()))
         except RunError:
@@ -254,8 +255,8 @@ def sweeps(folders: Sequence[Path]) -> str:
 def find_sweeps(folders: Sequence[Path]) -> list[Sweep]:
     """The sweeps in the folders that have cells, of each folder those on the paper's MNIST first."""
     found = [
-        sorted(list_sweeps(folder), key=lambda sweep: (short_name(sweep.plan.data) != "mnist", sweep.folder.name))
-        for folder in folders
+        sorted(list_sweeps(place), key=lambda sweep: (short_name(sweep.plan.data) != "mnist", sweep.folder.name))
+        for place in places(folders, "sweeps")
     ]
     return [sweep for sweeps in found for sweep in sweeps if sweep.cells]
 

@@ -22,7 +22,7 @@ _RATES = ("keep_prob", "block_size")  # a run with others falls into the same ro
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A line of a table: the paper's words, its error in percent, and the contender as `race --methods` takes it."""
 
     title: str
@@ -38,7 +38,7 @@ class PaperTable:
     number: int
     title: str
     claim: str
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     also: Literal["", "training", "top-5"] = ""  # the other error that it reports
 
     @property
@@ -73,39 +73,39 @@ TABLES: dict[int, PaperTable] = {
     table.number: table
     for table in (
         PaperTable(1, "Structured dropout on CIFAR-10", "CamDrop has the least error of six", (
-            Row("ResNet-110", 5.58, "baseline"),
-            Row("+ dropout", 5.47, "dropout"),
-            Row("+ DropPath", 5.39, "droppath"),
-            Row("+ SpatialDropout", 5.28, "spatialdropout"),
-            Row("+ DropBlock", 5.23, "dropblock"),
-            Row("+ CamDrop", 4.19, "camdrop"),
+            TableRow("ResNet-110", 5.58, "baseline"),
+            TableRow("+ dropout", 5.47, "dropout"),
+            TableRow("+ DropPath", 5.39, "droppath"),
+            TableRow("+ SpatialDropout", 5.28, "spatialdropout"),
+            TableRow("+ DropBlock", 5.23, "dropblock"),
+            TableRow("+ CamDrop", 4.19, "camdrop"),
         )),
         PaperTable(2, "What guides the positions", "The CAM guides better than the mean of the channels", (
-            Row("Average guided", 5.07, "camdrop:guide=mean"),
-            Row("CAM guided", 4.19, "camdrop"),
+            TableRow("Average guided", 5.07, "camdrop:guide=mean"),
+            TableRow("CAM guided", 4.19, "camdrop"),
         )),
         PaperTable(3, "All channels or the dominant ones", "The dominant channels alone are better than all", (
-            Row("All", 4.51, "camdrop:channels=all"),
-            Row("Dominant", 4.19, "camdrop"),
+            TableRow("All", 4.51, "camdrop:channels=all"),
+            TableRow("Dominant", 4.19, "camdrop"),
         )),
         PaperTable(4, "How many channels are dominant", "An eighth of the channels is best", (
-            Row("n′ = C/16", 4.39, "camdrop:channel_fraction=0.0625"),
-            Row("n′ = C/8", 4.19, "camdrop"),
-            Row("n′ = C/4", 4.75, "camdrop:channel_fraction=0.25"),
-            Row("n′ = C/2", 4.78, "camdrop:channel_fraction=0.5"),
+            TableRow("n′ = C/16", 4.39, "camdrop:channel_fraction=0.0625"),
+            TableRow("n′ = C/8", 4.19, "camdrop"),
+            TableRow("n′ = C/4", 4.75, "camdrop:channel_fraction=0.25"),
+            TableRow("n′ = C/2", 4.78, "camdrop:channel_fraction=0.5"),
         )),
         PaperTable(5, "A learning rate 20 times as high", "CamDrop still helps at 20 times the learning rate", (
-            Row("ResNet-110, lr 2.0", 7.16, "baseline", 2.22e-4),
-            Row("with CamDrop", 5.94, "camdrop", 8.53e-2),
-            Row("with CamDrop, inversely", 6.29, "camdrop:schedule=inverse", 1.66e-4),
+            TableRow("ResNet-110, lr 2.0", 7.16, "baseline", 2.22e-4),
+            TableRow("with CamDrop", 5.94, "camdrop", 8.53e-2),
+            TableRow("with CamDrop, inversely", 6.29, "camdrop:schedule=inverse", 1.66e-4),
         ), "training"),
         PaperTable(6, "Structured dropout on ImageNet", "CamDrop has the least error of six on ImageNet", (
-            Row("ResNet-50", 23.61, "baseline", 6.93),
-            Row("+ dropout", 23.63, "dropout", 6.89),
-            Row("+ DropPath", 23.57, "droppath", 6.85),
-            Row("+ SpatialDropout", 23.51, "spatialdropout", 6.83),
-            Row("+ DropBlock", 23.41, "dropblock", 6.82),
-            Row("+ CamDrop", 22.93, "camdrop", 6.67),
+            TableRow("ResNet-50", 23.61, "baseline", 6.93),
+            TableRow("+ dropout", 23.63, "dropout", 6.89),
+            TableRow("+ DropPath", 23.57, "droppath", 6.85),
+            TableRow("+ SpatialDropout", 23.51, "spatialdropout", 6.83),
+            TableRow("+ DropBlock", 23.41, "dropblock", 6.82),
+            TableRow("+ CamDrop", 22.93, "camdrop", 6.67),
         ), "top-5"),
     )
 }  # fmt: skip
@@ -199,7 +199,7 @@ def filling(table: PaperTable, setting: Setting, cells: dict[str, Cell], folder:
     return command(RunConfig(setting.data, setting.recipe, missing), folder) if missing else None
 
 
-def best_in_paper(table: PaperTable) -> Row:
+def best_in_paper(table: PaperTable) -> TableRow:
     """The row that the paper prints in bold."""
     return min(table.rows, key=lambda row: row.paper)
 

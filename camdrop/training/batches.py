@@ -133,10 +133,39 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator, part: sl
     return images.permute(0, 2, 3, 1)[first, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
 
 
-def split_validation(split: AnySplit, recipe: Recipe) -> tuple[AnySplit, AnySplit]:
-    """Split off a validation set by the recipe's seed; returns the remaining training images and the held-out ones."""
+def split_training(split: AnySplit, recipe: Recipe) -> tuple[AnySplit, AnySplit]:
+    """Split a training set by the recipe's seed; returns the images to train on and the held-out ones, none in both.
+
+    The held-out images keep their true labels. ValueError if the set has fewer images than the recipe asks for.
+    """
     n = len(split.labels)
     held = int(n * recipe.validation)
     shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(recipe.seed + 1))
     out, rest = shuffled[:held], shuffled[held:].sort().values
-    return split.pick(rest), split.pick(out)
+    if recipe.images is not None:
+        rest = _balanced(rest, split.labels.cpu(), recipe.images, recipe.seed)
+    train = split.pick(rest)
+    return train.with_labels(noisy_labels(train.labels, split.labels, recipe)), split.pick(out)
+
+
+def _balanced(index: Tensor, labels: Tensor, count: int, seed: int) -> Tensor:
+    """So many of the images `index`, drawn by the seed and sorted: of each class as many, as far as it has them."""
+    if count > len(index):
+        raise ValueError(f"images must be at most {len(index)}, those that are not held out, got {count}")
+    shuffled = index[torch.randperm(len(index), generator=torch.Generator().manual_seed(seed + 3))]
+    drawn = labels[shuffled]
+    rank = torch.empty(len(index), dtype=torch.long)  # of an image among those of its class
+    for k in drawn.unique():
+        rank[drawn == k] = torch.arange(int((drawn == k).sum()))
+    return shuffled[(rank * (int(drawn.max()) + 1) + drawn).argsort()[:count]].sort().values
+
+
+def noisy_labels(labels: Tensor, all_labels: Tensor, recipe: Recipe) -> Tensor:
+    """Labels (N,) of which the share `label_noise` is drawn anew, uniformly from the classes of the data set."""
+    generator = torch.Generator().manual_seed(recipe.seed + 4)
+    changed = torch.randperm(len(labels), generator=generator)[: round(recipe.label_noise * len(labels))]
+    classes = all_labels.unique().cpu()
+    noisy = labels.clone()
+    drawn = classes[torch.randint(len(classes), (len(changed),), generator=generator)]
+    noisy[changed.to(labels.device)] = drawn.to(labels)
+    return noisy

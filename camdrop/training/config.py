@@ -11,7 +11,8 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from camdrop.masks import METHODS, Method
-from camdrop.resnet import ARCHITECTURES, KINDS, ResNet, default_sites
+from camdrop.resnet import ARCHITECTURES, KINDS, ResNet
+from camdrop.sampling import default_sites
 from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
 
 
@@ -21,7 +22,9 @@ class Recipe:
 
     A run ends after `epochs`, or after about `minutes`: it measures its speed at first, and picks the number of steps.
     `validation` is the held-out share of the training set, `crop` the padding in pixels (large images get a resized
-    crop instead, see camdrop/training/batches.py). ValueError for values out of range.
+    crop instead, see camdrop/training/batches.py). A race trains on `images` of the others, as equally many of each
+    class as possible (None: on all), and gives the share `label_noise` of these a class drawn uniformly in place of the
+    true one; the seed determines which. ValueError for values out of range.
     """
 
     model: str
@@ -37,6 +40,8 @@ class Recipe:
     flip: bool = True
     validation: float = 0.05
     seed: int = 0
+    images: int | None = None
+    label_noise: float = 0.0
 
     def __post_init__(self) -> None:
         if self.model not in ARCHITECTURES:
@@ -55,11 +60,20 @@ class Recipe:
         for name in ("validation", "label_smoothing", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if not 0 <= self.label_noise <= 1:
+            raise ValueError(f"label_noise must be in [0, 1], got {self.label_noise}")
+        if self.images is not None and self.images < 2:
+            raise ValueError(f"images must be at least 2, got {self.images}")
 
 
 PRESETS: dict[str, dict[str, Any]] = {
     "mnist": {"model": "resnet8", "epochs": 5, "flip": False, "crop": 2},
     "fashion": {"model": "resnet8", "epochs": 20},
+    # So few images, of which so many are wrong, that a network learns them by heart within a minute: dropout matters.
+    "noise": {
+        "model": "resnet8", "epochs": 30, "batch_size": 64, "crop": 0, "flip": False, "validation": 0.1,
+        "images": 1000, "label_noise": 0.4,
+    },
     "cifar-resnet20": {"model": "resnet20", "epochs": 400, "lr_schedule": "step"},
     "cifar-resnet56": {"model": "resnet56", "epochs": 400, "lr_schedule": "step"},
     "cifar-resnet110": {"model": "resnet110", "epochs": 400, "lr_schedule": "step"},
@@ -95,7 +109,7 @@ def preset_block_size(preset: str | None) -> int:
 class Contender:
     """One network of a race: a dropout method (None: baseline), its schedule, and the sites where it acts.
 
-    `stages` and `kinds` None are those of the paper, see `camdrop.resnet.default_sites`. ValueError for a wrong field.
+    `stages` and `kinds` None are those of the paper, see `camdrop.sampling.default_sites`. ValueError for wrong fields.
     """
 
     name: str

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from camdrop.data import AnySplit, DataInfo, Dataset, normalise
 from camdrop.masks import Mask, Method
-from camdrop.resnet import Drop, Network, build, training_masks
+from camdrop.resnet import Drop, Network, build
+from camdrop.sampling import training_masks
 from camdrop.schedules import keep_prob_at, learning_rate_at
-from camdrop.training.batches import make_batches, split_validation
+from camdrop.training.batches import make_batches, split_training
 from camdrop.training.config import Contender, Recipe
 from camdrop.training.devices import autocast
 from camdrop.training.distributed import ALONE, Team
@@ -157,7 +158,7 @@ class Race:
         if len({c.name for c in contenders}) < len(contenders) or not contenders:
             raise ValueError(f"contenders need different names, got {', '.join(c.name for c in contenders) or 'none'}")
         self.recipe, self.info, self.device, self.team = recipe, data.info, device, team
-        train, held = split_validation(data.train, recipe)
+        train, held = split_training(data.train, recipe)
         if len(train) < 2:
             raise ValueError(f"training needs at least 2 images, got {len(train)}")
         self.train, self.held = train.to(device), held.to(device)

@@ -7,37 +7,15 @@ import sys
 
 import pytest
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
-import torchvision
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils.checkpoint import checkpoint
-from torchvision.models.resnet import BasicBlock
 
 from camdrop import attach, drop_sites
 from camdrop.masks import CamDrop, DropBlock, DropPath
-from camdrop.resnet import SampleMasks, build
-from tests.adapters.test_inspection import foreign
+from camdrop.resnet import build
+from camdrop.sampling import SampleMasks
+from tests.support.other_networks import METHOD, batch, foreign, gradients, restored, same_masks, seeded
 
-METHOD = CamDrop(keep_prob=0.5, block_size=2)
 LATE = ("layer3.*", "layer4.*")
-
-
-def batch(n=4, size=64, classes=7):
-    draw = torch.Generator().manual_seed(3)
-    return torch.randn(n, 3, size, size, generator=draw), torch.randint(classes, (n,), generator=draw)
-
-
-def seeded(seed=5):
-    return torch.Generator().manual_seed(seed)
-
-
-def same_masks(a, b):
-    return a.keys() == b.keys() and all(torch.equal(a[k].keep, b[k].keep) for k in a)
-
-
-def gradients(model):
-    return {name: p.grad.clone() for name, p in model.named_parameters()}
 
 
 @pytest.mark.parametrize("patterns", [None, "layer3.*", ("*.skip", "layer2.0.conv1")])
@@ -121,13 +99,6 @@ def test_many_networks_train_and_are_restored(name):
     assert all(k.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked") for k in changed)
 
 
-def restored(model):
-    tables = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_with_kwargs", "_forward_pre_hooks_with_kwargs")
-    return not any(
-        getattr(m, table) or m._forward_hooks_always_called for m in model.modules() for table in tables
-    ) and not any("forward" in vars(m) for m in model.modules())
-
-
 @pytest.mark.parametrize("make", [lambda: foreign("torchvision/resnet18"), lambda: build("resnet8", 7)])
 def test_an_exception_restores_the_network_too(make):
     model = make().train()
@@ -167,119 +138,6 @@ def test_masks_differ_between_passes_follow_the_method_and_are_reproducible():
     with attach(model, METHOD, sites=LATE) as guide, guide.targets(y):
         model(x)
     assert same_masks(guide.masks, first)
-
-
-def stagewise(model, reentrant):
-    """Gradient checkpointing of each stage, as torchvision's users write it."""
-    for i in (1, 2, 3, 4):
-        stage = getattr(model, f"layer{i}")
-        stage.forward = lambda x, run=stage.forward: checkpoint(run, x, use_reentrant=reentrant)
-
-
-def whole(model, reentrant):
-    """All of the network as one region; `whole(model)` stands for the call in a loop."""
-    return lambda x: checkpoint(model, x.requires_grad_(), use_reentrant=reentrant)
-
-
-@pytest.mark.parametrize("reentrant", [False, True], ids=["non-reentrant", "reentrant"])
-@pytest.mark.parametrize("region", ["stages", "blocks", "network"])
-@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
-def test_gradient_checkpointing_computes_the_same_gradients(region, reentrant):
-    """With two forward passes before one backward pass, and other random numbers drawn in between."""
-    model = foreign("torchvision/resnet18").train()
-    again = copy.deepcopy(model)
-    if region == "stages":
-        stagewise(again, reentrant)
-    elif region == "blocks":
-        for stage in (again.layer3, again.layer4):
-            for block in stage:
-                block.forward = lambda x, run=block.forward: checkpoint(run, x, use_reentrant=reentrant)
-    passes = 1 if region == "network" and reentrant else 2  # of which PyTorch gives no sign that tells two apart
-    found = []
-    for network, call in ((model, model), (again, whole(again, reentrant) if region == "network" else again)):
-        with attach(network, METHOD, sites="*", generator=seeded()) as guide:
-            loss = 0.0
-            for i in range(passes):
-                x, y = (part.roll(i, 0) for part in batch())
-                with guide.targets(y):
-                    loss = loss + F.cross_entropy(call(x), y)
-            torch.rand(1)
-            loss.backward()
-        found.append((gradients(network), guide.masks))
-    assert same_masks(found[0][1], found[1][1]) and any(m.dropped.any() for m in found[0][1].values())
-    torch.testing.assert_close(*(grads for grads, _ in found))
-
-
-def test_timms_gradient_checkpointing():
-    model = foreign("timm/efficientnet_b0").train()
-    again = copy.deepcopy(model)
-    again.set_grad_checkpointing()
-    x, y = batch()
-    for network in (model, again):
-        with attach(network, METHOD, generator=seeded()) as guide:
-            with guide.targets(y):
-                loss = F.cross_entropy(network(x), y)
-            loss.backward()
-    torch.testing.assert_close(gradients(model), gradients(again))
-
-
-def test_autocast():
-    model = foreign("torchvision/resnet18").train()
-    x, y = batch()
-    with attach(model, METHOD, generator=seeded()) as guide:
-        with guide.targets(y), torch.autocast("cpu", torch.bfloat16):
-            scores = model(x)
-        F.cross_entropy(scores.float(), y).backward()
-    assert scores.dtype == torch.bfloat16 and guide.masks["layer4.1.conv2"].cam.dtype == torch.bfloat16
-    assert any(mask.dropped.any() for mask in guide.masks.values()) and model.fc.weight.grad.any()
-
-
-@pytest.fixture
-def alone():
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    yield
-    dist.destroy_process_group()
-
-
-@pytest.mark.parametrize("make", [lambda: foreign("torchvision/resnet18"), lambda: build("resnet8", 7)])
-def test_distributed_data_parallel(alone, make):
-    model = make().train()
-    wrapped = DistributedDataParallel(copy.deepcopy(model))
-    x, y = batch()
-    found = []
-    for network in (model, wrapped):
-        with attach(network, METHOD, generator=seeded()) as guide, guide.targets(y):
-            F.cross_entropy(network(x), y).backward()
-        found.append(guide.masks)
-    assert same_masks(*found) and drop_sites(wrapped) == drop_sites(model) and restored(wrapped.module)
-    torch.testing.assert_close(gradients(wrapped.module), gradients(model))
-
-
-@pytest.mark.parametrize(("how", "backend"), [("wrapped", "aot_eager"), ("in place", "eager")])
-def test_compiled_networks(backend, how):
-    """Compiled and run before attaching: what is compiled must not outlive the hooks, nor go without them."""
-    torch.manual_seed(0)
-    model = torchvision.models.ResNet(BasicBlock, [1, 1, 1, 1], num_classes=7).train()
-    again = copy.deepcopy(model)
-    compiled = torch.compile(again, backend=backend) if how == "wrapped" else again
-    if how == "in place":
-        again.compile(backend=backend)
-    x, y = batch()
-    plain = copy.deepcopy(model)(x)
-    torch.testing.assert_close(compiled(x), plain)
-    found = []
-    for network in (model, compiled):
-        with attach(network, METHOD, sites="layer4.*", generator=seeded()) as guide:
-            with guide.targets(y):
-                scores = network(x)
-            F.cross_entropy(scores, y).backward()
-        found.append((scores, guide.masks))
-    torch.testing.assert_close(found[0][0], found[1][0])
-    assert same_masks(found[0][1], found[1][1]) and not torch.equal(found[1][0], plain)
-    torch.testing.assert_close(gradients(again), gradients(model))
-    torch.testing.assert_close(compiled(x), plain)
-    assert restored(again)
-    torch.compiler.reset()
 
 
 def test_what_a_person_can_do_wrong():

@@ -3,26 +3,14 @@
 import copy
 
 import pytest
-import timm
 import torch
-import torchvision
 from torch import nn
 
 import camdrop
 from camdrop.adapters.inspection import features_and_weights, inspect
 from camdrop.cam import class_activation_map
 from camdrop.resnet import build
-
-
-def foreign(name, classes=7):
-    """`timm/resnet18` or `torchvision/resnet18` with random weights, in evaluation mode."""
-    torch.manual_seed(0)
-    library, name = name.split("/")
-    if library == "timm":
-        # A ResNet of timm starts with branches that give 0, where there is nothing to see of masks and gradients.
-        options = {"zero_init_last": False} if name.startswith(("resnet", "regnet")) else {}
-        return timm.create_model(name, num_classes=classes, **options).eval()
-    return torchvision.models.get_model(name, weights=None, num_classes=classes).eval()
+from tests.support.other_networks import foreign
 
 
 class Functional(nn.Module):

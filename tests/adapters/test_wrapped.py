@@ -17,7 +17,7 @@ from camdrop.cam import class_activation_map
 from camdrop.checkpoints import CheckpointError, Meta
 from camdrop.data import normalise
 from camdrop.masks import CamDrop, DropBlock
-from camdrop.resnet import SampleMasks
+from camdrop.sampling import SampleMasks
 
 # The module of the last feature map, whether a ReLU follows it, and of the third stage.
 NETWORKS = {

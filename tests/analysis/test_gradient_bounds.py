@@ -12,7 +12,7 @@ from camdrop import cli
 from camdrop.analysis import gradient_bounds
 from camdrop.analysis.bound_summary import RATIOS, summarise
 from camdrop.masks import CamDrop, DropBlock, Dropout
-from camdrop.resnet import SampleMasks
+from camdrop.sampling import SampleMasks
 from tests.support.checkpoint_files import META, images, network
 
 T, C = DropBlock(keep_prob=0.7, block_size=3), CamDrop(keep_prob=0.5, block_size=3, reading="matched")

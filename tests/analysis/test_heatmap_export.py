@@ -13,8 +13,8 @@ from camdrop.analysis.heatmap_export import Look, export, open_viewer
 from camdrop.cam import upsample
 from camdrop.checkpoints import load
 from camdrop.data import fit_image, gallery, normalise, read_image
-from tests.adapters.test_inspection import foreign
-from tests.cli.test_cli import run
+from tests.support.command import run
+from tests.support.other_networks import foreign
 
 CHECKPOINT = "checkpoints/fashion-resnet8-camdrop.safetensors"
 

@@ -8,7 +8,8 @@ import torch
 from camdrop.analysis.mask_steps import below, capture, dissect, remarks, shares
 from camdrop.cam import class_activation_map
 from camdrop.masks import METHODS, READINGS, CamDrop, DropBlock, Dropout, DropPath, SpatialDropout
-from camdrop.resnet import ResNet, SampleMasks, build
+from camdrop.resnet import ResNet, build
+from camdrop.sampling import SampleMasks
 
 SITES = ("layer1.0.conv1", "layer1.0.conv2", "layer1.0.skip", "layer2.0.conv2", "layer2.0.skip", "layer3.0.conv1")
 BLIND = {"keep_prob": 0.7}

@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from camdrop import cli
 from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import load
 from camdrop.cli.options import class_index
@@ -15,6 +14,7 @@ from camdrop.data import load_dataset, normalise
 from camdrop.masks import CamDrop, DropBlock
 from camdrop.training.config import Contender
 from tests.support import ROOT
+from tests.support.command import run
 from tests.support.shades import shades
 
 
@@ -24,14 +24,6 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("shades")
     shades(root, train=40, test=10, low=150, span=100, size=12)
     return root
-
-
-def run(monkeypatch, *args):
-    """Exit status of `python -m camdrop ARGS`."""
-    monkeypatch.setattr(sys, "argv", ["camdrop", *map(str, args)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return end.value.code
 
 
 def train(monkeypatch, folder, out, *more):

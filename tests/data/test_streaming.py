@@ -26,7 +26,7 @@ from camdrop.training import Race, evaluate
 from camdrop.training.batches import make_batches
 from camdrop.training.config import Contender, Recipe, make_recipe
 from camdrop.training.distributed import ALONE, Team
-from tests.training.test_distributed import train
+from tests.support.command import train
 
 CPU = torch.device("cpu")
 PICTURES = sorted((Path(foolbox.__file__).parent / "data").glob("imagenet_*.jpg"))[:4]  # imagenet_00_243.jpg: class 243

@@ -7,34 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from camdrop import report, runs
+from camdrop import report
 from camdrop.cli import app as cli
 from camdrop.report import html_report, paper_tables
 from camdrop.runs import sweep
 from camdrop.runs.records import Follower
 from camdrop.training.config import PRESETS, Recipe, contender, make_recipe
 from tests.support import ROOT
+from tests.support.finished_runs import finish
 
 PAPER = (ROOT.parent / "shared" / "paper.md").resolve()
-
-
-def finish(folder: Path, methods: str, errors: list[float], **recipe: object) -> runs.Run:
-    """A run folder as a finished race leaves it, with these test errors."""
-    contenders = tuple(contender(text, {"keep_prob": 0.9, "block_size": 8}) for text in methods.split(","))
-    runs.create(folder, runs.RunConfig("cifar10", Recipe(**({"model": "resnet20", "epochs": 2} | recipe)), contenders))
-    lines = [
-        {"kind": "point", "contender": c.name, "step": 9, "epoch": 2.0, "train_error": error / 2,
-         "validation_error": error}
-        for c, error in zip(contenders, errors, strict=True)
-    ]  # fmt: skip
-    lines += [
-        {"kind": "result", "contender": c.name, "step": 9, "epoch": 2, "test_error": error, "top5_error": 1.0,
-         "validation_error": error, "train_error": error / 2, "best_epoch": 2}
-        for c, error in zip(contenders, errors, strict=True)
-    ]  # fmt: skip
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (folder / "status.json").write_text(json.dumps({"state": "finished", "step": 9, "total": 9, "device": "a GPU"}))
-    return runs.load_run(folder)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from camdrop.checkpoints import CheckpointError, Meta, load
+from camdrop.checkpoints import Checkpoint, CheckpointError, Meta, load
 from camdrop.data import INFO
 from camdrop.resnet import build
 
@@ -38,6 +38,9 @@ META = Meta(
 )
 
 
+FASHION_METHODS = ("baseline", "dropblock", "camdrop")
+
+
 def network(name="resnet8", num_classes=10, in_channels=1, shortcut=None, seed=0):
     """A network whose every number matters: its batch norms have weights and statistics of their own."""
     torch.manual_seed(seed)
@@ -50,6 +53,26 @@ def network(name="resnet8", num_classes=10, in_channels=1, shortcut=None, seed=0
             nn.init.uniform_(module.running_var, 0.5, 1.5)
             module.num_batches_tracked.fill_(11)
     return model.eval()
+
+
+def fashion(seed, method="camdrop"):
+    """A checkpoint for Fashion-MNIST that this method trained, as its header says."""
+    return Checkpoint(network(seed=seed), Meta(**{**vars(META), "method": method, "method_options": {}}))
+
+
+def headerless_file(seed):
+    """Five classes of colour images, of which nobody can know the names."""
+    return torch_bytes({"state_dict": network("resnet8", 5, 3, seed=seed).state_dict()})
+
+
+def cifar_resnet20():
+    return network("resnet20", in_channels=3, seed=3)
+
+
+def cifar_resnet20_file():
+    """That network as a common public repository writes it."""
+    state = {f"module.{key.replace('fc.', 'linear.')}": value for key, value in cifar_resnet20().state_dict().items()}
+    return torch_bytes({"state_dict": state, "best_prec1": 91.7})
 
 
 def images(channels=1, size=28):

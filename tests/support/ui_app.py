@@ -1,4 +1,4 @@
-"""A small app of live sliders and pictures for test_ui.py, in the browser and under AppTest."""
+"""A small app of live sliders and pictures for the tests of components, in the browser and under AppTest."""
 
 import numpy as np
 import streamlit as st

@@ -1,17 +1,13 @@
 """Two gloo processes on this machine train as one process with the doubled batch."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch import nn
 
-from camdrop import runs
 from camdrop.checkpoints import load
 from camdrop.resnet import build
 from camdrop.training.distributed import Team, share_statistics
+from tests.support.command import train
 from tests.support.shades import shades
 
 
@@ -43,19 +39,6 @@ def build_like(model):
     plain = build("resnet8", shortcut="conv")
     plain.load_state_dict(model.state_dict())
     return plain.eval()
-
-
-def train(run, processes, *options):
-    """Train into the folder `run` by so many processes, and return the records of its metrics."""
-    launcher = (
-        ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)) if processes > 1 else ()
-    )
-    command = [sys.executable, *launcher, "-m", "camdrop", "train", "--run-dir", str(run), *options]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
-    assert done.returncode == 0, done.stderr
-    return runs.read_metrics(run)[0]
 
 
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):

@@ -11,7 +11,7 @@ from camdrop.data import DataInfo, Dataset, Split, load_dataset, normalise
 from camdrop.masks import CamDrop, DropBlock, DropPath
 from camdrop.resnet import build
 from camdrop.training import OVERHEAD, Race, Runner, evaluate, pick_device
-from camdrop.training.batches import augment, split_validation
+from camdrop.training.batches import augment, split_training
 from camdrop.training.config import Contender, Recipe, contender, make_method, make_recipe
 from camdrop.training.distributed import Team
 
@@ -183,7 +183,7 @@ def test_augmentation_moves_and_mirrors_whole_images():
 
 def test_validation_split_is_disjoint_and_whole():
     split = Split(torch.arange(100, dtype=torch.uint8).view(100, 1, 1, 1), torch.arange(100))
-    train, held = split_validation(split, Recipe("resnet8", 1, validation=0.15))
+    train, held = split_training(split, Recipe("resnet8", 1, validation=0.15))
     assert len(held) == 15 and sorted([*train.labels.tolist(), *held.labels.tolist()]) == list(range(100))
     assert torch.equal(train.images.flatten().long(), train.labels)
 

@@ -17,7 +17,7 @@ import streamlit as st
 
 from camdrop.shipped import shipped
 from ui.choosers import add
-from ui.choosers.image import Filter, Picture, Shelf, choose_shelf
+from ui.choosers.image import ChosenImage, Filter, Shelf, choose_shelf
 from ui.choosers.run_checkpoints import run_checkpoints
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def choose_checkpoints(
 def choose_subjects(
     filters: Callable[[list[tuple[str, Checkpoint]], Callable[[str, float], object]], Mapping[str, Filter]]
     | None = None,
-) -> tuple[list[tuple[str, Checkpoint]], Shelf | Picture] | None:
+) -> tuple[list[tuple[str, Checkpoint]], Shelf | ChosenImage] | None:
     """One row: checkpoints to compare, and the images to show them; None where either is not chosen yet.
 
     `filters` gives the ways to narrow the images down; told the networks and whom to tell a checkpoint's name and

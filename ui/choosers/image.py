@@ -1,4 +1,4 @@
-"""Choosing a picture: from a gallery of a data set, an upload, or the camera."""
+"""Choosing an image: from a gallery of a data set, an upload, or the camera."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ Filter = Callable[["Split", "DataInfo"], "Tensor"]  # which images of a gallery 
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class ChosenImage:
     """An image as the checkpoint it was chosen for takes it: `pixels` uint8 (C, H, W) with its channels and size.
 
     `label` is an index into the checkpoint's classes, None where the image has none of them; `number` is its place in
-    the gallery, from 1, None for an upload. `original` uint8 (C, H, W) is the image as it came, for `fit` to others.
+    the gallery, from 1, None for an upload. `original` uint8 (C, H, W) is the image as it came.
     """
 
     pixels: Tensor
@@ -44,6 +44,12 @@ class Picture:
     name: str
     original: Tensor
     number: int | None = None
+
+    def fit(self, meta: Meta) -> Tensor:
+        """The pixels, uint8 (C, H, W), as another network of 1 or 3 channels takes them."""
+        from camdrop.data import fit_pixels
+
+        return fit_pixels(self.original, meta.in_channels, meta.image_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,34 +63,17 @@ class Shelf:
     thumbnails: np.ndarray
     ids: np.ndarray
 
-    def picture(self, number: int) -> Picture:
+    def picture(self, number: int) -> ChosenImage:
         """The image of this number, from 1, on or off the shelf."""
+        from camdrop.data import fit_pixels
+
         original, label = self.split.images[number - 1], int(self.split.labels[number - 1])
         name = f"{TITLES[self.info.name]} {number} · {self.info.classes[label]}"
-        return Picture(
-            fit(original, self.meta), label if self.info.name == self.meta.dataset else None, name, original, number
-        )
+        pixels = fit_pixels(original, self.meta.in_channels, self.meta.image_size)
+        return ChosenImage(pixels, label if self.info.name == self.meta.dataset else None, name, original, number)
 
 
-def fit(original: Tensor, meta: Meta) -> Tensor:
-    """Images as a network of 1 or 3 channels takes them: uint8 (…, C, H, W) brought to its channels and its size."""
-    import torch
-    from torch.nn import functional as F
-
-    images = original if original.ndim == 4 else original[None]
-    if meta.in_channels == 3:
-        images = images.expand(-1, 3, -1, -1)
-    elif images.shape[1] == 3:
-        images = (images * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
-    size = meta.image_size or images.shape[-1]
-    if images.shape[-2:] != (size, size):
-        images = F.interpolate(images.float(), (size, size), mode="bilinear", antialias=True)
-    if images.is_floating_point():
-        images = images.round().clamp(0, 255).to(torch.uint8)
-    return images if original.ndim == 4 else images[0]
-
-
-def choose_picture(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None = None) -> Picture | None:
+def choose_picture(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None = None) -> ChosenImage | None:
     """An image for a network, from a gallery (by default of its data set), an upload or the camera; None if none yet.
 
     `filters` are conditions, by name, with which a person can find images in the gallery. The choice is in the link:
@@ -104,7 +93,7 @@ def choose_picture(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None
     return picture
 
 
-def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None = None) -> Shelf | Picture | None:
+def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None = None) -> Shelf | ChosenImage | None:
     """The first half of `choose_picture`, for pages that show the gallery themselves: where images come from.
 
     An upload leaves nothing to pick, and is the picture; None where none was made yet. DataError where the network
@@ -131,7 +120,7 @@ def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None =
     return Shelf(meta, f"{TITLES[info.name]} · {count} images", split, info, thumbnails, ids)
 
 
-def leaf_through(shelf: Shelf, *, key: str) -> tuple[Picture, Panel, Callable[[Picked], None]]:
+def leaf_through(shelf: Shelf, *, key: str) -> tuple[ChosenImage, Panel, Callable[[Picked], None]]:
     """The second half of `choose_picture`: the slider of image numbers, the pages of the gallery; the picture chosen.
 
     The panel shows a page of the gallery; draw it by `pictures(…, on_pick=…)` with the function given along with it.
@@ -203,8 +192,8 @@ def _panel(shelf: Shelf, visible: np.ndarray, chosen: int) -> Panel:
     )
 
 
-def _choose_file(meta: Meta, source: str, key: str) -> Picture | None:
-    from camdrop.data import fit_image, read_image
+def _choose_file(meta: Meta, source: str, key: str) -> ChosenImage | None:
+    from camdrop.data import fit_image, fit_pixels, read_image
 
     if source == _CAMERA:
         file = st.camera_input("Take a picture", key=f"{key}.camera")
@@ -220,4 +209,4 @@ def _choose_file(meta: Meta, source: str, key: str) -> Picture | None:
     if source not in kept:
         return None
     _, name, original = kept[source]
-    return Picture(fit(original, meta), None, name, original)
+    return ChosenImage(fit_pixels(original, meta.in_channels, meta.image_size), None, name, original)

@@ -1,4 +1,4 @@
-"""The dialog in which a person says of a network what its file does not: class names, normalisation, data set."""
+"""The dialog of metadata overrides: a person sets the class names, normalisation and data set of a network."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _NONE, _HAND = "Another", "Numbers by hand"
 
 @st.dialog("What the network is", width="medium")
 def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
-    """Describe `networks[name]`: it is replaced by itself with what was given, and that is remembered in `folder`."""
+    """Ask for the metadata of `networks[name]`, replace it there, and store it in `folder`."""
     from camdrop.checkpoints import CheckpointError
     from camdrop.checkpoints.metadata import BY_CONVENTION
     from camdrop.checkpoints.overrides import amend, read_class_names, remember
 
     checkpoint = networks[name]
     meta = checkpoint.meta
-    key = f"override.{st.session_state['by_hand.opened']}"  # each opening starts from what is known
+    key = f"override.{st.session_state['by_hand.opened']}"  # each opening starts from the current metadata
     st.text(name)
     if meta.notes == BY_CONVENTION:
         st.info(
@@ -38,10 +38,10 @@ def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
         size = st.number_input("Image size", 1, 4096, meta.image_size, key=f"{key}.size", width=140, help="In pixels")
     mean, std = _choose_normalisation(meta, key)
     classes = _choose_names(meta, key)
-    problem = st.empty()  # above the button: below it, a laptop's screen ends
+    problem = st.empty()  # above the button, since a laptop's screen ends below it
     if st.button("Use this", type="primary", key=f"{key}.use"):
         try:
-            given = amend(
+            amended = amend(
                 meta,
                 classes=read_class_names(classes.encode(), "The field"),
                 mean=_numbers(mean, meta.in_channels),
@@ -52,7 +52,7 @@ def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
         except CheckpointError as error:
             problem.error(str(error), icon=":material/error:")
             return
-        networks[name] = dataclasses.replace(checkpoint, meta=given)
+        networks[name] = dataclasses.replace(checkpoint, meta=amended)
         try:
             remember(folder, networks[name])
         except CheckpointError as error:
@@ -61,7 +61,7 @@ def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
 
 
 def _choose_dataset(meta: Meta, key: str) -> str:
-    """Of the data sets with as many classes; choosing one fills in its class names."""
+    """Choose among the data sets with as many classes; a choice fills in the class names."""
     from camdrop.data import INFO
 
     fitting = [name for name in TITLES if len(INFO[name].classes) == meta.num_classes]
@@ -83,11 +83,11 @@ def _choose_dataset(meta: Meta, key: str) -> str:
 
 
 def _choose_normalisation(meta: Meta, key: str) -> tuple[str, str]:
-    """Mean and standard deviation, as text."""
+    """Choose mean and standard deviation, as text."""
     from camdrop.data import INFO
 
-    own = [(TITLES[name], INFO[name]) for name in TITLES if INFO[name].channels == meta.in_channels]
-    known = {title: (info.mean, info.std) for title, info in own}
+    fitting = [(TITLES[name], INFO[name]) for name in TITLES if INFO[name].channels == meta.in_channels]
+    known = {title: (info.mean, info.std) for title, info in fitting}
     known |= {f"Pixels from {low} to 1": ((mean,) * meta.in_channels, (std,) * meta.in_channels)
               for low, mean, std in (("0", 0.0, 1.0), ("−1", 0.5, 0.5))}  # fmt: skip
     now = (meta.mean, meta.std)
@@ -111,7 +111,7 @@ def _choose_normalisation(meta: Meta, key: str) -> tuple[str, str]:
 
 
 def _choose_names(meta: Meta, key: str) -> str:
-    """The class names, as text: typed, or from a file."""
+    """Ask for the class names, as text: typed, or from a file."""
     from camdrop.checkpoints import CheckpointError
     from camdrop.checkpoints.overrides import read_class_names
 
@@ -143,7 +143,7 @@ def _choose_names(meta: Meta, key: str) -> str:
 
 
 def _numbers(text: str, channels: int) -> tuple[float, ...]:
-    """Numbers with commas or spaces between; one stands for all channels."""
+    """Read numbers separated by commas or spaces; a single one applies to all channels."""
     from camdrop.checkpoints import CheckpointError
 
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
-from ui.choosers.image import Picture, choose_picture
+from ui.choosers.image import ChosenImage, choose_picture
 from ui.components.slider import Live, live_slider
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Scene:
     """What a person chose to look at, with the network run as far as the drop site."""
 
     meta: Meta
-    picture: Picture
+    picture: ChosenImage
     image: Tensor  # (1, C, H, W), normalised
     activation: Activation
     label: int

@@ -1,4 +1,5 @@
-// Shared by the components of component.py; each is served as common.js + its own file, one module.
+// Shared by all components. component.py serves each as one module: this file, the component's parts, its own file.
+// So the files import nothing from each other, and what they define at the top has one name in all.
 
 // The values that sliders show right now, by key. On window, because every component is a module of its own.
 const live = (window.camdropLive ??= {});
@@ -6,7 +7,7 @@ const live = (window.camdropLive ??= {});
 // A number that may follow a slider: 0.5 or {key: "opacity", value: 0.5}.
 const current = (number) => (typeof number === "object" ? (live[number.key] ?? number.value) : number);
 
-// Unpacks what ui/components/slider.py packs: uint32 header length, JSON header, zero padding to 4 bytes, blobs.
+// Unpacks what ui/components/pictures.py packs: uint32 header length, JSON header, zero padding to 4 bytes, blobs.
 // Returns the header and blob(reference), which copies, since typed arrays need aligned offsets.
 function unpack(bytes) {
   const size = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);

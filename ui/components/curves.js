@@ -3,6 +3,7 @@
 const ROW = 330; // px of height for a row of plots
 const NARROW = 700; // px of width below which plots stand in one column
 const LOG_TICKS = [-4, -3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((n) => Number(`${n}e${power}`)));
+const ON_PAPER = { xref: "paper", yref: "paper", showarrow: false }; // an annotation, placed in shares of the figure
 
 // plotly.js is large: fetched once, when the first figure asks for it.
 function plotly(address) {
@@ -18,9 +19,9 @@ function plotly(address) {
   return window.camdropPlotly;
 }
 
+// What `Plotly.react` takes: one x axis and one y axis a panel, in a grid that fits the width.
 function figure(data, width, style) {
-  const color = (name) => style.getPropertyValue(`--st-${name}`).trim();
-  const faint = plain(`color-mix(in srgb, ${color("text-color")} 15%, ${color("background-color")})`);
+  const colors = colorsOf(style);
   const columns = width < NARROW ? 1 : Math.min(2, data.panels.length);
   const rows = Math.ceil(data.panels.length / columns);
   const top = 34 + 31 * legendRows(data, width, style);
@@ -32,9 +33,9 @@ function figure(data, width, style) {
     margin: { l: 56, r: 12, t: top, b: 44 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: style.fontFamily, color: color("text-color"), size: 13 },
+    font: { family: style.fontFamily, color: colors.text, size: 13 },
     hovermode: "x unified",
-    hoverlabel: { bgcolor: color("background-color"), bordercolor: faint, font: { color: color("text-color") } },
+    hoverlabel: { bgcolor: colors.background, bordercolor: colors.faint, font: { color: colors.text } },
     dragmode: width < NARROW ? false : "zoom",
     legend: { orientation: "h", x: 0, xanchor: "left", yref: "container", y: 1, yanchor: "top", font: { size: 14 } },
     uirevision: data.keep,
@@ -47,52 +48,51 @@ function figure(data, width, style) {
     const h = (1 - gapY * (rows - 1)) / rows;
     const left = (i % columns) * (w + gapX);
     const upper = 1 - Math.floor(i / columns) * (h + gapY);
-    const lines = { gridcolor: faint, zeroline: false, linecolor: faint, automargin: false };
-    layout[`xaxis${suffix}`] = {
-      ...lines,
-      domain: [left, left + w],
-      anchor: `y${suffix}`,
-      matches: i ? "x" : undefined,
-      rangemode: "tozero",
-      hoverformat: ".2f",
-      unifiedhovertitle: { text: "epoch %{x:.2f}" },
-      title: i >= data.panels.length - columns ? { text: "Epoch", standoff: 6 } : undefined,
-    };
-    layout[`yaxis${suffix}`] = {
-      ...lines,
-      domain: [upper - h, upper],
-      anchor: `x${suffix}`,
-      type: data.log ? "log" : "linear",
-      tickvals: data.log ? LOG_TICKS : undefined,
-      ticksuffix: panel.unit ? ` ${panel.unit}` : "",
-      hoverformat: ".4~g",
-    };
-    layout.annotations.push({
-      text: `<b>${panel.title}</b>${data.log && panel.unit ? `, ${panel.unit}` : ""}`,
-      xref: "paper",
-      yref: "paper",
-      x: left,
-      y: upper,
-      xanchor: "left",
-      yanchor: "bottom",
-      showarrow: false,
-      font: { size: 14 },
-    });
+    const isBottom = i >= data.panels.length - columns;
+    const [x, y] = axes(panel.unit, suffix, { left, upper, w, h, isBottom }, data.log, colors.faint);
+    Object.assign(layout, { [`xaxis${suffix}`]: x, [`yaxis${suffix}`]: y });
+    const unit = data.log && panel.unit ? `, ${panel.unit}` : "";
+    const title = { text: `<b>${panel.title}</b>${unit}`, x: left, y: upper, xanchor: "left", yanchor: "bottom" };
+    layout.annotations.push({ ...title, ...ON_PAPER, font: { size: 14 } });
     if (!panel.traces.some((trace) => trace.x.length)) {
-      Object.assign(layout[`yaxis${suffix}`], { showticklabels: false, range: [0, 1], autorange: false, type: "linear" });
-      layout.annotations.push({
-        text: "nothing recorded yet",
-        xref: "paper",
-        yref: "paper",
-        x: left + w / 2,
-        y: upper - h / 2,
-        showarrow: false,
-        opacity: 0.7,
-      });
+      Object.assign(y, { showticklabels: false, range: [0, 1], autorange: false, type: "linear" });
+      const middle = { x: left + w / 2, y: upper - h / 2 };
+      layout.annotations.push({ text: "nothing recorded yet", ...middle, ...ON_PAPER, opacity: 0.7 });
     }
     for (const trace of panel.traces) traces.push({ ...trace, xaxis: `x${suffix}`, yaxis: `y${suffix}` });
   });
   return { traces, layout };
+}
+
+// The axes of a panel in its place, in shares of the figure.
+function axes(unit, suffix, { left, upper, w, h, isBottom }, log, faint) {
+  const lines = { gridcolor: faint, zeroline: false, linecolor: faint, automargin: false };
+  const x = {
+    ...lines,
+    domain: [left, left + w],
+    anchor: `y${suffix}`,
+    matches: suffix ? "x" : undefined,
+    rangemode: "tozero",
+    hoverformat: ".2f",
+    unifiedhovertitle: { text: "epoch %{x:.2f}" },
+    title: isBottom ? { text: "Epoch", standoff: 6 } : undefined,
+  };
+  const y = {
+    ...lines,
+    domain: [upper - h, upper],
+    anchor: `x${suffix}`,
+    type: log ? "log" : "linear",
+    tickvals: log ? LOG_TICKS : undefined,
+    ticksuffix: unit ? ` ${unit}` : "",
+    hoverformat: ".4~g",
+  };
+  return [x, y];
+}
+
+function colorsOf(style) {
+  const color = (name) => style.getPropertyValue(`--st-${name}`).trim();
+  const [text, background] = [color("text-color"), color("background-color")];
+  return { text, background, faint: plain(`color-mix(in srgb, ${text} 15%, ${background})`) };
 }
 
 // How many rows the legend takes: Plotly does not make room for it above a figure.
@@ -162,8 +162,8 @@ export default component((root) => {
       latest = data;
       const titles = data.panels.map((panel) => panel.title).join(", ");
       plot.setAttribute("aria-label", `Curves over epochs: ${titles}`);
-      if (!drawn) plot.style.minHeight = `${figure(data, plot.clientWidth || 1000, getComputedStyle(plot)).layout.height}px`;
-      else plot.style.minHeight = "";
+      const height = () => figure(data, plot.clientWidth || 1000, getComputedStyle(plot)).layout.height;
+      plot.style.minHeight = drawn ? "" : `${height()}px`;
       draw();
     },
     unmount() {

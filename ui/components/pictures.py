@@ -1,5 +1,8 @@
 """Pictures that repaint in place: many panels of canvases in one Streamlit element (browser half: pictures.js).
 
+pictures.js lays out panels (panel.js); a panel has a canvas (canvas.js) that paints layers (layers.js, voxels.js), and
+what is added to it (hover.js, equation.js, download.js).
+
 After each paint the browser says `camdrop:painted` on `window`, which tests and the bench wait for.
 """
 
@@ -17,7 +20,7 @@ import streamlit as st
 from ui.components.component import component
 from ui.components.slider import Live
 
-_pictures = component("pictures", "voxels")
+_pictures = component("pictures", "layers", "voxels", "canvas", "hover", "equation", "download", "panel")
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +162,7 @@ def pictures(
         "columns": columns,
         "min_width": min_width,
         "max_width": max_width,
-        "panels": [_describe_panel(panel, panel.id or str(i), blobs) for i, panel in enumerate(panels)],
+        "panels": [_pack_panel(panel, panel.id or str(i), blobs) for i, panel in enumerate(panels)],
     }
 
     def picked() -> None:
@@ -190,22 +193,22 @@ class _Blobs:
         return b"".join([struct.pack("<I", len(text)), text, bytes(-len(text) % 4), *self.parts])
 
 
-def _describe_panel(panel: Panel, name: str, blobs: _Blobs) -> dict[str, Any]:
+def _pack_panel(panel: Panel, name: str, blobs: _Blobs) -> dict[str, Any]:
     shapes = [_shape(layer) for layer in panel.layers]
     before = len(blobs.parts)
     plain = {k: v for k, v in vars(panel).items() if k not in ("layers", "rows", "tiles")}
-    described = plain | {
+    packed = plain | {
         "id": name,
         "aspect": panel.aspect or (shapes[0][::-1] if shapes else (1, 1)),
         "rows": [vars(row) for row in panel.rows],
         "tiles": vars(panel.tiles) if panel.tiles else None,
-        "layers": [_describe_layer(layer, blobs) for layer in panel.layers],
+        "layers": [_pack_layer(layer, blobs) for layer in panel.layers],
     }
     # The browser leaves a panel alone whose digest is as before.
-    content = hashlib.blake2b(json.dumps(described).encode(), digest_size=16)
+    content = hashlib.blake2b(json.dumps(packed).encode(), digest_size=16)
     for part in blobs.parts[before:]:
         content.update(part)
-    return described | {"digest": content.hexdigest()}
+    return packed | {"digest": content.hexdigest()}
 
 
 def _shape(layer: Layer) -> tuple[int, int]:
@@ -215,7 +218,7 @@ def _shape(layer: Layer) -> tuple[int, int]:
     return int(cells.shape[0]), int(cells.shape[1])
 
 
-def _describe_layer(layer: Layer, blobs: _Blobs) -> dict[str, Any]:
+def _pack_layer(layer: Layer, blobs: _Blobs) -> dict[str, Any]:
     if isinstance(layer, Raster):
         pixels = blobs.add(np.asarray(layer.pixels, np.uint8))
         return {"kind": "raster", "shape": _shape(layer), "smooth": layer.smooth, "pixels": pixels}

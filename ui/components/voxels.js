@@ -3,6 +3,7 @@
 const SPREAD = 0.4; // distance of two slices, in widths of a slice
 const YAW = [0.15, 1.4]; // radians; 0 looks straight at the slices, π/2 at their edges
 const PITCH = [0, 1];
+const TURNS = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1] };
 
 // One view for all blocks of a figure: what is turned in one turns in all.
 const view = { yaw: 0.85, pitch: 0.32 };
@@ -10,6 +11,30 @@ const view = { yaw: 0.85, pitch: 0.32 };
 function turn(yaw, pitch) {
   view.yaw = Math.min(YAW[1], Math.max(YAW[0], view.yaw + yaw));
   view.pitch = Math.min(PITCH[1], Math.max(PITCH[0], view.pitch + pitch));
+}
+
+// Turns by dragging the canvas, unless that points at cells, and by arrow keys; `turned()` paints all blocks anew.
+function addTurning(frame, canvas, turned) {
+  let solid = false;
+  let cells = null;
+  canvas.addEventListener("pointermove", (event) => {
+    if (!solid || cells || !event.buttons) return;
+    turn(-event.movementX / 150, event.movementY / 150);
+    turned();
+  });
+  frame.addEventListener("keydown", (event) => {
+    if (!solid || !(event.key in TURNS)) return;
+    event.preventDefault();
+    turn(...TURNS[event.key]);
+    turned();
+  });
+  return {
+    update(isSolid, hasCells) {
+      solid = isSolid;
+      cells = hasCells;
+      canvas.classList.toggle("solid", solid);
+    },
+  };
 }
 
 // The true cells of an H×W grid as few rectangles [i, j, height, width]: each row's runs, grown downwards.
@@ -34,6 +59,47 @@ function rectangles(H, W, at) {
   return found;
 }
 
+// Fills and rules what has places (x, y, z) in the block, on a canvas of w×h px. The channel axis x comes towards the
+// viewer and goes right, rows y go down, columns z go right and away.
+function makePen(context, [C, H, W], spread, w, h) {
+  const [sin, cos] = [Math.sin(view.yaw), Math.cos(view.yaw)];
+  const [tilt, upright] = [Math.sin(view.pitch), Math.cos(view.pitch)];
+  const right = (x, z) => x * sin + z * cos;
+  const down = (x, y, z) => y * upright + (x * cos - z * sin) * tilt;
+  const depth = (C - 1) * spread + 1;
+  const [left, top] = [right(0, 0), down(0, 0, W)];
+  const [width, height] = [right(depth, W) - left, down(depth, H, 0) - top];
+  const unit = Math.min(w / (width + 1), h / (height + 1));
+  const [x0, y0] = [(w - width * unit) / 2 - left * unit, (h - height * unit) / 2 - top * unit];
+  const move = (path, x, y, z) => path.moveTo(x0 + right(x, z) * unit, y0 + down(x, y, z) * unit);
+  const line = (path, x, y, z) => path.lineTo(x0 + right(x, z) * unit, y0 + down(x, y, z) * unit);
+
+  // One by one: a convex shape is filled much faster than a path of many.
+  function fill(first, ...corners) {
+    context.beginPath();
+    move(context, ...first);
+    for (const corner of corners) line(context, ...corner);
+    context.fill();
+  }
+  function rule(style, grids, x) {
+    const path = new Path2D();
+    for (const [i, j, m, n] of grids) {
+      for (let k = 0; k <= m; k++) {
+        move(path, x, i + k, j);
+        line(path, x, i + k, j + n);
+      }
+      for (let k = 0; k <= n; k++) {
+        move(path, x, i, j + k);
+        line(path, x, i + m, j + k);
+      }
+    }
+    context.strokeStyle = style;
+    context.lineWidth = 0.6;
+    context.stroke(path);
+  }
+  return { fill, rule };
+}
+
 function voxels(layer, blob, theme) {
   const [C, H, W] = layer.shape;
   const below = blob(layer.below);
@@ -54,44 +120,8 @@ function voxels(layer, blob, theme) {
       gamma = Math.round(100 * current(layer.gamma));
       slices = Array.from({ length: C }, (_, c) => cut(c));
     }
-    // The channel axis x comes towards the viewer and goes right, rows y go down, columns z go right and away.
-    const [sin, cos] = [Math.sin(view.yaw), Math.cos(view.yaw)];
-    const [tilt, upright] = [Math.sin(view.pitch), Math.cos(view.pitch)];
-    const right = (x, z) => x * sin + z * cos;
-    const down = (x, y, z) => y * upright + (x * cos - z * sin) * tilt;
-    const depth = (C - 1) * spread + 1;
-    const [left, top] = [right(0, 0), down(0, 0, W)];
-    const [width, height] = [right(depth, W) - left, down(depth, H, 0) - top];
-    const unit = Math.min(w / (width + 1), h / (height + 1));
-    const [x0, y0] = [(w - width * unit) / 2 - left * unit, (h - height * unit) / 2 - top * unit];
-    const move = (path, x, y, z) => path.moveTo(x0 + right(x, z) * unit, y0 + down(x, y, z) * unit);
-    const line = (path, x, y, z) => path.lineTo(x0 + right(x, z) * unit, y0 + down(x, y, z) * unit);
-    // One by one: a convex shape is filled much faster than a path of many.
-    const quad = (a, b, c, d) => {
-      context.beginPath();
-      move(context, ...a);
-      for (const corner of [b, c, d]) line(context, ...corner);
-      context.fill();
-    };
-    const rectangle = (x, i, j, m, n) => quad([x, i, j], [x, i, j + n], [x, i + m, j + n], [x, i + m, j]);
-    const ruled = (path, x, i, j, m, n) => {
-      for (let k = 0; k <= m; k++) {
-        move(path, x, i + k, j);
-        line(path, x, i + k, j + n);
-      }
-      for (let k = 0; k <= n; k++) {
-        move(path, x, i, j + k);
-        line(path, x, i + m, j + k);
-      }
-    };
-    const rule = (style, rectangles, x) => {
-      const path = new Path2D();
-      for (const one of rectangles) ruled(path, x, ...one);
-      context.strokeStyle = style;
-      context.lineWidth = 0.6;
-      context.stroke(path);
-    };
-
+    const { fill, rule } = makePen(context, layer.shape, spread, w, h);
+    const rectangle = (x, i, j, m, n) => fill([x, i, j], [x, i, j + n], [x, i + m, j + n], [x, i + m, j]);
     const colors = theme();
     const whole = [0, 0, H, W];
     slices.forEach(({ faces, tops, sides }, c) => {
@@ -101,9 +131,9 @@ function voxels(layer, blob, theme) {
       rule(colors.line, [whole], x);
       if (!faces.length) return;
       context.fillStyle = lit;
-      for (const [i, j, , n] of tops) quad([x, i, j], [x, i, j + n], [near, i, j + n], [near, i, j]);
+      for (const [i, j, , n] of tops) fill([x, i, j], [x, i, j + n], [near, i, j + n], [near, i, j]);
       context.fillStyle = dark;
-      for (const [i, j, m] of sides) quad([x, i, j], [x, i + m, j], [near, i + m, j], [near, i, j]);
+      for (const [i, j, m] of sides) fill([x, i, j], [x, i + m, j], [near, i + m, j], [near, i, j]);
       context.fillStyle = layer.color;
       for (const one of faces) rectangle(near, ...one);
       rule(dark, faces, near);

@@ -1,32 +1,25 @@
-"""One image under attack: what each network answers and where it looks, before and after, and the panels of it."""
+"""What Attack shows of one image: its controls, and for each network the panels before and after."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import streamlit as st
-import torch
 from streamlit.delta_generator import DeltaGenerator
-from torch import Tensor
 
-from camdrop.analysis.attacks import PGD, fgsm, random_targets
-from camdrop.cam import class_activation_map, upsample
+from camdrop.analysis.attack_outcome import AttackOutcome
+from camdrop.analysis.attacks import PGD, fgsm
+from camdrop.analysis.explanations import Array, Prediction
 from camdrop.checkpoints import Checkpoint
-from camdrop.data import normalise
 from camdrop.figures import DIFFERENCE, limits, lut
-from ui.choosers.image import Picture
+from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
 from ui.panels.views import PREDICTED, TRUE
 
 RANDOM, UNTARGETED, TARGET = "Random", "Any but the true one", "Target class"
-
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -36,94 +29,6 @@ class Choice:
     attack: PGD
     target: str = RANDOM
     seed: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What a network makes of one image (1, C, H, W) in [0, 1]."""
-
-    checkpoint: Checkpoint
-    image: Tensor
-    features: Tensor  # (1, C', h, w) of the last stage
-    probabilities: Array  # (K,)
-
-    @property
-    def predicted(self) -> int:
-        return int(self.probabilities.argmax())
-
-    @property
-    def picture(self) -> npt.NDArray[np.uint8]:
-        """The image as (H, W, 3)."""
-        rounded = (255 * self.image[0] + 0.5).byte()
-        return rounded.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
-
-    def heat(self, target: int) -> Array:
-        """The class activation map (H, W) of a class in the last stage, upsampled to the image (Eq. 5)."""
-        weight = self.checkpoint.model.fc.weight
-        cam = class_activation_map(self.features, weight, torch.tensor([target]))
-        return upsample(cam, (self.image.shape[2], self.image.shape[3]))[0].numpy()
-
-
-@dataclass(frozen=True, eq=False)
-class Duel:
-    """One network before and after the attack; `target` is None if there is none.
-
-    `label` is the true class if that is `known`, else the network's own answer before.
-    """
-
-    name: str
-    choice: Choice
-    label: int
-    known: bool
-    target: int | None
-    before: Answer
-    after: Answer
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.before.checkpoint.meta.classes
-
-    @property
-    def verdict(self) -> str:
-        """How it went, in a few words."""
-        if self.after.predicted == self.label:
-            return "Holds" if self.known else "Answers as before"
-        return "Answers the target" if self.after.predicted == self.target else "Errs"
-
-
-def attack(name: str, checkpoint: Checkpoint, pixels: Tensor, truth: str | None, choice: Choice) -> Duel:
-    """Attack one image, uint8 (C, H, W) as the network takes it.
-
-    The network's own prediction stands in for a true class that it does not know, a random target for a chosen one
-    that it does not know or that is the true class.
-    """
-    classes = checkpoint.meta.classes
-    before = _answer(checkpoint, pixels.numpy().tobytes(), (1, *pixels.shape), None)
-    label = classes.index(truth) if truth in classes else before.predicted
-    target = None
-    if choice.attack.targeted:
-        generator = torch.Generator().manual_seed(choice.seed)
-        target = int(random_targets(torch.tensor([label]), len(classes), generator))
-        if choice.target in classes and classes.index(choice.target) != label:
-            target = classes.index(choice.target)
-    aim = (choice.attack, label if target is None else target, choice.seed)
-    after = _answer(checkpoint, pixels.numpy().tobytes(), (1, *pixels.shape), aim)
-    return Duel(name, choice, label, truth in classes, target, before, after)
-
-
-@functools.lru_cache(maxsize=64)
-def _answer(checkpoint: Checkpoint, data: bytes, shape: tuple[int, ...], aim: tuple[PGD, int, int] | None) -> Answer:
-    """The answer to uint8 pixels; with an `aim` (attack, class, seed), to the adversarial example made of them."""
-    model, meta = checkpoint.model, checkpoint.meta
-    image = torch.frombuffer(bytearray(data), dtype=torch.uint8).view(shape).float() / 255
-    if aim is not None:
-        pgd, to, seed = aim
-        generator = torch.Generator().manual_seed(seed)
-        image = pgd.run(model, image, torch.tensor([to]), meta.mean, meta.std, generator)
-    with torch.no_grad():
-        features = model.forward_to(model.stage_names[-1], normalise(image, meta.mean, meta.std))
-        scores = model.forward_from(model.stage_names[-1], features)
-    return Answer(checkpoint, image, features, scores.softmax(1)[0].numpy())
 
 
 def choose_attack(classes: Sequence[str], row: DeltaGenerator) -> tuple[Choice, str, float]:
@@ -147,13 +52,13 @@ def choose_attack(classes: Sequence[str], row: DeltaGenerator) -> tuple[Choice, 
     return Choice(pgd, target, seed), evidence, opacity
 
 
-def image_panel(picture: Picture, duel: Duel, truth: str | None) -> Panel:
+def image_panel(picture: ChosenImage, outcome: AttackOutcome, truth: str | None) -> Panel:
     """The image as the first network takes it."""
-    aim = "any other" if duel.target is None else duel.classes[duel.target]
+    aim = "any other" if outcome.target is None else outcome.classes[outcome.target]
     return Panel(
         "Image",
         f"The image: {picture.name}",
-        [Raster(duel.before.picture)],
+        [Raster(outcome.before.picture)],
         id="image",
         subtitle=picture.name,
         lines=[f"True class: {truth or 'unknown'}", f"Target: {aim}"],
@@ -163,93 +68,93 @@ def image_panel(picture: Picture, duel: Duel, truth: str | None) -> Panel:
 
 def remarks(choice: Choice, truth: str | None) -> list[str]:
     """What a person would wonder about, a sentence each."""
-    pgd, found = choice.attack, []
+    pgd, sentences = choice.attack, []
     if pgd.reach < pgd.epsilon:
-        found.append(
+        sentences.append(
             f"ε plays no part here: {pgd.iterations} steps of {pgd.step:g} change a pixel by {pgd.reach:g} at most."
         )
     if choice.target == truth:
-        found.append(f"The target must be another class than the true one, {truth}: it is a random one.")
+        sentences.append(f"The target must be another class than the true one, {truth}: it is a random one.")
     if truth is None:
-        found.append("This image has no true class here: each network's own prediction stands in.")
-    return found
+        sentences.append("This image has no true class here: each network's own prediction stands in.")
+    return sentences
 
 
 def titles(checkpoints: Sequence[tuple[str, Checkpoint]]) -> list[str]:
     """Networks by their methods, or by their names where two have the same."""
-    found = [method_label(checkpoint.meta) if checkpoint.meta.method else name for name, checkpoint in checkpoints]
-    return found if len(set(found)) == len(found) else [name for name, _ in checkpoints]
+    labels = [method_label(checkpoint.meta) if checkpoint.meta.method else name for name, checkpoint in checkpoints]
+    return labels if len(set(labels)) == len(labels) else [name for name, _ in checkpoints]
 
 
-def panels(duel: Duel, title: str, evidence: str, opacity: float) -> list[Panel]:
+def panels(outcome: AttackOutcome, title: str, evidence: str, opacity: float) -> list[Panel]:
     """Four panels of a network: heatmaps before and after on one scale, the perturbation, the attacked image."""
-    shown = [_evidence_class(duel, answer, evidence) for answer in (duel.before, duel.after)]
-    heats = [answer.heat(k) for answer, k in zip((duel.before, duel.after), shown, strict=True)]
+    predictions = (outcome.before, outcome.after)
+    shown = [_evidence_class(outcome, prediction, evidence) for prediction in predictions]
+    heats = [prediction.heatmap(k) for prediction, k in zip(predictions, shown, strict=True)]
     low, high = limits(heats)
-    views = []
-    for i, (answer, words) in enumerate(((duel.before, "before the attack"), (duel.after, "under attack"))):
+    looks = []
+    for i, (prediction, words) in enumerate(zip(predictions, ("before the attack", "under attack"), strict=True)):
         heat = Heat((heats[i] - low) / ((high - low) or 1), lut("viridis"), 0.0, 1.0, Live("opacity", opacity))
-        views.append(
+        looks.append(
             Panel(
                 title if i == 0 else "Under attack",
-                f"{duel.name} {words}: where it looks for {duel.classes[shown[i]]}",
-                [Raster(answer.picture), heat],
+                f"{outcome.name} {words}: where it looks for {outcome.classes[shown[i]]}",
+                [Raster(prediction.picture), heat],
                 id=words,
-                subtitle="Before the attack" if i == 0 else duel.verdict,
-                lines=[f"{duel.classes[shown[i]]}: {_range(heats[i])}"],
-                rows=_rows(duel, answer),
-                download=f"{duel.name} {words}.png",
+                subtitle="Before the attack" if i == 0 else outcome.verdict,
+                lines=[f"{outcome.classes[shown[i]]}: {_range(heats[i])}"],
+                rows=_rows(outcome, prediction),
+                download=f"{outcome.name} {words}.png",
             )
         )
-    return [*views, _perturbation(duel), _attacked(duel)]
+    return [*looks, _perturbation(outcome), _attacked(outcome)]
 
 
-def _evidence_class(duel: Duel, answer: Answer, evidence: str) -> int:
+def _evidence_class(outcome: AttackOutcome, prediction: Prediction, evidence: str) -> int:
     if evidence == PREDICTED:
-        return answer.predicted
-    return duel.target if evidence == TARGET and duel.target is not None else duel.label
+        return prediction.predicted
+    return outcome.target if evidence == TARGET and outcome.target is not None else outcome.label
 
 
-def _rows(duel: Duel, answer: Answer) -> list[Row]:
+def _rows(outcome: AttackOutcome, prediction: Prediction) -> list[Row]:
     """The three most probable classes; the true one has a tick, the target is marked."""
-    order = answer.probabilities.argsort(kind="stable")[::-1][:3]
     return [
         Row(
-            duel.classes[k] + (" ✓" if duel.known and k == duel.label else ""),
-            f"{100 * answer.probabilities[k]:.1f} %",
-            float(answer.probabilities[k]),
-            marked=bool(k == duel.target),
+            outcome.classes[k] + (" ✓" if outcome.known and k == outcome.label else ""),
+            f"{100 * p:.1f} %",
+            p,
+            marked=k == outcome.target,
         )
-        for k in order
+        for k, p in prediction.top(3)
     ]
 
 
-def _perturbation(duel: Duel) -> Panel:
-    change = 255 * (duel.after.image - duel.before.image)[0]
-    reach = duel.choice.attack.reach or 1.0
+def _perturbation(outcome: AttackOutcome) -> Panel:
+    change = 255 * (outcome.after.image - outcome.before.image)[0]
+    reach = outcome.attack.reach or 1.0
     mean = change.mean(0).numpy()
     colours = "" if len(change) == 1 else ", mean of the colours"
     return Panel(
         "Perturbation",
-        f"What the attack adds to the image for {duel.name}: red brighter, blue darker",
-        [Raster(duel.before.picture), Heat(mean, lut(DIFFERENCE), -reach, reach, smooth=False)],
+        f"What the attack adds to the image for {outcome.name}: red brighter, blue darker",
+        [Raster(outcome.before.picture), Heat(mean, lut(DIFFERENCE), -reach, reach, smooth=False)],
         id="perturbation",
         subtitle=f"Blue −{reach:g} to red +{reach:g}{colours}",
         lines=[f"{100 * (change.abs().amax(0) > 0.01).float().mean():.0f} % of the pixels changed"],
-        download=f"{duel.name} perturbation.png",
+        download=f"{outcome.name} perturbation.png",
     )
 
 
-def _attacked(duel: Duel) -> Panel:
-    change = 255 * (duel.after.image - duel.before.image).abs().max()
+def _attacked(outcome: AttackOutcome) -> Panel:
+    change = 255 * (outcome.after.image - outcome.before.image).abs().max()
     return Panel(
         "Attacked image",
-        f"The attacked image for {duel.name}",
-        [Raster(duel.after.picture)],
+        f"The attacked image for {outcome.name}",
+        [Raster(outcome.after.picture)],
         id="attacked",
         subtitle="What it was given",
         lines=[f"Largest change: {change:.3g} of 255"],
-        download=f"{duel.name} attacked.png",
+        download=f"{outcome.name} attacked.png",
     )
 
 

@@ -4,19 +4,20 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from camdrop.analysis.explanations import Explanation, scores
 from camdrop.figures import COLORMAPS, DIFFERENCE, css, lut
-from ui.choosers.image import Picture
+from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label, network_label
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
-from ui.panels.views import Drawing, Style, View, scores
+from ui.panels.views import ColouredHeatmap, Style
 
 SHARED = "The same colour is the same evidence in all pictures; else each runs over its own range."
 DIFFERENT = "What each network has more (red) or less (blue) than the first; see How it is computed."
 
 
 def choose_style(opacity: float) -> Style:
-    """The options of how heatmaps are drawn."""
+    """The options of how heatmaps look."""
     colormap = st.selectbox("Colour map", list(COLORMAPS), key="colormap", bind="query-params")
     st.caption(COLORMAPS[colormap].capitalize() + ".")
     shared = st.toggle("One range for all", key="shared", bind="query-params", help=SHARED)
@@ -26,13 +27,14 @@ def choose_style(opacity: float) -> Style:
     return Style(colormap, shared, difference, opacity, start, end)
 
 
-def image_panel(picture: Picture, view: View, truth: str | None) -> Panel:
+def image_panel(picture: ChosenImage, explanation: Explanation, truth: str | None) -> Panel:
     """The image as the first network takes it."""
-    height, width = view.pixels.shape[1:]
+    prediction = explanation.prediction
+    height, width = prediction.image.shape[2:]
     return Panel(
         "Image",
         f"The image: {picture.name}",
-        [Raster(view.picture)],
+        [Raster(prediction.picture)],
         id="image",
         subtitle=picture.name,
         lines=[f"True class: {truth or 'unknown'}", f"{width} × {height} pixels"],
@@ -40,50 +42,53 @@ def image_panel(picture: Picture, view: View, truth: str | None) -> Panel:
     )
 
 
-def network_panels(drawings: Sequence[Drawing], style: Style, truth: str | None) -> list[Panel]:
+def network_panels(heatmaps: Sequence[ColouredHeatmap], style: Style, truth: str | None) -> list[Panel]:
     """A panel for each network, by its method, or by its name where two have the same."""
-    metas = [drawing.view.checkpoint.meta for drawing in drawings]
-    titles = [method_label(meta) if meta.method else drawings[i].view.name for i, meta in enumerate(metas)]
+    metas = [heatmap.explanation.checkpoint.meta for heatmap in heatmaps]
+    titles = [method_label(meta) if meta.method else heatmaps[i].explanation.name for i, meta in enumerate(metas)]
     if len(set(titles)) < len(titles):
-        titles = [drawing.view.name for drawing in drawings]
+        titles = [heatmap.explanation.name for heatmap in heatmaps]
     return [
-        _network_panel(drawing, f"{title} − {titles[0]}" if drawing.signed else title, style, truth)
-        for drawing, title in zip(drawings, titles, strict=True)
+        _network_panel(heatmap, f"{title} − {titles[0]}" if heatmap.signed else title, style, truth)
+        for heatmap, title in zip(heatmaps, titles, strict=True)
     ]
 
 
-def _network_panel(drawing: Drawing, title: str, style: Style, truth: str | None) -> Panel:
+def _network_panel(heatmap: ColouredHeatmap, title: str, style: Style, truth: str | None) -> Panel:
     """The heatmap of one network over the image, its five most probable classes, and the heatmap's statistics."""
-    view, numbers = drawing.view, drawing.view.statistics
-    meta = view.checkpoint.meta
-    start, end = (0.0, 1.0) if drawing.signed else (Live("from", style.start), Live("to", style.end))
-    heat = Heat(drawing.share, lut(drawing.colormap), start, end, Live("opacity", style.opacity))
+    explanation, numbers = heatmap.explanation, heatmap.explanation.statistics
+    meta, values = explanation.checkpoint.meta, explanation.heatmap
+    start, end = (0.0, 1.0) if heatmap.signed else (Live("from", style.start), Live("to", style.end))
+    heat = Heat(heatmap.share, lut(heatmap.colormap), start, end, Live("opacity", style.opacity))
     regions = "1 region" if numbers.regions == 1 else f"{numbers.regions} regions"
     lines = [
-        f"{view.target_name}: {_number(view.heat.min())} to {_number(view.heat.max())}",
+        f"{explanation.target_name}: {_number(values.min())} to {_number(values.max())}",
         f"{100 * numbers.coverage:.0f} % above half of maximum",
         f"{regions} · entropy {numbers.entropy:.2f}",
     ]
-    known = scores(view)
+    known = scores(explanation)
     # A line is kept for them, so that nothing jumps.
     lines.append(
         f"Deletion {known.deletion_auc:.2f} · insertion {known.insertion_auc:.2f}" if known else "\N{NO-BREAK SPACE}"
     )
     rows = [
         Row(
-            meta.classes[k] + (" ✓" if meta.classes[k] == truth else ""), f"{100 * p:.1f} %", p, marked=k == view.target
+            meta.classes[k] + (" ✓" if meta.classes[k] == truth else ""),
+            f"{100 * p:.1f} %",
+            p,
+            marked=k == explanation.target,
         )
-        for k, p in view.top()
+        for k, p in explanation.prediction.top()
     ]
     return Panel(
         title,
-        f"Where {view.name} looks for {view.target_name}",
-        [Raster(view.picture), heat],
-        id=f"network {view.name}",
+        f"Where {explanation.name} looks for {explanation.target_name}",
+        [Raster(explanation.prediction.picture), heat],
+        id=f"network {explanation.name}",
         subtitle=network_label(meta).partition(" · ")[2],
         lines=lines,
         rows=rows,
-        download=f"{view.name}.png",
+        download=f"{explanation.name}.png",
     )
 
 

@@ -14,50 +14,52 @@ from urllib.parse import urlencode
 
 import numpy as np
 
+from camdrop.analysis.explanations import scores
 from camdrop.figures import overlay, png
-from ui.panels.views import Drawing, Seen, Style, draw, scores
+from ui.panels.views import ColouredHeatmap, Seen, Style, arrange
 
 _SIDE = 1024  # pixels, about, of a picture
 
 
-def picture(drawing: Drawing, style: Style) -> bytes:
-    """A drawing over its image as a PNG file, about 1,024 pixels a side: the image in squares, the heatmap smooth."""
-    image = drawing.view.picture
+def picture(heatmap: ColouredHeatmap, style: Style) -> bytes:
+    """A heatmap over its image as a PNG file, about 1,024 pixels a side: the image in squares, the heatmap smooth."""
+    image = heatmap.explanation.prediction.picture
     scale = max(1, round(_SIDE / max(image.shape[:2])))
     large = image.repeat(scale, 0).repeat(scale, 1)
-    low, high = (0.0, 1.0) if drawing.signed else (style.start, style.end)
-    return png(overlay(large, drawing.share, colormap=drawing.colormap, low=low, high=high, opacity=style.opacity))
+    low, high = (0.0, 1.0) if heatmap.signed else (style.start, style.end)
+    return png(overlay(large, heatmap.share, colormap=heatmap.colormap, low=low, high=high, opacity=style.opacity))
 
 
 def table(seen: Seen) -> bytes:
     """A line a network: its answer, the class and the statistics of its heatmap, and the scores as far as known."""
     rows = []
-    for view in seen.views:
-        meta, found = view.checkpoint.meta, scores(view)
+    for explanation in seen.explanations:
+        meta, known = explanation.checkpoint.meta, scores(explanation)
+        heatmap, probabilities = explanation.heatmap, explanation.prediction.probabilities
         row: dict[str, Any] = {
-            "checkpoint": view.name,
+            "checkpoint": explanation.name,
             "method": meta.method,
             "architecture": meta.architecture,
             "data set": meta.dataset,
             "test error %": meta.test_error,
             "image": seen.image,
             "true class": seen.truth,
-            "class of the heatmap": view.target_name,
-            "probability of it": f"{view.probabilities[view.target]:.6f}",
-            "stage": view.stage,
-            "least evidence": f"{view.heat.min():.6g}",
-            "most evidence": f"{view.heat.max():.6g}",
-            "share above half of the maximum": f"{view.statistics.coverage:.6f}",
-            "regions": view.statistics.regions,
-            "entropy": f"{view.statistics.entropy:.6f}",
-            "deletion score": f"{found.deletion_auc:.6f}" if found else None,
-            "insertion score": f"{found.insertion_auc:.6f}" if found else None,
+            "class of the heatmap": explanation.target_name,
+            "probability of it": f"{probabilities[explanation.target]:.6f}",
+            "stage": explanation.stage,
+            "least evidence": f"{heatmap.min():.6g}",
+            "most evidence": f"{heatmap.max():.6g}",
+            "share above half of the maximum": f"{explanation.statistics.coverage:.6f}",
+            "regions": explanation.statistics.regions,
+            "entropy": f"{explanation.statistics.entropy:.6f}",
+            "deletion score": f"{known.deletion_auc:.6f}" if known else None,
+            "insertion score": f"{known.insertion_auc:.6f}" if known else None,
         }
-        top = view.top()
+        top = explanation.prediction.top()
         for place in range(5):
-            known = place < len(top)
-            row[f"class {place + 1}"] = meta.classes[top[place][0]] if known else None
-            row[f"probability {place + 1}"] = f"{top[place][1]:.6f}" if known else None
+            exists = place < len(top)
+            row[f"class {place + 1}"] = meta.classes[top[place][0]] if exists else None
+            row[f"probability {place + 1}"] = f"{top[place][1]:.6f}" if exists else None
         rows.append(row)
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0])
@@ -73,18 +75,18 @@ def bundle(seen: Seen, style: Style) -> bytes:
         "link": "?" + urlencode(seen.settings, doseq=True),
         "image": seen.image,
         "true class": seen.truth,
-        "checkpoints": {view.name: dataclasses.asdict(view.checkpoint.meta) for view in seen.views},
+        "checkpoints": {e.name: dataclasses.asdict(e.checkpoint.meta) for e in seen.explanations},
         "versions": {name: version(name) for name in ("camdrop", "torch", "numpy", "opencv-python-headless")},
     }
-    first = seen.views[0].picture
+    first = seen.explanations[0].prediction.picture
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
         files.writestr("image.png", png(first, max(1, round(_SIDE / max(first.shape[:2])))))
-        for place, drawing in enumerate(draw(seen.views, style), 1):
-            stem = f"{place}-{re.sub(r'[^A-Za-z0-9._-]+', '_', drawing.view.name)}"
-            files.writestr(f"{stem}.png", picture(drawing, style))
+        for place, heatmap in enumerate(arrange(seen.explanations, style), 1):
+            stem = f"{place}-{re.sub(r'[^A-Za-z0-9._-]+', '_', heatmap.explanation.name)}"
+            files.writestr(f"{stem}.png", picture(heatmap, style))
             heat = io.BytesIO()
-            np.save(heat, drawing.view.heat)
+            np.save(heat, heatmap.explanation.heatmap)
             files.writestr(f"{stem}.npy", heat.getvalue())
         files.writestr("table.csv", table(seen))
         files.writestr("settings.json", json.dumps(complete, indent=2, ensure_ascii=False))

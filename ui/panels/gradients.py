@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from camdrop.analysis.bound_summary import RATIOS, Chain, summarise
 from camdrop.analysis.gradient_bounds import capture, compare
-from camdrop.data import gallery, normalise
+from camdrop.data import fit_pixels, gallery, normalise
 from camdrop.figures.plots import Figure, bound_boxes, ratio_histogram, under_the_bound
 from camdrop.training.config import method_name
-from ui.choosers.image import TITLES, fit
+from ui.choosers.image import TITLES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,8 @@ def batch(checkpoint: Checkpoint, count: int, seed: int) -> tuple[Tensor, Tensor
         )
     split, _ = gallery(meta.dataset)
     some = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count]
-    return normalise(fit(split.images[some], meta), meta.mean, meta.std), split.labels[some]
+    images = fit_pixels(split.images[some], meta.in_channels, meta.image_size)
+    return normalise(images, meta.mean, meta.std), split.labels[some]
 
 
 _MOST = 512  # measurements that are kept

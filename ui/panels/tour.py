@@ -7,20 +7,22 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from camdrop.analysis.attack_outcome import attack_image
 from camdrop.analysis.attacks import PGD
+from camdrop.analysis.explanations import explain
 from camdrop.analysis.mask_steps import capture, dissect, shares
-from camdrop.data import gallery, normalise
+from camdrop.data import fit_pixels, gallery, normalise
 from camdrop.masks import METHODS
 from camdrop.training.config import make_method
 from ui.choosers.checkpoint import open_checkpoint
-from ui.choosers.image import TITLES, Picture, fit
+from ui.choosers.image import TITLES, ChosenImage
 from ui.choosers.scene import Cells, Scene, cells
 from ui.components.pictures import Panel
 from ui.components.slider import Live
 from ui.panels import attack, explore, gradients, mask_lab
 from ui.panels.figure_1 import figure_1
 from ui.panels.lessons import GUIDED, LESSONS, NETWORKS
-from ui.panels.views import TRUE, Style, draw, look
+from ui.panels.views import TRUE, Style, arrange, class_of
 
 if TYPE_CHECKING:
     from camdrop.analysis.mask_steps import Dissection
@@ -31,11 +33,12 @@ IMAGE, SEED = 19, 3  # those of the links, and of what the answers say
 STYLE = Style("viridis", False, False, 0.6, 0.0, 1.0)
 
 
-def _picture(checkpoint: Checkpoint, number: int) -> Picture:
-    split, info = gallery(checkpoint.meta.dataset)
+def _picture(checkpoint: Checkpoint, number: int) -> ChosenImage:
+    meta = checkpoint.meta
+    split, info = gallery(meta.dataset)
     original, label = split.images[number - 1], int(split.labels[number - 1])
     name = f"{TITLES[info.name]} {number} · {info.classes[label]}"
-    return Picture(fit(original, checkpoint.meta), label, name, original, number)
+    return ChosenImage(fit_pixels(original, meta.in_channels, meta.image_size), label, name, original, number)
 
 
 @functools.lru_cache(maxsize=16)
@@ -75,9 +78,10 @@ def _heatmaps(names: Sequence[str], number: int, wanted: str) -> list[Panel]:
     opened = [open_checkpoint(name) for name in names]
     picture = _picture(opened[0], number)
     truth = opened[0].meta.classes[picture.label or 0]
-    views = [look(name, c, picture.pixels, truth, wanted, "layer3") for name, c in zip(names, opened, strict=True)]
-    panels = explore.network_panels(draw(views, STYLE), STYLE, truth)
-    return [explore.image_panel(picture, views[0], truth), *panels]
+    target = class_of(wanted, truth)
+    explanations = [explain(n, c, picture.pixels, target, "layer3") for n, c in zip(names, opened, strict=True)]
+    panels = explore.network_panels(arrange(explanations, STYLE), STYLE, truth)
+    return [explore.image_panel(picture, explanations[0], truth), *panels]
 
 
 def five(gamma: float) -> list[Panel]:
@@ -124,13 +128,13 @@ def attacked(iterations: int) -> list[Panel]:
     opened = [(name, open_checkpoint(name)) for name in NETWORKS]
     picture = _picture(opened[0][1], int(str(LESSONS[7].state["image"])))
     truth = opened[0][1].meta.classes[picture.label or 0]
-    choice = attack.Choice(PGD(16, 1, iterations))
-    duels = [attack.attack(name, c, picture.pixels, truth, choice) for name, c in opened]
-    found = [attack.image_panel(picture, duels[0], truth)]
-    for duel, title in zip(duels, attack.titles(opened), strict=True):
-        under = attack.panels(duel, title, attack.TRUE, 0.6)[1]
-        found.append(dataclasses.replace(under, title=title, id=duel.name))
-    return found
+    pgd = PGD(16, 1, iterations)
+    outcomes = [attack_image(name, c, picture.pixels, truth, pgd) for name, c in opened]
+    shown = [attack.image_panel(picture, outcomes[0], truth)]
+    for outcome, title in zip(outcomes, attack.titles(opened), strict=True):
+        under = attack.panels(outcome, title, TRUE, 0.6)[1]
+        shown.append(dataclasses.replace(under, title=title, id=outcome.name))
+    return shown
 
 
 def bounds(rescaled: bool) -> Figure:

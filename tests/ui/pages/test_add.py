@@ -1,28 +1,21 @@
 """Adding checkpoints: by upload, path and from torchvision; described, kept and forgotten."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
-from playwright.sync_api import BrowserContext, Page, expect
 from streamlit.testing.v1 import AppTest
 
 from camdrop.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load
 from camdrop.checkpoints.metadata import Meta
-from camdrop.checkpoints.overrides import recall, remember
-from tests.support import ROOT
-from tests.support.browser import serve
-from tests.support.checkpoint_files import network, torch_bytes
+from camdrop.checkpoints.overrides import remember
+from tests.support.app_test import APP, errors, open_page, press, settled, widget
+from tests.support.checkpoint_files import headerless_file, network, torch_bytes
 from tests.support.lab_pages import make_checkpoint
 from ui.choosers import add, checkpoint
-
-APP = str(ROOT / "app.py")
-LETTERS = "\n".join("abcde")
 
 
 @pytest.fixture
@@ -35,28 +28,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(add, "_same_machine", lambda: True)
     for seed, name in enumerate(("one", "two"), 1):
         (tmp_path / "nets" / name).mkdir(parents=True)
-        (tmp_path / "nets" / name / "best.th").write_bytes(file(seed))
+        (tmp_path / "nets" / name / "best.th").write_bytes(headerless_file(seed))
     return folder
-
-
-def file(seed: int) -> bytes:
-    """A file without header: five classes of colour images, of which nobody can know the names."""
-    return torch_bytes({"state_dict": network("resnet8", 5, 3, seed=seed).state_dict()})
-
-
-def open_page(**link: str) -> AppTest:
-    app = AppTest.from_file(APP, default_timeout=60)
-    app.query_params.update(link)
-    return settled(app.run())
-
-
-def settled(app: AppTest) -> AppTest:
-    assert not app.exception, app.exception
-    return app
-
-
-def press(app: AppTest, label: str) -> AppTest:
-    return settled(next(button for button in app.button if button.label == label).click().run())
 
 
 def by_path(app: AppTest, path: Path | str) -> AppTest:
@@ -68,14 +41,6 @@ def by_path(app: AppTest, path: Path | str) -> AppTest:
 
 def chosen(app: AppTest) -> list[str]:
     return app.multiselect(key="checkpoints").value
-
-
-def errors(app: AppTest) -> list[str]:
-    return [element.value for element in app.error]
-
-
-def widget(kind: Sequence[Any], label: str) -> Any:
-    return next(element for element in kind if element.label.startswith(label))
 
 
 def test_by_path_files_of_one_name_are_told_apart(folder: Path) -> None:
@@ -114,7 +79,7 @@ def test_paths_that_lead_nowhere_get_a_sentence(folder: Path) -> None:
 def test_there_is_room_for_six(folder: Path) -> None:
     nets = folder.parent / "nets"
     for seed in range(6):
-        (nets / f"{seed}.th").write_bytes(file(seed))
+        (nets / f"{seed}.th").write_bytes(headerless_file(seed))
     app = by_path(open_page(), nets)
     widget(app.multiselect, "In nets/").set_value([f"{seed}.th" for seed in range(6)]).run()
     press(app, "Add these")
@@ -123,7 +88,7 @@ def test_there_is_room_for_six(folder: Path) -> None:
     assert errors(app) == ["There is room for 6 at once, so best.th was not added: keep or forget another first."]
     app.session_state["checkpoints.way"] = "File"
     app.run()
-    app.file_uploader[0].upload("late.th", file(7), "application/octet-stream").run()
+    app.file_uploader[0].upload("late.th", headerless_file(7), "application/octet-stream").run()
     assert "so late.th was not added" in errors(app)[0]
     press(app, "Forget")
     app.run()
@@ -173,7 +138,7 @@ def test_networks_of_torchvision(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         progress(0.5)
         if name != "resnet18":
             raise CheckpointError("there is no network here; connect it")
-        return load(file(1), name=name)
+        return load(headerless_file(1), name=name)
 
     monkeypatch.setattr("camdrop.checkpoints.pretrained.fetch", fetch)
     app = open_page()
@@ -193,78 +158,9 @@ def test_networks_of_torchvision(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 # Describing.
 
 
-def dialog(networks: dict[str, Checkpoint], memory: Path) -> AppTest:
-    """The dialog alone: under AppTest, a page with it forgets it with the next click."""
-
-    def script(networks, memory):  # without types: only its text is run
-        import streamlit as st
-
-        from ui.choosers.overrides import override
-
-        st.session_state.setdefault("by_hand.opened", 1)
-        override("mine", networks, memory)
-
-    return settled(AppTest.from_function(script, args=(networks, memory), default_timeout=60).run())
-
-
-def test_described_by_hand_and_remembered(tmp_path: Path) -> None:
-    networks = {"mine": load(file(1), name="mine")}
-    app = dialog(networks, tmp_path)
-    assert app.info[0].value.startswith("The file holds weights only") and app.caption[0].value.startswith("5 of 5")
-    assert widget(app.text_area, "Class names").value == "0\n1\n2\n3\n4"
-    widget(app.text_area, "Class names").set_value("cat\ndog\n\n").run()
-    assert app.caption[0].value == "2 of 5 classes have a name."
-    assert errors(press(app, "Use this")) == [
-        "2 class names were given, but the network has 5 classes: write one a line, in the order of its outputs."
-    ]
-    assert networks["mine"].meta.classes == tuple("01234") and not list(tmp_path.iterdir())
-
-    widget(app.text_area, "Class names").set_value(LETTERS)
-    widget(app.number_input, "Image size").set_value(48)
-    widget(app.selectbox, "Normalisation").select("Numbers by hand").run()
-    assert widget(app.text_input, "Mean").value == "0.4914, 0.4822, 0.4465"  # as it was, to start from
-    widget(app.text_input, "Mean").set_value("0.5, x")
-    assert errors(press(app, "Use this")) == ["'0.5, x' are no numbers: write such as 0.485, 0.456, 0.406."]
-    widget(app.text_input, "Mean").set_value("0.1 0.2,0.3")
-    widget(app.text_input, "Standard").set_value("0.25")
-    assert not errors(press(app, "Use this"))
-    meta = networks["mine"].meta
-    assert (meta.classes, meta.image_size) == (tuple("abcde"), 48)
-    assert (meta.mean, meta.std) == ((0.1, 0.2, 0.3), (0.25,) * 3)
-    assert recall(tmp_path, load(file(1), name="again")).meta == meta and not app.info
-
-
-def test_a_data_set_or_a_file_fills_in_the_class_names(tmp_path: Path) -> None:
-    networks = {"mine": load(torch_bytes(network("resnet8", 10, 3).state_dict()), name="mine")}
-    app = dialog(networks, tmp_path)
-    data = widget(app.selectbox, "Data set")
-    assert data.options == ["CIFAR-10", "Fashion-MNIST", "MNIST", "Another"] and data.value == "cifar10"
-    data.select("fashion-mnist").run()
-    assert widget(app.text_area, "Class names").value.startswith("T-shirt/top\nTrouser\n")
-    widget(app.file_uploader, "… or").upload("names.json", b'{"a": 1}', "application/json").run()
-    assert errors(app)[0].startswith("names.json holds no class names as JSON")
-    widget(app.file_uploader, "… or").upload("names.txt", "\n".join("abcdefghij").encode(), "text/plain").run()
-    assert not errors(app) and widget(app.text_area, "Class names").value == "\n".join("abcdefghij")
-    widget(app.selectbox, "Data set").select("").run()
-    widget(app.selectbox, "Normalisation").select("Pixels from −1 to 1").run()
-    assert widget(app.text_input, "Mean").value == "0.5, 0.5, 0.5" and widget(app.text_input, "Mean").disabled
-    assert not errors(press(app, "Use this"))
-    meta = networks["mine"].meta
-    assert (meta.dataset, meta.classes, meta.std) == ("", tuple("abcdefghij"), (0.5,) * 3)
-
-
-def test_where_it_cannot_be_remembered_it_holds_for_now(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    networks = {"mine": load(file(1), name="mine")}
-    app = dialog(networks, tmp_path / "file")
-    widget(app.text_area, "Class names").set_value(LETTERS)
-    press(app, "Use this")
-    assert networks["mine"].meta.classes == tuple("abcde")
-
-
 def described(folder: Path, seed: int) -> Meta:
     """What someone said of a network before."""
-    found = load(file(seed), name="x")
+    found = load(headerless_file(seed), name="x")
     meta = replace(found.meta, classes=tuple("abcde"), notes="by hand")
     remember(folder / ".given", replace(found, meta=meta))
     return meta
@@ -276,7 +172,7 @@ def test_the_same_file_added_again_comes_with_what_was_given(folder: Path) -> No
     assert app.session_state["uploads"]["best.th"].meta == meta
     app.session_state["checkpoints.way"] = "File"
     app.run()
-    app.file_uploader[0].upload("other.th", file(1), "application/octet-stream").run()
+    app.file_uploader[0].upload("other.th", headerless_file(1), "application/octet-stream").run()
     assert chosen(settled(app)) == ["best.th", "other.th"]
     assert app.session_state["uploads"]["other.th"].meta == meta
     assert not any("by convention" in caption.value for caption in app.caption)
@@ -298,7 +194,7 @@ def test_keep_writes_a_file_with_its_header_and_overwrites_nothing(folder: Path)
         assert chosen(app)[-1] == name and not app.session_state["uploads"] and not app.warning and n
         kept = load(folder / f"{name}.safetensors")
         assert kept.meta == meta and kept.path
-        for key, value in load(file(1), name="x").model.state_dict().items():
+        for key, value in load(headerless_file(1), name="x").model.state_dict().items():
             assert torch.equal(kept.model.state_dict()[key], value)
     assert [path.name for path, _ in list_checkpoints(folder).found] == [
         "best-2.safetensors",
@@ -341,45 +237,10 @@ def test_a_page_with_one_checkpoint_follows(folder: Path) -> None:
     app = AppTest.from_file(APP, default_timeout=60)
     app.switch_page("pages/mask_lab.py")
     settled(app.run())
-    app.file_uploader[0].upload("best.th", file(1), "application/octet-stream").run()
+    app.file_uploader[0].upload("best.th", headerless_file(1), "application/octet-stream").run()
     assert settled(app).selectbox(key="checkpoint").value == "best.th"
     press(app, "Keep")
     assert app.selectbox(key="checkpoint").value == "best"
-    app.file_uploader[0].upload("best.th", file(2), "application/octet-stream").run()
+    app.file_uploader[0].upload("best.th", headerless_file(2), "application/octet-stream").run()
     press(app, "Forget")
     assert app.selectbox(key="checkpoint").value == "tiny"  # CamDrop's, as at first
-
-
-# In the browser.
-
-
-def test_from_a_path_to_a_link(
-    page: Page, browser: BrowserContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "checkpoints").mkdir()
-    make_checkpoint(tmp_path / "checkpoints")
-    (tmp_path / "net.th").write_bytes(file(1))
-    monkeypatch.setenv("CAMDROP_CHECKPOINTS", str(tmp_path / "checkpoints"))
-    with serve("app.py") as url:
-        page.goto(url)
-        page.get_by_role("button", name="Add", exact=True).click(timeout=60_000)
-        page.get_by_role("radio", name="Path").click()
-        path = page.get_by_role("textbox", name="File or folder on this machine")
-        path.fill(str(tmp_path / "net.th"))
-        path.press("Enter")
-        page.get_by_role("button", name="Describe").click()
-        names = page.get_by_role("textbox", name="Class names, one a line")
-        names.fill("\n".join(f"beast {letter}" for letter in "abcde"))
-        page.get_by_role("button", name="Use this").click()
-        expect(page.get_by_role("dialog")).to_be_hidden()
-        expect(page.get_by_role("img", name=re.compile("Where net.th looks for beast [a-e]"))).to_be_visible()
-        page.get_by_role("button", name="Add", exact=True).click()
-        page.get_by_role("button", name="Keep").click()
-        expect(page.get_by_text("Kept as checkpoints/net.safetensors.")).to_be_visible()
-        page.wait_for_url("**checkpoints=net")
-        other = browser.new_page()
-        other.goto(page.url)
-        expect(other.get_by_role("img", name=re.compile("Where net looks for beast [a-e]"))).to_be_visible()
-        other.close()
-        page.goto("about:blank")
-    assert load(tmp_path / "checkpoints" / "net.safetensors").meta.classes[0] == "beast a"

@@ -1,4 +1,4 @@
-"""Attack: one image against the library's own attack, the table over a data set, and dragging ε in Chromium."""
+"""Attack: one image against the library's own attack, and the table over a data set."""
 
 import csv
 import io
@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
+from camdrop.analysis.attack_outcome import attack_image
 from camdrop.analysis.attacks import PGD, attack_dataset, fgsm, random_targets
 from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import Checkpoint
 from camdrop.data import DataError, Dataset, gallery, normalise
 from tests.support.lab_pages import Pages, texts
 from ui.choosers.image import FIRST
-from ui.panels.attack import UNTARGETED, Choice, attack, panels
+from ui.panels.attack import UNTARGETED, panels
 from ui.panels.attack_table import Bout, begin, table_csv
 from ui.panels.views import TRUE
 
@@ -87,7 +87,7 @@ def test_what_a_person_would_wonder_about(lab: Pages) -> None:
 def test_a_true_class_that_a_network_does_not_know_gets_no_tick(checkpoint: Checkpoint) -> None:
     pixels = gallery("fashion-mnist")[0].images[FIRST - 1]
     known, unknown = (
-        attack("tiny", checkpoint, pixels, truth, Choice(PGD(0, 1, 1), "", 0)) for truth in ("Bag", "n02769748")
+        attack_image("tiny", checkpoint, pixels, truth, PGD(0, 1, 1), "", 0) for truth in ("Bag", "n02769748")
     )
     ticks = [sum("✓" in row.label for row in panels(d, "t", TRUE, 0.5)[0].rows) for d in (known, unknown)]
     assert ticks == [int(known.before.probabilities.argsort()[::-1][:3].tolist().count(BAG)), 0]
@@ -154,32 +154,3 @@ def test_data_that_do_not_fit_get_a_sentence(checkpoint: Checkpoint, monkeypatch
 def test_without_checkpoints_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = Pages(tmp_path, monkeypatch).open("attack")
     assert "make checkpoints" in " ".join(info.value for info in app.info)
-
-
-def test_drag_repaints_and_the_table_stops(page: Page, app_url: str) -> None:
-    networks = "&".join(f"checkpoints=fashion-resnet8-{name}" for name in ("dropblock", "camdrop"))
-    page.goto(f"{app_url}/attack?{networks}&iterations=8&step=2&image=20")
-    attacked = page.get_by_role("img", name="The attacked image for fashion-resnet8-camdrop")
-    expect(attacked).to_be_visible(timeout=60_000)
-
-    def pixels() -> list[int]:
-        return attacked.evaluate("""c => [...c.getContext("2d").getImageData(0, 0, c.width, c.height).data]""")
-
-    before, address = pixels(), page.url
-    box = page.get_by_role("slider", name="Largest change ε").bounding_box()
-    assert box
-    y = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + 5 / 32 * box["width"], y)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 0.9 * box["width"], y, steps=4)
-    expect(page.get_by_text("Blue −16 to red +16").first).to_be_visible()
-    assert pixels() != before and page.url == address
-    page.mouse.up()
-    page.wait_for_url("**epsilon=**")
-
-    page.get_by_role("button", name="Attack them all").click()
-    expect(page.get_by_role("table")).to_contain_text("DropBlock")
-    expect(page.get_by_text("of 1,000 images")).to_be_visible()
-    page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("button", name="Attack them all")).to_be_enabled()
-    expect(page.get_by_text("Targeted PGD, ε = ")).to_be_visible()

@@ -1,57 +1,22 @@
-"""Explore: its compute against independent results, the page in good and bad states, and its main path in Chromium."""
+"""Explore: the page in good and bad states."""
 
-import csv
 import io
 import json
-import resource
 import struct
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs
 
-import cv2
-import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import BrowserContext, Locator, Page, expect
 from streamlit.testing.v1 import AppTest
 
 from camdrop.checkpoints import Checkpoint, load, save
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import gallery, normalise
-from camdrop.figures import lut
-from tests.support import ROOT
-from tests.support.checkpoint_files import META, network, torch_bytes
+from tests.support.app_test import open_page
+from tests.support.checkpoint_files import META, cifar_resnet20, cifar_resnet20_file, network
 from ui.choosers import checkpoint as choose
-from ui.choosers.image import fit
-from ui.panels import export
-from ui.panels import views as compare
-from ui.panels.views import PREDICTED, TRUE, Seen, Style, draw, filters, look
-
-APP = str(ROOT / "app.py")
-METHODS = ("baseline", "dropblock", "camdrop")
-PLAIN = Style("viridis", shared=False, difference=False, opacity=0.6, start=0.0, end=1.0)
-
-
-def fashion(seed: int, method: str = "camdrop") -> Checkpoint:
-    fields = {**vars(META), "method": method, "method_options": {}}
-    return Checkpoint(network(seed=seed), Meta(**fields))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As in the app: see `_load` in ui/choosers/checkpoint.py."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def three() -> list[tuple[str, Checkpoint]]:
-    return [(method, fashion(seed, method)) for seed, method in enumerate(METHODS)]
+from ui.panels.views import filters
 
 
 @pytest.fixture
@@ -62,162 +27,6 @@ def folder(tmp_path: Path, three: list[tuple[str, Checkpoint]], monkeypatch: pyt
     for name, checkpoint in three:
         save(tmp_path / "checkpoints" / f"{name}.safetensors", checkpoint.model, checkpoint.meta)
     return tmp_path / "checkpoints"
-
-
-# The compute.
-
-
-@pytest.mark.parametrize("stage", ["layer1", "layer2", "layer3"])
-def test_heatmap_is_the_sum_over_channels_resized(stage: str) -> None:
-    checkpoint, image = fashion(0), gallery("fashion-mnist")[0].images[7]
-    view = look("a", checkpoint, image, None, "Coat", stage)
-    model, x = checkpoint.model, normalise(image[None], META.mean, META.std)
-    with torch.no_grad():
-        features = model.forward_to(stage, x)[0].numpy()
-        probabilities = model(x).softmax(1)[0].numpy()
-    weights = model.fc.weight[META.classes.index("Coat")].detach().numpy().reshape(len(features), -1).sum(1)
-    cam = np.einsum("c,chw->hw", weights, features)
-    assert view.target_name == "Coat" and view.size == cam.shape
-    assert view.heat == pytest.approx(cv2.resize(cam, (28, 28), interpolation=cv2.INTER_LINEAR), abs=2e-4)
-    assert view.probabilities == pytest.approx(probabilities, abs=1e-6)
-    assert [k for k, _ in view.top()] == np.argsort(-probabilities)[:5].tolist()
-
-
-def test_class_of_the_heatmap() -> None:
-    checkpoint, image = fashion(0), gallery("fashion-mnist")[0].images[7]
-    predicted = META.classes[int(look("a", checkpoint, image, "Bag", PREDICTED, "layer3").probabilities.argmax())]
-
-    def target(truth: str | None, wanted: str) -> str:
-        return look("a", checkpoint, image, truth, wanted, "layer3").target_name
-
-    assert target("Bag", TRUE) == "Bag"
-    assert target("Bag", PREDICTED) == predicted
-    assert target("Bag", "Coat") == "Coat"
-    assert target(None, TRUE) == target("frog", TRUE) == target("Bag", "frog") == predicted
-
-
-def test_stage_that_a_network_lacks_is_its_last() -> None:
-    image = gallery("fashion-mnist")[0].images[0]
-    assert look("a", fashion(0), image, None, PREDICTED, "layer4").stage == "layer3"
-
-
-def test_ranges_and_differences(three: list[tuple[str, Checkpoint]]) -> None:
-    image = gallery("fashion-mnist")[0].images[3]
-    views = [look(name, checkpoint, image, "Dress", TRUE, "layer3") for name, checkpoint in three]
-    heats = [view.heat for view in views]
-    own = draw(views, PLAIN)
-    assert [(d.low, d.high) for d in own] == [(h.min(), h.max()) for h in heats]
-    assert own[1].share.min() == 0 and own[1].share.max() == pytest.approx(1)
-    shared = draw(views, Style("viridis", True, False, 0.6, 0, 1))
-    assert {(d.low, d.high) for d in shared} == {(min(h.min() for h in heats), max(h.max() for h in heats))}
-
-    absolute = draw(views, Style("viridis", True, True, 0.6, 0, 1))
-    assert not absolute[0].signed and np.array_equal(absolute[0].heat, heats[0])
-    assert absolute[2].heat == pytest.approx(heats[2] - heats[0])
-    largest = max(np.abs(heats[i] - heats[0]).max() for i in (1, 2))
-    assert {(d.low, d.high) for d in absolute[1:]} == {(-largest, largest)}
-    relative = draw(views, Style("viridis", False, True, 0.6, 0, 1))
-    assert relative[1].heat == pytest.approx(
-        heats[1] / np.abs(heats[1]).max() - heats[0] / np.abs(heats[0]).max(), abs=1e-6
-    )
-    assert relative[1].low == -relative[1].high  # zero is in the middle, and so white
-
-
-def test_filters_find_what_they_say(three: list[tuple[str, Checkpoint]]) -> None:
-    split, info = gallery("fashion-mnist")
-    seen: list[float] = []
-    conditions = filters(three, lambda name, share: seen.append(share))
-    with torch.no_grad():
-        answers = [c.model(normalise(split.images, META.mean, META.std)).argmax(1) for _, c in three]
-    assert list(conditions) == ["The networks disagree", *(f"{method} errs" for method in METHODS)]
-    assert torch.equal(conditions["camdrop errs"](split, info), answers[2] != split.labels)
-    expected = (answers[0] != answers[1]) | (answers[0] != answers[2])
-    assert torch.equal(conditions["The networks disagree"](split, info), expected)
-    assert seen[:3] == [0, 0.1, 0.2]
-    done = len(seen)
-    conditions["The networks disagree"](split, info)
-    assert len(seen) == done  # known by now
-    assert list(filters(three[:1], print)) == ["baseline errs"]
-
-
-def test_images_are_fitted_to_the_network() -> None:
-    red = torch.tensor([255, 0, 0], dtype=torch.uint8).view(3, 1, 1).expand(3, 8, 8)
-    grey = fit(red, META)
-    assert grey.shape == (1, 28, 28) and grey.unique().tolist() == [76]  # 0.299 · 255
-    colour = Meta("resnet8", 10, 3, image_size=32)
-    assert fit(grey, colour).shape == (3, 32, 32) and fit(grey, colour).unique().tolist() == [76]
-    batch = gallery("cifar10")[0].images
-    assert torch.equal(fit(batch, colour), batch)
-
-
-def test_scores_are_computed_on_demand_only() -> None:
-    checkpoint = fashion(5)
-    view = look("a", checkpoint, gallery("fashion-mnist")[0].images[0], None, PREDICTED, "layer3")
-    assert compare.scores(view) is None
-    found = compare.scores(view, compute=True)
-    assert found is not None and 0 <= found.deletion_auc <= 1
-    again = look("a", checkpoint, view.pixels, None, PREDICTED, "layer3")
-    assert compare.scores(again) is found
-    assert compare.scores(look("a", checkpoint, view.pixels, None, PREDICTED, "layer1")) is None
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds; where the system does not say, the most that it ever held."""
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        return int(statm.read_text().split()[1]) * resource.getpagesize()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def test_memory_stays_flat_over_a_thousand_images() -> None:
-    checkpoint, images = fashion(0), gallery("fashion-mnist")[0].images
-    held = []
-    for place, image in enumerate(images):
-        look("a", checkpoint, image, None, PREDICTED, "layer3")
-        if place in (99, 999):
-            held.append(resident())
-    assert held[1] - held[0] < 16e6  # all their features would take 88 MB
-
-
-def test_export(three: list[tuple[str, Checkpoint]]) -> None:
-    image = gallery("fashion-mnist")[0].images[3]
-    views = [look(name, checkpoint, image, "Dress", "Bag", "layer2") for name, checkpoint in three]
-    compare.scores(views[1], compute=True)
-    seen = Seen(views, "Fashion-MNIST 4 · Dress", "Dress", {"image": 4, "checkpoints": ["a b", "c"], "shared": True})
-    rows = list(csv.DictReader(io.StringIO(export.table(seen).decode("utf-8-sig"))))
-    assert [row["checkpoint"] for row in rows] == list(METHODS)
-    assert rows[0]["true class"] == "Dress" and rows[0]["class of the heatmap"] == "Bag"
-    assert float(rows[2]["most evidence"]) == pytest.approx(views[2].heat.max(), rel=1e-4)
-    assert float(rows[2]["probability 1"]) == pytest.approx(views[2].probabilities.max(), abs=1e-6)
-    assert rows[0]["deletion score"] == "" and float(rows[1]["deletion score"]) > 0
-
-    style = Style("magma", shared=False, difference=False, opacity=0.25, start=0.2, end=0.7)
-    with zipfile.ZipFile(io.BytesIO(export.bundle(seen, style))) as files:
-        assert sorted(files.namelist()) == sorted(
-            ["image.png", "table.csv", "settings.json"]
-            + [f"{i}-{m}.{kind}" for i, m in enumerate(METHODS, 1) for kind in ("png", "npy")]
-        )
-        picture = np.asarray(Image.open(files.open("3-camdrop.png")))
-        heat = np.load(io.BytesIO(files.read("3-camdrop.npy")))
-        settings = json.loads(files.read("settings.json"))
-    assert np.array_equal(heat, views[2].heat)
-    assert picture.shape == (28 * 37, 28 * 37, 3)
-    y, x = np.unravel_index(heat.argmax(), heat.shape)  # beyond the range's end: the last colour
-    expected = 0.75 * int(image[0, y, x]) + 0.25 * lut("magma")[255]
-    assert picture[y * 37 + 18, x * 37 + 18] == pytest.approx(expected, abs=1)
-    assert parse_qs(settings["link"][1:]) == {"image": ["4"], "checkpoints": ["a b", "c"], "shared": ["True"]}
-    assert settings["checkpoints"]["camdrop"]["seed"] == META.seed and "torch" in settings["versions"]
-
-
-# The page, by AppTest.
-
-
-def open_page(**link: str | list[str]) -> AppTest:
-    app = AppTest.from_file(APP, default_timeout=60)
-    app.query_params.update(link)
-    app.run()
-    assert not app.exception, app.exception
-    return app
 
 
 def board(app: AppTest) -> dict[str, dict]:
@@ -296,7 +105,7 @@ def test_without_checkpoints_the_page_says_what_to_do(folder: Path, monkeypatch:
     monkeypatch.setattr(choose, "FOLDER", folder / "nothing")
     app = open_page()
     assert says(app, "make checkpoints")
-    app.file_uploader[0].upload("cifar.th", foreign(), "application/octet-stream").run()
+    app.file_uploader[0].upload("cifar.th", cifar_resnet20_file(), "application/octet-stream").run()
     assert list(board(app)) == ["Image", "cifar.th", "Gallery"]
 
 
@@ -316,26 +125,16 @@ def test_broken_files_get_a_sentence_and_nothing_is_lost(folder: Path) -> None:
     assert board(app)["Image"]["subtitle"] == "Fashion-MNIST 12 · Trouser"
 
 
-def foreign() -> bytes:
-    """A checkpoint as a common public repository writes it, for CIFAR-10."""
-    state = {f"module.{name.replace('fc.', 'linear.')}": value for name, value in colour().state_dict().items()}
-    return torch_bytes({"state_dict": state, "best_prec1": 91.7})
-
-
-def colour() -> torch.nn.Module:
-    return network("resnet20", in_channels=3, seed=3)
-
-
 def test_foreign_checkpoint_is_right_without_a_question(folder: Path) -> None:
     app = open_page(image="4")
-    app.file_uploader[0].upload("resnet20.th", foreign(), "application/octet-stream").run()
+    app.file_uploader[0].upload("resnet20.th", cifar_resnet20_file(), "application/octet-stream").run()
     panels = board(app)
     assert list(panels) == ["Image", "resnet20.th", "Gallery"]  # the others look at other images
     assert panels["Gallery"]["subtitle"] == "CIFAR-10 · 20 images"
     split, info = gallery("cifar10")
-    meta = load(foreign(), name="resnet20.th").meta
+    meta = load(cifar_resnet20_file(), name="resnet20.th").meta
     with torch.no_grad():
-        best = colour()(normalise(split.images[3:4], meta.mean, meta.std)).softmax(1)[0]
+        best = cifar_resnet20()(normalise(split.images[3:4], meta.mean, meta.std)).softmax(1)[0]
     row = panels["resnet20.th"]["rows"][0]
     assert row["text"] == f"{100 * float(best.max()):.1f} %" and row["label"].startswith(
         info.classes[int(best.argmax())]
@@ -382,82 +181,3 @@ def test_scores_appear_at_the_button(folder: Path) -> None:
     app.button[0].click().run()
     lines = [panel["lines"][-1] for title, panel in board(app).items() if title in ("Baseline", "DropBlock", "CamDrop")]
     assert len(lines) == 3 and all(line.startswith("Deletion 0.") for line in lines)
-
-
-# In the browser.
-
-
-FASHION = "&".join(f"checkpoints=fashion-resnet8-{name}" for name in ("baseline", "camdrop", "dropblock"))
-
-
-def open_in_browser(page: Page, url: str) -> None:
-    page.goto(url)
-    expect(page.get_by_role("listbox", name="The gallery")).to_be_visible(timeout=60_000)
-
-
-def network_picture(page: Page, name: str, target: str) -> Locator:
-    return page.get_by_role("img", name=f"Where {name} looks for {target}")
-
-
-def pixels(canvas: Locator) -> list[int]:
-    """The colours along the middle of a canvas on the screen."""
-    return canvas.evaluate(
-        """canvas => [...canvas.getContext("2d").getImageData(0, canvas.height / 2, canvas.width, 1).data]"""
-    )
-
-
-def test_main_path(page: Page, browser: BrowserContext, app_url: str) -> None:
-    open_in_browser(page, f"{app_url}/?{FASHION}")
-    gallery_box = page.get_by_role("listbox", name="The gallery").bounding_box()
-    assert gallery_box
-    side = gallery_box["width"] / 6
-    page.mouse.click(gallery_box["x"] + 2.5 * side, gallery_box["y"] + 1.5 * side)  # the ninth: row 2, column 3
-    expect(page.get_by_role("img", name="The image: Fashion-MNIST 9 · Bag")).to_be_visible()
-    canvas = network_picture(page, "fashion-resnet8-camdrop", "Bag")
-    expect(canvas).to_be_visible()
-    page.get_by_role("combobox", name="Heatmap of").click()
-    page.get_by_role("option", name="Coat").click()
-    canvas = network_picture(page, "fashion-resnet8-camdrop", "Coat")
-    expect(canvas).to_be_visible()
-    page.get_by_role("radio", name="2", exact=True).click()
-    page.wait_for_url("**stage=2**")
-
-    before, address = pixels(canvas), page.url
-    thumb = page.get_by_role("slider", name="Opacity").bounding_box()
-    assert thumb
-    y = thumb["y"] + thumb["height"] / 2
-    page.mouse.move(thumb["x"] + 0.6 * thumb["width"], y)
-    page.mouse.down()
-    page.mouse.move(thumb["x"] + 0.3 * thumb["width"], y, steps=5)
-    page.wait_for_timeout(100)
-    during = pixels(canvas)
-    assert during != before and page.url == address  # the browser blends by itself
-    page.mouse.up()
-    page.wait_for_url("**&opacity=0.*")
-    page.wait_for_timeout(500)
-    assert pixels(canvas) == during
-
-    other = browser.new_page()
-    open_in_browser(other, page.url)
-    expect(other.get_by_role("img", name="The image: Fashion-MNIST 9 · Bag")).to_be_visible()
-    expect(other.get_by_role("radio", name="2", exact=True)).to_be_checked()
-    restored = network_picture(other, "fashion-resnet8-camdrop", "Coat")
-    expect(restored).to_be_visible()
-    assert pixels(restored) == during
-    other.close()
-
-
-def test_foreign_checkpoint_in_the_browser(page: Page, app_url: str) -> None:
-    open_in_browser(page, app_url)
-    page.get_by_role("button", name="Add").click()
-    page.locator("input[type=file]").set_input_files(
-        {"name": "resnet20.th", "mimeType": "application/octet-stream", "buffer": foreign()}
-    )
-    expect(page.get_by_text("CIFAR-10 · 20 images")).to_be_visible()
-    split, info = gallery("cifar10")
-    meta = load(foreign(), name="resnet20.th").meta
-    with torch.no_grad():
-        best = colour()(normalise(split.images[18:19], meta.mean, meta.std)).softmax(1)[0]
-    label = info.classes[int(best.argmax())]
-    expect(page.get_by_text(f"{100 * float(best.max()):.1f} %", exact=True)).to_be_visible()
-    expect(page.get_by_text(label).first).to_be_visible()

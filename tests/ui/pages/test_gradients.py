@@ -1,11 +1,9 @@
 """Gradients: the page shows the numbers of the library, and says where the chain holds."""
 
-import re
 from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
 from camdrop.analysis.bound_summary import summarise
@@ -79,16 +77,3 @@ def test_large_networks_start_with_what_does_not_keep_people_waiting() -> None:
     names = layers(build("resnet18"))
     assert at_first(Meta("resnet18", 10, 3, image_size=224), names) == (4, spread(names))
     assert at_first(Meta("resnet18", 1000, 3, image_size=224), names) == (2, ["layer4.1.conv1", "layer4.1.conv2"])
-
-
-def test_another_layer_and_a_link_in_the_browser(page: Page, app_url: str) -> None:
-    page.goto(f"{app_url}/gradients?checkpoint=fashion-resnet8-camdrop&images=4&r=3")
-    expect(page.get_by_text("Eq. 15 holds for every one")).to_be_visible(timeout=60_000)
-    charts = page.get_by_test_id("stPlotlyChart")
-    expect(charts).to_have_count(3)
-    page.get_by_role("combobox", name="Layer below").click()
-    page.get_by_role("option", name="layer2.0.conv1").click()
-    expect(page.get_by_text("What masks do to the bounds at layer2.0.conv1")).to_be_visible()
-    expect(page).to_have_url(re.compile("layer=layer2.0.conv1"))
-    page.reload()
-    expect(page.get_by_text("What masks do to the bounds at layer2.0.conv1")).to_be_visible(timeout=60_000)

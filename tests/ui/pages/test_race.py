@@ -1,12 +1,10 @@
-"""The pages Race and Runs: under AppTest in good and bad states, and a real race in a real browser."""
+"""The pages Race and Runs in good and bad states."""
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
 from camdrop import runs
@@ -14,11 +12,15 @@ from camdrop.masks import CamDrop
 from camdrop.runs import scheduler
 from camdrop.runs.trainer import train
 from camdrop.training.config import Contender, Recipe
-from tests.runs.test_trainer import data  # noqa: F401
 from tests.support import ROOT
-from tests.support.browser import serve
+from tests.support.shades import shades
 
 CONTENDERS = (Contender("baseline"), Contender("camdrop", CamDrop(keep_prob=0.8, block_size=3)))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return shades(tmp_path_factory.mktemp("shades"), train=50, test=10)
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def finished(root: Path, data: str) -> runs.Run:  # noqa: F811
+def finished(root: Path, data: str) -> runs.Run:
     recipe = Recipe("resnet8", epochs=2, batch_size=10, crop=1, flip=False, validation=0.2)
     runs.create(root / "shades", runs.RunConfig(data, recipe, CONTENDERS, "cpu", 1))
     return train(root / "shades")
@@ -119,45 +121,3 @@ def test_runs_without_any_and_with_one(root, request):
     assert frame["Name"].tolist() == ["shades"] and frame["State"].tolist() == ["finished"]
     app.text_input("search").set_value("resnet110").run()
     assert app.dataframe[0].value.empty and not app.exception
-
-
-@pytest.fixture(scope="module")
-def race_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CAMDROP_RUNS", str(tmp_path_factory.mktemp("runs")))
-        with serve("app.py") as url:
-            yield url
-
-
-def test_a_real_race_from_start_to_explore(page: Page, race_url: str):
-    page.set_default_timeout(60_000)
-    page.goto(f"{race_url}/race")
-    for name in ("DropBlock", "CamDrop"):  # a race of one is a quick one
-        page.get_by_role("button", name=re.compile(f"^{name} γ")).click()
-        page.get_by_role("button", name="Remove").click()
-        expect(page.get_by_role("button", name=re.compile(f"^{name} γ"))).to_have_count(0, timeout=30_000)
-    minutes = page.get_by_role("spinbutton", name="Minutes")
-    minutes.fill("0.3")
-    minutes.press("Enter")
-    expect(page.get_by_text("0.3 min are about")).to_be_visible(timeout=60_000)
-    page.get_by_role("button", name="Start", exact=True).click()
-    lines = page.locator(".camdrop-curves .scatterlayer .trace")
-    expect(lines.first).to_be_visible(timeout=60_000)
-    assert "run=fashion-sample+resnet8" in page.url
-
-    # Zoom lasts while new points come.
-    plot = page.locator(".camdrop-curves")
-    ranges = "plot => [plot._fullLayout.xaxis.range, plot.data[0].x.length]"
-    plot.evaluate("plot => window.Plotly.relayout(plot, {'xaxis.range': [0, 0.5]})")
-    _, before = plot.evaluate(ranges)
-    page.wait_for_function("n => document.querySelector('.camdrop-curves').data[0].x.length > n", arg=before)
-    assert plot.evaluate(ranges)[0] == [0, 0.5]
-
-    page.reload()
-    page.get_by_role("button", name="Stop", exact=True).click()
-    page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text("Finished")).to_be_visible(timeout=120_000)
-    expect(lines.first).to_be_visible()
-    page.get_by_role("link", name="Open in Explore").click()
-    expect(page.get_by_text("run:fashion-sample resnet8/baseline").first).to_be_visible()
-    expect(page.get_by_role("img", name=re.compile("baseline", re.I)).first).to_be_visible(timeout=60_000)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.report.test_paper_tables import finish
 from tests.support import ROOT
+from tests.support.finished_runs import finish
 
 
 def open_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AppTest:

@@ -1,0 +1,195 @@
+"""One image: what a network predicts and its heatmap. A gallery: which images networks disagree on or get wrong."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from camdrop.cam import DeletionInsertion, HeatmapStatistics, deletion_insertion, heatmap, statistics
+from camdrop.checkpoints import Checkpoint
+from camdrop.data import DataInfo, Split, fit_pixels, normalise
+
+_BATCH = 100  # images of a gallery at once
+_MOST_SCORES = 64  # that are kept for a checkpoint
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network predicts for one image, with the features that its heatmaps are made of."""
+
+    checkpoint: Checkpoint
+    image: Tensor  # (1, C, H, W) in [0, 1]
+    stages: dict[str, Tensor]  # features (1, C', h, w) by the stage's name
+    probabilities: Array  # (K,)
+
+    @property
+    def predicted(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def picture(self) -> npt.NDArray[np.uint8]:
+        """The image as (H, W, 3)."""
+        pixels = (255 * self.image[0] + 0.5).byte()
+        return pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
+
+    def top(self, count: int = 5) -> list[tuple[int, float]]:
+        """The `count` most probable classes, with their probabilities."""
+        order = self.probabilities.argsort(kind="stable")[::-1][:count]
+        return [(int(k), float(self.probabilities[k])) for k in order]
+
+    def heatmap(self, target: int, stage: str | None = None) -> Array:
+        """The class activation map of a class in a stage, by default the last, resized to the image: (H, W)."""
+        model, size = self.checkpoint.model, (self.image.shape[2], self.image.shape[3])
+        features = self.stages[stage or model.stage_names[-1]]
+        return heatmap(features, model.fc.weight, torch.tensor([target]), size)[0].numpy()
+
+
+def predict(checkpoint: Checkpoint, image: Tensor) -> Prediction:
+    """One forward pass of an image (1, in_channels, H, W), uint8 or floating in [0, 1]."""
+    model, meta = checkpoint.model, checkpoint.meta
+    image = image if image.is_floating_point() else image.float() / 255
+    with torch.inference_mode():
+        stages = model.stages(normalise(image, meta.mean, meta.std))
+        scores = model.forward_from(model.stage_names[-1], stages[model.stage_names[-1]])
+    return Prediction(checkpoint, image, stages, scores.softmax(1)[0].numpy())
+
+
+def cached_prediction(checkpoint: Checkpoint, pixels: Tensor) -> Prediction:
+    """`predict` for one image, uint8 (C, H, W); the latest are kept."""
+    return _cached_prediction(checkpoint, pixels.numpy().tobytes(), tuple(pixels.shape))
+
+
+@functools.lru_cache(maxsize=24)  # the features of a ResNet-50 take 6 MB an image
+def _cached_prediction(checkpoint: Checkpoint, data: bytes, shape: tuple[int, ...]) -> Prediction:
+    return predict(checkpoint, torch.frombuffer(bytearray(data), dtype=torch.uint8).view(1, *shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """The heatmap of one class in one stage of a network; `name` is what the person calls the network."""
+
+    name: str
+    prediction: Prediction
+    target: int
+    stage: str
+    heatmap: Array  # (H, W)
+    statistics: HeatmapStatistics
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self.prediction.checkpoint
+
+    @property
+    def target_name(self) -> str:
+        return self.checkpoint.meta.classes[self.target]
+
+
+def explain(name: str, checkpoint: Checkpoint, pixels: Tensor, target: str | None, stage: str) -> Explanation:
+    """Explain a network's prediction for an image, uint8 (C, H, W), by the heatmap of a class in a stage.
+
+    `target` is the name of the class. None, and a name that the network does not know, stand for the predicted class;
+    a stage that the network does not have stands for its last.
+    """
+    prediction, classes = cached_prediction(checkpoint, pixels), checkpoint.meta.classes
+    index = classes.index(target) if target in classes else prediction.predicted
+    stage = stage if stage in prediction.stages else checkpoint.model.stage_names[-1]
+    values = prediction.heatmap(index, stage)
+    return Explanation(name, prediction, index, stage, values, statistics(values))
+
+
+_scores: WeakKeyDictionary[Checkpoint, dict[tuple[bytes, int, str], DeletionInsertion]] = WeakKeyDictionary()
+_predicted: WeakKeyDictionary[Checkpoint, dict[str, Tensor]] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def scores(explanation: Explanation, *, compute: bool = False) -> DeletionInsertion | None:
+    """Deletion and insertion of a heatmap if they were computed before, or with `compute`; else None."""
+    prediction, checkpoint = explanation.prediction, explanation.checkpoint
+    key = (prediction.picture.tobytes(), explanation.target, explanation.stage)
+    with _lock:
+        known = _scores.setdefault(checkpoint, {})
+    if key not in known and compute:
+        image = normalise(prediction.image, checkpoint.meta.mean, checkpoint.meta.std)
+        result = deletion_insertion(checkpoint.model, image, torch.from_numpy(explanation.heatmap), explanation.target)
+        while len(known) >= _MOST_SCORES:
+            known.pop(next(iter(known)), None)
+        known[key] = result
+    return known.get(key)
+
+
+def predicted_classes(
+    checkpoint: Checkpoint, split: Split, info: DataInfo, progress: Callable[[float], object] | None = None
+) -> Tensor:
+    """The predicted classes (N,) of all images of a gallery, computed once for a checkpoint.
+
+    `progress` is called with the share done while they are computed.
+    """
+    meta = checkpoint.meta
+    with _lock:
+        known = _predicted.setdefault(checkpoint, {})
+    if info.name not in known:
+        parts = []
+        for start in range(0, len(split), _BATCH):
+            if progress:
+                progress(start / len(split))
+            images = fit_pixels(split.images[start : start + _BATCH], meta.in_channels, meta.image_size)
+            with torch.inference_mode():
+                parts.append(checkpoint.model(normalise(images, meta.mean, meta.std)).argmax(1))
+        known[info.name] = torch.cat(parts)
+    return known[info.name]
+
+
+def disagreements(
+    networks: Sequence[tuple[str, Checkpoint]],
+    split: Split,
+    info: DataInfo,
+    progress: Callable[[str, float], object] | None = None,
+) -> Tensor:
+    """Which images of a gallery the networks, two or more, do not all predict alike, by class names: bool (N,).
+
+    `progress` is called with the name of a network and the share done, while its predictions are computed.
+    """
+    first, *others = _predicted_words(networks, split, info, progress)[1:]
+    return torch.stack([other != first for other in others]).any(0)
+
+
+def errors(
+    name: str,
+    checkpoint: Checkpoint,
+    split: Split,
+    info: DataInfo,
+    progress: Callable[[str, float], object] | None = None,
+) -> Tensor:
+    """Which images of a gallery a network gets wrong, by class names: bool (N,). `progress` as in `disagreements`."""
+    truth, predicted = _predicted_words([(name, checkpoint)], split, info, progress)
+    return predicted != truth
+
+
+def _predicted_words(
+    networks: Sequence[tuple[str, Checkpoint]],
+    split: Split,
+    info: DataInfo,
+    progress: Callable[[str, float], object] | None,
+) -> list[Tensor]:
+    """The true classes (N,), then those that each network predicts; one number for each class name, whoever uses it."""
+    numbers: dict[str, int] = {}
+
+    def coded(classes: Sequence[str], labels: Tensor) -> Tensor:
+        return torch.tensor([numbers.setdefault(word, len(numbers)) for word in classes])[labels]
+
+    rows = [coded(info.classes, split.labels)]
+    for name, checkpoint in networks:
+        report = None if progress is None else functools.partial(progress, name)
+        rows.append(coded(checkpoint.meta.classes, predicted_classes(checkpoint, split, info, report)))
+    return rows

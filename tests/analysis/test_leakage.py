@@ -1,0 +1,135 @@
+"""What masks tell: probes on masks that name the class, on masks that do not, and networks that obey."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from camdrop.analysis import leakage
+from camdrop.checkpoints import Meta, save
+from camdrop.cli import app as cli
+from camdrop.masks import CamDrop, DropBlock, Mask
+from camdrop.resnet import Drop, DropSite, Network, build
+
+SITES = (DropSite("a.conv1", "layer1", "a", "conv", 4), DropSite("b.conv1", "layer2", "b", "conv", 4))
+ONE_CHANNEL = CamDrop(keep_prob=0.0, block_size=1, channel_fraction=1 / 4, position_fraction=1.0)
+
+
+class Toy(Network):
+    """Four classes; features are even, so that only a mask can tell channels apart, and the answer is by `sign`:
+    1 answers the fullest channel, −1 the one that a mask has emptied."""
+
+    def __init__(self, sign: float, sites: tuple[DropSite, ...] = SITES) -> None:
+        super().__init__()
+        self.sign, self._sites = sign, sites
+        self.architecture, self.num_classes, self.in_channels = "toy", 4, 1
+        self.stage_names = tuple(dict.fromkeys(site.stage for site in sites))
+        self.fc = nn.Linear(4, 4)
+        with torch.no_grad():
+            self.fc.weight.copy_(torch.eye(4))
+
+    @property
+    def drop_sites(self) -> tuple[DropSite, ...]:
+        return self._sites
+
+    def forward(self, x: Tensor, drop: Drop | None = None) -> Tensor:
+        features = torch.ones(len(x), 4, 3, 3) + x.mean((1, 2, 3)).view(-1, 1, 1, 1)
+        for site in self._sites:
+            if drop is not None:
+                features = drop(site, features)
+        return self.sign * features.mean((2, 3)) + 1e-3 * torch.arange(4)  # class 3 where nothing tells
+
+
+def data(n: int = 240) -> tuple[Tensor, Tensor]:
+    draw = torch.Generator().manual_seed(0)
+    return torch.rand(n, 1, 4, 4, generator=draw), torch.arange(n) % 4
+
+
+def measured(model: Network, method: CamDrop | DropBlock, **options: object) -> leakage.Leakage:
+    return leakage.measure(model.eval(), method, *data(), sites={site.name for site in SITES}, **options)
+
+
+def test_wilsons_interval_by_hand():
+    found = leakage.share(8, 10, 0.1)
+    z2, p, n = 1.959964**2, 0.8, 10
+    middle, half = (
+        (p + z2 / (2 * n)) / (1 + z2 / n),
+        math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n),
+    )
+    assert (found.value, found.n, found.chance) == (0.8, 10, 0.1)
+    assert (found.low, found.high) == (pytest.approx(middle - half, abs=1e-5), pytest.approx(middle + half, abs=1e-5))
+    assert math.isnan(leakage.share(0, 0, 0.1).value)
+
+
+def test_what_a_probe_sees():
+    blocks = torch.zeros(1, 2, 2, 2, dtype=torch.bool)
+    blocks[0, 1, 0] = True  # the upper half of the second channel
+    mask = Mask((1, 2, 2, 2), torch.ones(1, 1, 1, 1), blocks, blocks)
+    assert leakage.mask_features(mask).tolist() == [[0, 1, 0, 0.5, 0.5, 0.5, 0, 0]]
+
+
+def test_masks_of_the_true_class_can_be_read_and_others_cannot():
+    true = measured(Toy(1), ONE_CHANNEL).readable[leakage.ALL]
+    assert true.accuracy.value == 1 and true.accuracy.n == 240 and true.accuracy.chance == 0.25
+    assert true.where_wrong.value == 1 and true.where_wrong.n == 180  # without masks it answers class 3 for all
+    assert 1.7 < true.bits.mean <= 2
+    for label in ("predicted", "random"):
+        other = measured(Toy(1), CamDrop(**vars(ONE_CHANNEL) | {"label": label})).readable[leakage.ALL]
+        assert other.accuracy.low < 0.25 < 0.37 and other.accuracy.value < 0.37 and other.bits.mean < 0.1
+
+
+def test_networks_obey_or_not():
+    assert measured(Toy(-1), ONE_CHANNEL).obeys[leakage.ALL].value == 1
+    assert measured(Toy(1), ONE_CHANNEL).obeys[leakage.ALL].value < 0.1  # its answer is any other class
+    unguided = measured(Toy(-1), DropBlock(block_size=1)).obeys[leakage.ALL]
+    assert unguided.low < 0.25 < unguided.high and unguided.chance == 0.25
+
+
+def test_groups_are_sites_stages_and_all():
+    found = measured(Toy(-1), ONE_CHANNEL)
+    assert list(found.readable) == list(found.obeys) == ["a.conv1", "b.conv1", "layer1", "layer2", leakage.ALL]
+    assert list(measured(Toy(-1), ONE_CHANNEL, groups=["layer2"]).obeys) == ["layer2"]
+    shares = []
+    measured(Toy(-1), ONE_CHANNEL, progress=shares.append)
+    assert shares == sorted(shares) and shares[-1] == pytest.approx(1)
+
+
+def test_what_cannot_be_measured_is_a_sentence():
+    x, y = data(8)
+    with pytest.raises(ValueError, match="at least 3 of each"):
+        leakage.measure(Toy(1), ONE_CHANNEL, x, y, sites={"a.conv1"})
+    with pytest.raises(ValueError, match=r"groups must be of a\.conv1"):
+        measured(Toy(1), ONE_CHANNEL, groups=["layer9"])
+    with pytest.raises(ValueError, match="at least one masked drop site"):
+        leakage.measure(Toy(1), ONE_CHANNEL, *data(), sites={"nowhere"})
+
+
+def test_batch_statistics_stay():
+    model = build("resnet8", num_classes=4, in_channels=1).eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    x = torch.rand(24, 1, 12, 12, generator=torch.Generator().manual_seed(0))
+    sites = {site.name for site in model.drop_sites}
+    leakage.measure(model, CamDrop(block_size=2), x, torch.arange(24) % 4, sites=sites, groups=[leakage.ALL])
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_the_command(tmp_path, capsys):
+    torch.manual_seed(0)
+    model = build("resnet8", num_classes=10, in_channels=1).eval()
+    meta = Meta(
+        "resnet8", 10, 1, dataset="fashion-mnist", method="camdrop", mean=(0.286,), std=(0.353,),
+        method_options={"block_size": 4, "label": "predicted", "schedule": "linear", "stages": ["layer3"]},
+    )  # fmt: skip
+    save(tmp_path / "net.safetensors", model, meta)
+    arguments = ["leakage", str(tmp_path / "net.safetensors"), "--data", "fashion-sample", "--images", "120"]
+    cli([*arguments, "--json"], standalone_mode=False)
+    said = json.loads(capsys.readouterr().out)
+    assert list(said["groups"]) == ["layer3.0.conv1", "layer3.0.conv2", "layer3.0.skip", "layer3", leakage.ALL]
+    assert said["images"] == 120 and said["groups"]["layer3"]["obeys"]["chance"] == 0.1
+    cli([*arguments, "--by", "all", "--method", "camdrop:label=random"], standalone_mode=False)
+    text = capsys.readouterr().out
+    assert "camdrop label=random, 120 images of fashion-sample" in text and "layer3" not in text
+    assert np.isfinite(said["groups"]["layer3"]["bits"]["mean"])

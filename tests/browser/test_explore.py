@@ -1,0 +1,83 @@
+"""Explore: its main path, and a file of another repository."""
+
+import torch
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from camdrop.checkpoints import load
+from camdrop.data import gallery, normalise
+from tests.support.checkpoint_files import cifar_resnet20, cifar_resnet20_file
+
+FASHION = "&".join(f"checkpoints=fashion-resnet8-{name}" for name in ("baseline", "camdrop", "dropblock"))
+
+
+def open_in_browser(page: Page, url: str) -> None:
+    page.goto(url)
+    expect(page.get_by_role("listbox", name="The gallery")).to_be_visible(timeout=60_000)
+
+
+def network_picture(page: Page, name: str, target: str) -> Locator:
+    return page.get_by_role("img", name=f"Where {name} looks for {target}")
+
+
+def pixels(canvas: Locator) -> list[int]:
+    """The colours along the middle of a canvas on the screen."""
+    return canvas.evaluate(
+        """canvas => [...canvas.getContext("2d").getImageData(0, canvas.height / 2, canvas.width, 1).data]"""
+    )
+
+
+def test_main_path(page: Page, browser: BrowserContext, app_url: str) -> None:
+    open_in_browser(page, f"{app_url}/?{FASHION}")
+    gallery_box = page.get_by_role("listbox", name="The gallery").bounding_box()
+    assert gallery_box
+    side = gallery_box["width"] / 6
+    page.mouse.click(gallery_box["x"] + 2.5 * side, gallery_box["y"] + 1.5 * side)  # the ninth: row 2, column 3
+    expect(page.get_by_role("img", name="The image: Fashion-MNIST 9 · Bag")).to_be_visible()
+    canvas = network_picture(page, "fashion-resnet8-camdrop", "Bag")
+    expect(canvas).to_be_visible()
+    page.get_by_role("combobox", name="Heatmap of").click()
+    page.get_by_role("option", name="Coat").click()
+    canvas = network_picture(page, "fashion-resnet8-camdrop", "Coat")
+    expect(canvas).to_be_visible()
+    page.get_by_role("radio", name="2", exact=True).click()
+    page.wait_for_url("**stage=2**")
+
+    before, address = pixels(canvas), page.url
+    thumb = page.get_by_role("slider", name="Opacity").bounding_box()
+    assert thumb
+    y = thumb["y"] + thumb["height"] / 2
+    page.mouse.move(thumb["x"] + 0.6 * thumb["width"], y)
+    page.mouse.down()
+    page.mouse.move(thumb["x"] + 0.3 * thumb["width"], y, steps=5)
+    page.wait_for_timeout(100)
+    during = pixels(canvas)
+    assert during != before and page.url == address  # the browser blends by itself
+    page.mouse.up()
+    page.wait_for_url("**&opacity=0.*")
+    page.wait_for_timeout(500)
+    assert pixels(canvas) == during
+
+    other = browser.new_page()
+    open_in_browser(other, page.url)
+    expect(other.get_by_role("img", name="The image: Fashion-MNIST 9 · Bag")).to_be_visible()
+    expect(other.get_by_role("radio", name="2", exact=True)).to_be_checked()
+    restored = network_picture(other, "fashion-resnet8-camdrop", "Coat")
+    expect(restored).to_be_visible()
+    assert pixels(restored) == during
+    other.close()
+
+
+def test_foreign_checkpoint_in_the_browser(page: Page, app_url: str) -> None:
+    open_in_browser(page, app_url)
+    page.get_by_role("button", name="Add").click()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "resnet20.th", "mimeType": "application/octet-stream", "buffer": cifar_resnet20_file()}
+    )
+    expect(page.get_by_text("CIFAR-10 · 20 images")).to_be_visible()
+    split, info = gallery("cifar10")
+    meta = load(cifar_resnet20_file(), name="resnet20.th").meta
+    with torch.no_grad():
+        best = cifar_resnet20()(normalise(split.images[18:19], meta.mean, meta.std)).softmax(1)[0]
+    label = info.classes[int(best.argmax())]
+    expect(page.get_by_text(f"{100 * float(best.max()):.1f} %", exact=True)).to_be_visible()
+    expect(page.get_by_text(label).first).to_be_visible()

@@ -1,0 +1,42 @@
+"""The mask lab: dragging γ, and the link."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+
+def pixels(page: Page, name: str | re.Pattern[str]) -> list[int]:
+    canvas = page.get_by_role("img", name=name)
+    return canvas.evaluate("c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)")
+
+
+def test_dragging_gamma_moves_the_picture_and_the_link_restores_it(page: Page, app_url: str) -> None:
+    page.goto(f"{app_url}/mask_lab?checkpoint=fashion-resnet8-camdrop&method=DropBlock&site=layer1.0.conv2")
+    blocks = page.get_by_role("img", name=re.compile("units are dropped in channel"))
+    blocks.wait_for()
+    before = blocks.get_attribute("aria-label")
+    track = page.get_by_role("slider", name="Keep rate γ").bounding_box()
+    y = track["y"] + track["height"] / 2
+    page.mouse.move(track["x"] + 0.9 * track["width"], y)
+    page.mouse.down()
+    page.mouse.move(track["x"] + 0.5 * track["width"], y, steps=4)
+    expect(blocks).not_to_have_attribute("aria-label", before)  # before the mouse is released
+    assert "gamma" not in page.url
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"gamma=0\.\d+"))
+    page.get_by_role("listbox", name=re.compile("All 16 channels")).press("End")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("rank=16"))
+    expect(page.get_by_text(re.compile("rank 16 of 16"))).to_be_visible()
+    page.wait_for_timeout(300)
+    shown = blocks.get_attribute("aria-label")
+    drawn = pixels(page, shown)
+
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_role("img", name=shown, exact=True).wait_for()
+    assert pixels(other, shown) == drawn
+    other.get_by_role("link", name=re.compile("all five methods")).click()
+    expect(other.get_by_role("heading", name="Five methods")).to_be_visible()
+    expect(other).to_have_url(re.compile(r"five_methods\?(?=.*gamma=0\.\d+)(?=.*site=layer1\.0\.conv2)"))
+    other.close()

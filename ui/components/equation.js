@@ -1,0 +1,49 @@
+// An add-on of a panel: the button ƒ, and the popover with the equation of the picture.
+
+function addEquation(root, head) {
+  const attributes = { class: "tool", type: "button", title: "Equation", "aria-haspopup": "dialog" };
+  const button = element("button", attributes, "ƒ");
+  const popover = element("div", { class: "equation", popover: "manual", role: "dialog", "aria-label": "Equation" });
+  head.append(button);
+  root.append(popover);
+  let html = "";
+  let written = "";
+
+  // Below its button, or above it, wherever the page is scrolled to.
+  const place = () => {
+    const at = button.getBoundingClientRect();
+    const box = popover.getBoundingClientRect();
+    const below = at.bottom + 6 + box.height < window.innerHeight;
+    popover.style.left = `${Math.max(8, Math.min(at.right - box.width, window.innerWidth - box.width - 8))}px`;
+    popover.style.top = `${below ? at.bottom + 6 : at.top - box.height - 6}px`;
+  };
+  const isOpen = () => popover.matches(":popover-open");
+  const close = () => isOpen() && popover.hidePopover();
+  // MathML is written only when it is looked at: it costs as much as a picture.
+  const write = () => {
+    if (written !== html) popover.innerHTML = written = html;
+  };
+  button.addEventListener("click", () => {
+    if (isOpen()) return close();
+    write();
+    popover.showPopover();
+  });
+  popover.addEventListener("toggle", ({ newState }) => {
+    const listen = newState === "open" ? window.addEventListener : window.removeEventListener;
+    listen("scroll", place, true);
+    listen("resize", place);
+    if (newState === "open") place();
+  });
+  root.addEventListener("keydown", (event) => event.key === "Escape" && close());
+
+  return {
+    update(panel) {
+      html = panel.equation;
+      button.hidden = !html;
+      setAttribute(button, "aria-label", `Equation of ${panel.title}`);
+      if (isOpen()) write();
+      if (!html) close();
+    },
+    remove: close,
+  };
+}

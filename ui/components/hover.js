@@ -1,0 +1,100 @@
+// Pointing at the cells of a picture, by pointer and keys: to a screen reader a listbox whose one option is the active.
+
+// What can be pointed at: tiles of a mosaic or bars. at(x, y) and box(index) are in shares of the picture, 0 to 1.
+function cellsOf({ tiles, layers }) {
+  const bar = layers.find((layer) => layer.kind === "bars");
+  if (bar) {
+    const count = bar.values[1] / 4;
+    return { count, columns: count, at: (x) => Math.floor(x * count), box: (i) => [i / count, 0, 1 / count, 1] };
+  }
+  if (!tiles) return null;
+  const { columns, count, width, height, gap } = tiles;
+  const [pictureHeight, pictureWidth] = layers[0].shape;
+  return {
+    count,
+    columns,
+    at: (x, y) => {
+      const column = Math.floor((x * pictureWidth) / (width + gap));
+      return column < columns ? Math.floor((y * pictureHeight) / (height + gap)) * columns + column : -1;
+    },
+    box: (i) => [
+      ((i % columns) * (width + gap)) / pictureWidth,
+      (Math.floor(i / columns) * (height + gap)) / pictureHeight,
+      width / pictureWidth,
+      height / pictureHeight,
+    ],
+  };
+}
+
+// With a rim, so that it is seen on any picture.
+function outline(context, [x, y, width, height], color, rim, w, h) {
+  for (const [stroke, thick] of [[rim, 5], [color, 2.5]]) {
+    context.lineWidth = thick * devicePixelRatio;
+    context.strokeStyle = stroke;
+    context.strokeRect(x * w, y * h, Math.max(width * w, 1), height * h);
+  }
+}
+
+// `changed(label)` is called with what is pointed at, "" for nothing; `pick(id, index)` at a click or Enter.
+function addHover(frame, canvas, theme, changed, pick) {
+  const active = element("div", { role: "option", id: "active", "aria-selected": "true" });
+  frame.append(active);
+  let panel = null;
+  let cells = null;
+  let hovered = -1;
+
+  function hover(index) {
+    if (!cells || index >= cells.count || index < -1) index = -1;
+    if (index === hovered) return;
+    hovered = index;
+    const label = index < 0 ? "" : (panel.labels[index] ?? String(index));
+    setText(active, label);
+    active.setAttribute("aria-posinset", index + 1);
+    changed(label);
+  }
+  const canPick = () => hovered >= 0 && panel.pickable;
+  const under = (event) => cells.at(event.offsetX / canvas.clientWidth, event.offsetY / canvas.clientHeight);
+
+  canvas.addEventListener("pointermove", (event) => cells && hover(under(event)));
+  canvas.addEventListener("pointerleave", () => hover(-1));
+  canvas.addEventListener("click", (event) => {
+    if (!cells) return;
+    hover(under(event));
+    if (canPick()) pick(panel.id, hovered);
+  });
+  frame.addEventListener("keydown", (event) => {
+    if (!cells) return;
+    const start = hovered < 0 ? (panel.selected ?? -1) : hovered;
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -cells.columns, ArrowDown: cells.columns };
+    if (event.key in steps) {
+      const next = start < 0 ? 0 : start + steps[event.key];
+      if (next >= 0 && next < cells.count) hover(next);
+    } else if (event.key === "Home") hover(0);
+    else if (event.key === "End") hover(cells.count - 1);
+    else if ((event.key === "Enter" || event.key === " ") && canPick()) pick(panel.id, hovered);
+    else return;
+    event.preventDefault();
+  });
+  frame.addEventListener("blur", () => hover(-1));
+
+  return {
+    paint(context, w, h) {
+      if (!cells) return;
+      const mark = (index, color) => outline(context, cells.box(index), theme()[color], theme().background, w, h);
+      if (panel.selected !== null) mark(panel.selected, "text");
+      if (hovered >= 0) mark(hovered, "primary");
+    },
+    isActive: () => hovered >= 0,
+    update(next, nextCells) {
+      panel = next;
+      cells = nextCells;
+      if (hovered >= (cells?.count ?? 0)) hovered = -1;
+      canvas.classList.toggle("pickable", Boolean(cells && panel.pickable));
+      setAttribute(frame, "role", cells ? "listbox" : null);
+      setAttribute(frame, "aria-label", cells ? panel.alt : null);
+      setAttribute(frame, "aria-activedescendant", cells ? "active" : null);
+      setAttribute(active, "aria-setsize", cells?.count ?? null);
+      active.hidden = !cells;
+    },
+  };
+}

@@ -1,0 +1,108 @@
+// The kinds of layers that a panel is painted of; `voxels` has a file of its own. Canvas work alone, no page.
+// decode(layer, blob, theme, scratch) runs once per message; what it returns, paint(context, width, height), as often
+// as sliders move. scratch(width, height) is the layer's own canvas off the screen, kept from message to message.
+
+function raster(layer, blob, theme, scratch) {
+  const [height, width] = layer.shape;
+  const source = blob(layer.pixels);
+  const image = new ImageData(width, height);
+  const channels = source.length / (width * height);
+  for (let i = 0, j = 0; j < image.data.length; i += channels, j += 4) {
+    image.data[j] = source[i];
+    image.data[j + 1] = source[channels > 1 ? i + 1 : i];
+    image.data[j + 2] = source[channels > 1 ? i + 2 : i];
+    image.data[j + 3] = channels === 4 ? source[i + 3] : 255;
+  }
+  const canvas = scratch(width, height);
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return (context, w, h) => {
+    context.imageSmoothingEnabled = layer.smooth;
+    context.drawImage(canvas, 0, 0, w, h);
+  };
+}
+
+// rgb = lut[round(255 t)], t = clip((h - low) / (high - low), 0, 1), laid over what is below with the opacity.
+function heat(layer, blob, theme, scratch) {
+  const [height, width] = layer.shape;
+  const levels = new Uint16Array(blob(layer.values).buffer);
+  const lut = blob(layer.lut);
+  const [least, most] = layer.span;
+  const image = new ImageData(width, height);
+  const canvas = scratch(width, height);
+  const context = canvas.getContext("2d");
+  let painted = "";
+  return (target, w, h) => {
+    const low = current(layer.low);
+    const high = current(layer.high);
+    if (painted !== `${low} ${high}`) {
+      painted = `${low} ${high}`;
+      const unit = (most - least) / 65535;
+      const scale = high > low ? 255 / (high - low) : Infinity;
+      for (let i = 0, j = 0; i < levels.length; i++, j += 4) {
+        const t = (least + levels[i] * unit - low) * scale;
+        const color = 3 * (t > 0 ? Math.min(255, Math.round(t)) : 0);
+        image.data[j] = lut[color];
+        image.data[j + 1] = lut[color + 1];
+        image.data[j + 2] = lut[color + 2];
+        image.data[j + 3] = 255;
+      }
+      context.putImageData(image, 0, 0);
+    }
+    target.imageSmoothingEnabled = layer.smooth;
+    target.globalAlpha = current(layer.opacity);
+    target.drawImage(canvas, 0, 0, w, h);
+    target.globalAlpha = 1;
+  };
+}
+
+// Cells that come and go with γ: those whose bound lies above it.
+function marks(layer, blob, theme, scratch) {
+  const [height, width] = layer.shape;
+  const below = blob(layer.below);
+  const rgb = [1, 3, 5].map((at) => Number.parseInt(layer.color.slice(at, at + 2), 16));
+  const canvas = scratch(width, height);
+  let painted = -1;
+  return (target, w, h) => {
+    const gamma = Math.round(100 * current(layer.gamma));
+    if (painted !== gamma) {
+      painted = gamma;
+      const image = new ImageData(width, height);
+      for (let i = 0; i < below.length; i++) if (gamma < below[i]) image.data.set([...rgb, 255], 4 * i);
+      canvas.getContext("2d").putImageData(image, 0, 0);
+    }
+    target.imageSmoothingEnabled = false;
+    target.drawImage(canvas, 0, 0, w, h);
+  };
+}
+
+function bars(layer, blob, theme) {
+  const values = new Float32Array(blob(layer.values).buffer);
+  const marked = blob(layer.marked);
+  const top = values.reduce((a, b) => Math.max(a, b), 0);
+  const bottom = values.reduce((a, b) => Math.min(a, b), 0);
+  const range = top - bottom || 1;
+  return (context, w, h) => {
+    const y = (value) => ((top - value) / range) * h;
+    const pitch = w / values.length;
+    const colors = theme();
+    const thick = pitch > 3 ? pitch * 0.8 : pitch;
+    for (const mark of [0, 1]) {
+      // Marked bars come last and are at least a pixel wide, so that none of 2048 gets lost.
+      context.fillStyle = mark ? layer.marked_color : (layer.color ?? colors.faint);
+      const width = mark ? Math.max(1.5, thick) : thick;
+      for (let i = 0; i < values.length; i++)
+        if (marked[i] === mark) {
+          const from = Math.min(y(values[i]), y(0));
+          context.fillRect((i + 0.5) * pitch - width / 2, from, width, Math.max(1, Math.abs(y(values[i]) - y(0))));
+        }
+    }
+    context.fillStyle = colors.text;
+    context.fillRect(0, Math.min(h - 1, y(0)), w, 1);
+  };
+}
+
+const DECODERS = { raster, heat, marks, bars, voxels };
+
+// Whether a layer has a number that follows the slider `key`.
+const follows = (layer, key) =>
+  [layer.low, layer.high, layer.opacity, layer.gamma].some((number) => number?.key === key);
