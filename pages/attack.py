@@ -77,7 +77,7 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
 
     classes, extra, pick = chosen[0][1].meta.classes, [], None
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    choice, evidence, opacity = choose_attack(classes, row)
+    choice, shown_class, opacity = choose_attack(classes, row)
     if isinstance(shelf, Shelf):
         with row:
             picture, panel, pick = leaf_through(shelf, key="image")
@@ -96,7 +96,9 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
         pictures([image_panel(picture, outcomes[0], truth), *extra], key="attack.image", columns=2, on_pick=pick)
     for place, outcome, title in zip(places, outcomes, titles(chosen), strict=True):
         with place:
-            pictures(panels(outcome, title, evidence, opacity), key=f"attack.{outcome.name}", columns=2, min_width=110)
+            pictures(
+                panels(outcome, title, shown_class, opacity), key=f"attack.{outcome.name}", columns=2, min_width=110
+            )
 
 
 through_app()

@@ -28,9 +28,9 @@ up to its bias, the mean over all positions of
 
 $$J_{h,w} = \sum_c \alpha_c\, X_{c,h,w}, \qquad \alpha = A_y \qquad \text{(Eq. 5)}$$
 
-with $X$ the features of the last stage and $A$ the weights of the linear layer: $J$ says how much evidence for the
-class each position gives. An earlier stage has fewer channels $C$ than there are weights, $C'$, so contiguous groups
-of weights are summed:
+with $X$ the features of the last stage and $A$ the weights of the linear layer: $J$ says how much each position speaks
+for the class. An earlier stage has fewer channels $C$ than there are weights, $C'$, so contiguous groups of weights
+are summed:
 
 $$\alpha_c = \sum_{k=0}^{\lfloor C'/C \rfloor - 1} A_{y,\; c \lfloor C'/C \rfloor + k} \qquad \text{(Eq. 7)}$$
 

@@ -12,7 +12,7 @@ from ui.entry import through_app
 LARGE = 128  # pixels
 HOW = """
 A **mask** is drawn for the features X at one drop site, by the very function that training calls; the network then runs
-on from there. CamDrop drops blocks where the class evidence is: J = Σ α X says *where* the network sees the label
+on from there. CamDrop drops blocks where the network sees the class: J = Σ α X says *where* the network sees the label
 (1, 2), the weights α say *which channels* it sees it by (3). Where both are large and a whole block fits, a coin with
 probability 1 − γ decides (4). Press ƒ on a picture for its equation with the numbers of this moment.
 

@@ -59,7 +59,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = Recipe("resnet8", epochs=3, batch_size=8, crop=1, flip=False, validation=0.2)
     contenders = (Contender("baseline"), Contender("dropblock", DropBlock(block_size=3)))
     folder = tmp_path_factory.mktemp("runs") / "run"
-    runs.create(folder, runs.RunConfig(data, recipe, contenders, "cpu", 1, bounds=True))
+    runs.create(folder, runs.RunConfig(data, recipe, contenders, "cpu", 1, bounds=True, leakage=True))
 
     def turn(record: dict[str, object]) -> None:
         if record["step"] == 2:

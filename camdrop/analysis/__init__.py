@@ -1,1 +1,1 @@
-"""Analysis of trained networks: mask steps, explanations, attacks, gradient bounds, heatmap metrics and export."""
+"""Analysis of trained networks: mask steps, explanations, attacks, leakage, gradient bounds, heatmap export."""

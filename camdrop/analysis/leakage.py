@@ -218,8 +218,8 @@ def _readable(
     classes = probabilities.shape[1]
     hits = probabilities.argmax(1) == truth
     frequencies = np.bincount(truth, minlength=classes) / len(truth)
-    told = probabilities[np.arange(len(truth)), truth].clip(1e-6)
-    bits = torch.from_numpy(np.log2(told) - np.log2(frequencies[truth]))
+    likelihoods = probabilities[np.arange(len(truth)), truth].clip(1e-6)
+    bits = torch.from_numpy(np.log2(likelihoods) - np.log2(frequencies[truth]))
     errors = np.bincount(truth[wrong], minlength=classes) / max(1, wrong.sum())
     return Readable(
         share(int(hits.sum()), len(hits), float(frequencies.max())),

@@ -45,7 +45,9 @@ def race(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="mnist, fashion, cifar-resnet20, -resnet56, -resnet110, imagenet, or the paper's table1 … 5"),
+        typer.Option(
+            help="noise, mnist, fashion, cifar-resnet20, -resnet56, -resnet110, imagenet, or the paper's table1 … 5"
+        ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="resnet8 (the default), 20, 32, 44, 56, 110, 18, 50")] = None,
     epochs: Annotated[int | None, typer.Option()] = None,
@@ -73,6 +75,8 @@ def race(
     weight_decay: Annotated[float | None, typer.Option()] = None,
     label_smoothing: Annotated[float | None, typer.Option()] = None,
     validation: Annotated[float | None, typer.Option(help="share of the training images held out")] = None,
+    images: Annotated[int | None, typer.Option(help="train on so many, the same number of each class")] = None,
+    label_noise: Annotated[float | None, typer.Option(help="share of the training labels that is drawn anew")] = None,
     flip: Annotated[bool | None, typer.Option(help="mirror images at random")] = None,
     crop: Annotated[int | None, typer.Option(help="padding of the random crop, in pixels; not of large images")] = None,
     seed: Annotated[int, typer.Option()] = 0,
@@ -80,6 +84,9 @@ def race(
     threads: Annotated[int | None, typer.Option(help="threads of the CPU")] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="run the networks through torch.compile")] = False,
     bounds: Annotated[bool, typer.Option("--bounds", help="measure gradient bounds (Eq. 13) after each epoch")] = False,
+    obedience: Annotated[
+        bool, typer.Option("--leakage", help="measure how often networks obey their masks after each epoch")
+    ] = False,
     log: Annotated[str | None, typer.Option(help="tensorboard: event files in the run folder, too")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run in this folder")] = False,
 ) -> None:
@@ -109,9 +116,10 @@ def race(
         changes = _given({
             "model": model, "epochs": epochs, "minutes": minutes, "batch_size": batch_size, "lr_schedule": lr_schedule,
             "learning_rate": learning_rate, "weight_decay": weight_decay, "label_smoothing": label_smoothing,
-            "validation": validation, "flip": flip, "crop": crop, "seed": seed,
+            "validation": validation, "flip": flip, "crop": crop, "seed": seed, "images": images,
+            "label_noise": label_noise,
         })  # fmt: skip
-        config = RunConfig(data, make_recipe(preset, changes), contenders, device, threads, compiled, bounds)
+        config = RunConfig(data, make_recipe(preset, changes), contenders, device, threads, compiled, bounds, obedience)
     with data_progress() as progress, race_table(run) as show, event_log(run, log) as write:
 
         def listen(record: dict[str, Any]) -> None:

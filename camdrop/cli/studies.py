@@ -132,11 +132,11 @@ def sweep(
             RECIPE, model=model, epochs=epochs, batch_size=batch_size, lr_schedule=lr_schedule, seed=seed
         )
         rates, keeps = _numbers("--lr", learning_rates), _numbers("--keep-prob", keep_probs)
-        given: dict[str, Any] = {
+        options: dict[str, Any] = {
             k: v for k, v in {"block_size": block_size, "reading": reading}.items() if v is not None
         }
-        require_options([method], given)
-        plan = dataclasses.replace(Plan(data, recipe, rates, keeps, method, images=images), **given)
+        require_options([method], options)
+        plan = dataclasses.replace(Plan(data, recipe, rates, keeps, method, images=images), **options)
     total = len((plan or load_sweep(run).plan).cells)
     with data_progress() as progress:
         count = 0 if plan else len(load_sweep(run).cells)

@@ -1,4 +1,4 @@
-"""Every colour of the project, one meaning each, told apart by colour-blind people too."""
+"""Every colour of the project, one meaning each, distinct to colour-blind people too."""
 
 from __future__ import annotations
 

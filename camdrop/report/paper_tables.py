@@ -15,7 +15,7 @@ from camdrop.masks import CamDrop
 from camdrop.resnet import ARCHITECTURES
 from camdrop.runs import Run, RunConfig
 from camdrop.runs.records import SIGNS, Record, Result, command, results
-from camdrop.training.config import PRESETS, Contender, Recipe, contender, preset_block_size
+from camdrop.training.config import NOISE_METHODS, PRESETS, Contender, Recipe, contender, preset_block_size
 
 _COMMON: dict[str, Any] = {"keep_prob": 0.9, "block_size": 8}  # section 4.1
 _RATES = ("keep_prob", "block_size")  # a run with others falls into the same row, and says so
@@ -112,7 +112,9 @@ TABLES: dict[int, PaperTable] = {
 
 
 def preset_methods(preset: str | None) -> str | None:
-    """The contenders of the presets `table1` … `table5` and `imagenet`, for `race --methods`; None for others."""
+    """The contenders of `noise` and of the paper's presets, for `race --methods`; None for other presets."""
+    if preset == "noise":
+        return NOISE_METHODS
     return next((table.methods for table in TABLES.values() if table.preset == preset), None)
 
 

@@ -52,6 +52,7 @@ class RunConfig:
     threads: int | None = None
     compiled: bool = False
     bounds: bool = False  # whether to measure gradient bounds at the end of each epoch
+    leakage: bool = False  # whether to measure then how often networks obey their masks
 
     def to_json(self) -> str:
         plain = dataclasses.asdict(self)
@@ -72,7 +73,7 @@ class RunConfig:
             )
             for entry in plain["contenders"]
         )
-        later = {name: plain.get(name, False) for name in ("compiled", "bounds")}
+        later = {name: plain.get(name, False) for name in ("compiled", "bounds", "leakage")}
         return cls(plain["data"], Recipe(**plain["recipe"]), contenders, plain["device"], plain["threads"], **later)
 
 

@@ -56,10 +56,12 @@ class Result:
 
     contender: Contender
     train_error: float | None = None
+    unmasked_train_error: float | None = None
     validation_error: float | None = None
     test_error: float | None = None
     top5_error: float | None = None  # of the test images
     dropped: float | None = None
+    obeys: float | None = None
     images_per_second: float | None = None
     seconds: float = 0.0
     epoch: float = 0.0
@@ -96,10 +98,12 @@ def results(run: Run, records: Sequence[Record]) -> list[Result]:
                 known |= record | {"epoch": record["best_epoch"]}
         fields = (
             "train_error",
+            "unmasked_train_error",
             "validation_error",
             "test_error",
             "top5_error",
             "dropped",
+            "obeys",
             "images_per_second",
             "epoch",
         )
@@ -169,7 +173,8 @@ def command(config: RunConfig, folder: str) -> str:
             parts += [f"--{'' if value else 'no-'}flip"] if name == "flip" else [flag, str(value)]
     for flag, value in (("--device", config.device), ("--threads", config.threads)):
         parts += [] if value is None else [flag, str(value)]
-    parts += [flag for flag, on in (("--compile", config.compiled), ("--bounds", config.bounds)) if on]
+    switches = (("--compile", config.compiled), ("--bounds", config.bounds), ("--leakage", config.leakage))
+    parts += [flag for flag, on in switches if on]
     return " ".join(parts)
 
 
@@ -187,7 +192,7 @@ _FLAGS = {
     "model": "--model", "epochs": "--epochs", "minutes": "--minutes", "batch_size": "--batch-size",
     "learning_rate": "--lr", "lr_schedule": "--lr-schedule", "weight_decay": "--weight-decay",
     "label_smoothing": "--label-smoothing", "crop": "--crop", "flip": "--flip", "validation": "--validation",
-    "seed": "--seed",
+    "seed": "--seed", "images": "--images", "label_noise": "--label-noise",
 }  # fmt: skip
 
 

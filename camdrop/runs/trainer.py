@@ -16,6 +16,7 @@ import torch
 
 from camdrop import checkpoints
 from camdrop.analysis.gradient_bounds import MOST_CLASSES, tension
+from camdrop.analysis.leakage import obeys
 from camdrop.cam import class_activation_map
 from camdrop.data import Dataset, Split, load_dataset, normalise
 from camdrop.data.files import write_atomic
@@ -23,13 +24,14 @@ from camdrop.data.folders import Progress
 from camdrop.runs.folder import Run, RunConfig, RunError, asked_knobs, create, load_run, locked, set_state
 from camdrop.runs.signals import Stopped, stop_signals
 from camdrop.runs.writer import Listener, RunWriter, load_state, open_writer, remove_leftovers
-from camdrop.training import Race, Runner, evaluate
+from camdrop.training import Contender, Race, Runner, evaluate
 from camdrop.training.config import method_name
 from camdrop.training.devices import device_name, pick_device, versions
 from camdrop.training.distributed import Team, team
 
 PROBES = 8
 POINTS_PER_EPOCH = 10
+OBEDIENCE_IMAGES = 250
 
 Metrics = dict[str, Any]
 
@@ -119,7 +121,7 @@ def _loop(run: Run, race: Race, probes: Split, writer: RunWriter | None, stopped
         inside = race.done % race.epoch_steps
         epoch_ends = inside == 0 or race.finished
         if epoch_ends or inside % every == 0 or race.done == 1:  # the first comes at once
-            points = _measure(race, probes if epoch_ends else None, run.config.bounds)
+            points = _measure(race, run.config, probes if epoch_ends else None)
             if writer:
                 _record(writer, points)
                 if epoch_ends:
@@ -154,21 +156,25 @@ def _turn_knobs(race: Race, asked: dict[str, dict[str, float]], writer: RunWrite
                 writer.record("knob", runner.contender.name, changes)
 
 
-def _measure(race: Race, probes: Split | None, bounds: bool) -> dict[Runner, Metrics]:
+def _measure(race: Race, config: RunConfig, probes: Split | None) -> dict[Runner, Metrics]:
     """The metrics of every contender since the last point; ends those that have diverged.
 
-    With `probes`, at the end of an epoch, the main process adds the validation error, and gradient bounds if asked for.
+    With `probes`, at the end of an epoch, the main process adds errors without masks, of training and of held-out
+    images, and what `config` asks for: gradient bounds, and whether the network obeys its masks.
     """
     points: dict[Runner, Metrics] = {}
     for runner in race.active:
-        metrics = points[runner] = runner.pop_metrics(race.progress)
+        metrics = points[runner] = runner.pop_metrics(race.progress, probes is not None)
         runner.end_if_diverged(metrics)
         if probes is None or runner.ended or not race.team.is_main:
             continue
+        metrics["unmasked_train_error"] = evaluate(runner.model, race.sample, race.info)["top1_error"]
         if len(race.held):
             metrics["validation_error"] = evaluate(runner.model, race.held, race.info)["top1_error"]
-        if bounds:
+        if config.bounds:
             metrics |= measure_bounds(race, runner, probes)
+        if config.leakage and runner.contender.method is not None:
+            metrics["obeys"] = measure_obedience(race, runner)
     return points
 
 
@@ -217,19 +223,34 @@ def measure_bounds(race: Race, runner: Runner, probes: Split) -> Metrics:
     return dataclasses.asdict(tension(runner.model, x, probes.labels, method, runner.sites, generator))
 
 
+def measure_obedience(race: Race, runner: Runner) -> float:
+    """How often, in percent, the network answers a random class for which its masks are drawn; see `leakage.obeys`."""
+    method = runner.method_at(race.progress)
+    assert method is not None
+    source = race.held if len(race.held) else race.sample
+    x = normalise(source.images[:OBEDIENCE_IMAGES].to(race.device), race.info.mean, race.info.std)
+    return 100 * obeys(runner.model.eval(), method, x, runner.sites, seed=race.recipe.seed + race.done).value
+
+
 def header(race: Race, runner: Runner, data: str, metrics: Metrics) -> checkpoints.Meta:
     """The header of a contender's checkpoint; `data` names the data set as the run's configuration does."""
     info, contender, model = race.info, runner.contender, runner.model
-    options = {} if contender.method is None else dataclasses.asdict(contender.method)
+    options = {} if contender.method is None else dataclasses.asdict(contender.method) | where(contender)
     return checkpoints.Meta(
         architecture=model.architecture, num_classes=model.num_classes, in_channels=model.in_channels,
         shortcut=model.shortcut, dataset=info.name, classes=info.classes, mean=info.mean, std=info.std,
         image_size=info.size, method=method_name(contender.method),
-        method_options=options | ({"schedule": contender.schedule} if options else {}),
+        method_options=options,
         recipe=dataclasses.asdict(race.recipe) | {"data": data}, epochs=int(race.epoch), seed=race.recipe.seed,
         train_error=metrics["train_error"], validation_error=metrics.get("validation_error"),
         device=device_name(race.device), versions=versions(), created=date.today().isoformat(),
     )  # fmt: skip
+
+
+def where(contender: Contender) -> dict[str, Any]:
+    """Schedule of a contender, and the stages and kinds of site where it acts if they are not the usual ones."""
+    places = {"stages": contender.stages, "kinds": contender.kinds}
+    return {"schedule": contender.schedule} | {name: list(found) for name, found in places.items() if found}
 
 
 def _test(race: Race, data: Dataset, writer: RunWriter) -> None:

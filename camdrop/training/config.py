@@ -86,18 +86,26 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 
+# The contenders of the preset `noise`: no dropout, two that tell no label, and CamDrop as in the paper.
+NOISE_METHODS = ",".join((
+    "baseline",
+    "dropblock:block_size=4",
+    "camdrop:block_size=4:label=predicted:reading=matched:channels=all:position_fraction=0.5",
+    "camdrop:block_size=8",
+))  # fmt: skip
 
-def make_recipe(preset: str | None, given: dict[str, Any]) -> Recipe:
-    """The recipe of a preset (paper, sections 4.1 and 4.3) with the `given` fields replaced.
+
+def make_recipe(preset: str | None, changes: dict[str, Any]) -> Recipe:
+    """The recipe of a preset (paper, sections 4.1 and 4.3) with `changes` to its fields.
 
     Without a preset, it is 10 epochs of ResNet-8. ValueError for an unknown preset or a value out of range.
     """
     if preset is not None and preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     base = {"model": "resnet8", "epochs": 10} if preset is None else PRESETS[preset]
-    if "minutes" in given:
+    if "minutes" in changes:
         base = {k: v for k, v in base.items() if k != "epochs"}
-    return Recipe(**(base | given))
+    return Recipe(**(base | changes))
 
 
 def preset_block_size(preset: str | None) -> int:
@@ -160,10 +168,10 @@ def make_method(name: str, options: Mapping[str, Any], shared: Mapping[str, Any]
     return None if name == "baseline" else dataclasses.replace(every[name], **options)
 
 
-def require_options(names: Collection[str], given: Mapping[str, Any]) -> None:
-    """ValueError for an option `given` to all contenders of a race that none of their methods, by these names, has."""
+def require_options(names: Collection[str], options: Mapping[str, Any]) -> None:
+    """ValueError for an option, shared by the contenders of a race, that none of their methods, by these names, has."""
     has = {name: _contender_options(name) for name in (*names, *METHODS)}
-    for key, value in given.items():
+    for key, value in options.items():
         if not any(key in has[name] for name in names):
             owners = ", ".join(name for name in METHODS if key in has[name])
             raise ValueError(
@@ -184,11 +192,11 @@ def contender(
     ValueError for an unknown method, an option that it lacks, or a wrong value.
     """
     name, *changes = text.strip().split(":")
-    told = dict(change.partition("=")[::2] for change in changes)
-    _refuse_unknown(name, told, _contender_options(name))
-    where = {key: told.pop(key) for key in _COMMON_OPTIONS if key in told}
+    named = dict(change.partition("=")[::2] for change in changes)
+    _refuse_unknown(name, named, _contender_options(name))
+    where = {key: named.pop(key) for key in _COMMON_OPTIONS if key in named}
     types = option_types(name)
-    method = make_method(name, {key: _parse(value, types[key]) for key, value in told.items()}, shared)
+    method = make_method(name, {key: _parse(value, types[key]) for key, value in named.items()}, shared)
     title = " ".join([name, *changes])
     if method is None:
         return Contender(title)

@@ -26,6 +26,7 @@ from camdrop.training.distributed import ALONE, Team
 
 KNOBS = ("learning_rate", "keep_prob", "block_size")
 OVERHEAD = 1.05  # time of a run ÷ time of its steps: validation, heatmap history, checkpoints
+_SAMPLE = 500  # training images, at most, on which the error without masks is measured
 _MEASURED_STEPS = 12  # of which the first few warm up
 
 
@@ -56,6 +57,7 @@ class Runner:
         self.ended: str | None = None
         self.totals = torch.zeros(3, device=device)  # loss, wrong answers, share dropped, summed over images
         self.images, self.seconds = 0, 0.0
+        self.epoch_wrong, self.epoch_images = torch.zeros((), device=device), 0
 
     def reseed(self, step: int) -> None:
         """Seed the masks from `step` on; each member of a team draws others."""
@@ -97,13 +99,17 @@ class Runner:
         shares = [mask.dropped.mean() for mask in record.values()] or [torch.zeros_like(wrong)]
         self.totals += torch.stack([loss.detach(), wrong, torch.stack(shares).mean()]) * len(y)
         self.images += len(y)
+        self.epoch_wrong += wrong * len(y)
+        self.epoch_images += len(y)
 
-    def pop_metrics(self, progress: float) -> dict[str, Any]:
+    def pop_metrics(self, progress: float, epoch_ends: bool = True) -> dict[str, Any]:
         """The metrics of the steps since the last call, as means over images, errors in percent; resets them.
 
-        Every member of a team has to call it, for the means are over the team. Numbers may be infinite or NaN.
+        The training error is that of the epoch so far; it is reset if `epoch_ends`. Every member of a team has to call
+        this, for the means are over the team. Numbers may be infinite or NaN.
         """
-        loss, wrong, dropped = self.team.mean(self.totals / max(1, self.images)).tolist()
+        loss, _, dropped = self.team.mean(self.totals / max(1, self.images)).tolist()
+        wrong = self.team.mean(self.epoch_wrong / max(1, self.epoch_images)).item()
         method = self.method_at(progress)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
         metrics = {
@@ -117,6 +123,9 @@ class Runner:
         }
         self.totals.zero_()
         self.images, self.seconds = 0, 0.0
+        if epoch_ends:
+            self.epoch_wrong.zero_()
+            self.epoch_images = 0
         return metrics
 
     def end_if_diverged(self, metrics: dict[str, Any]) -> None:
@@ -129,6 +138,7 @@ class Runner:
         return {
             "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "knobs": dict(self.knobs),
             "generator": self.generator.get_state(), "totals": self.totals, "images": self.images, "ended": self.ended,
+            "epoch": (self.epoch_wrong, self.epoch_images),
         }  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -137,6 +147,9 @@ class Runner:
         self.generator.set_state(state["generator"].cpu())
         self.totals.copy_(state["totals"])
         self.knobs, self.images, self.ended = dict(state["knobs"]), state["images"], state["ended"]
+        if "epoch" in state:  # older files have none
+            self.epoch_wrong.copy_(state["epoch"][0])
+            self.epoch_images = state["epoch"][1]
 
 
 class Race:
@@ -162,6 +175,8 @@ class Race:
         if len(train) < 2:
             raise ValueError(f"training needs at least 2 images, got {len(train)}")
         self.train, self.held = train.to(device), held.to(device)
+        some = torch.randperm(len(train), generator=torch.Generator().manual_seed(recipe.seed + 5))[:_SAMPLE]
+        self.sample = train.pick(some.sort().values).to(device)  # on which errors without masks are measured
         self.batch = min(recipe.batch_size * team.size, len(train))  # of the whole team
         self.epoch_steps = len(train) // self.batch
         self.total = None if recipe.epochs is None else recipe.epochs * self.epoch_steps

@@ -30,7 +30,7 @@ NETWORKS = {
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def pair(request) -> tuple[torch.nn.Module, Wrapped]:
-    """A network and an adapted one with the same random weights."""
+    """A network and a wrapped one with the same random weights."""
     made = []
     for _ in range(2):
         torch.manual_seed(0)

@@ -135,16 +135,16 @@ def test_bottlenecks_and_strides():
     model = network("resnet50", 3, 3).requires_grad_(False)
     names = gradient_bounds.layers(model)
     assert len(names) == 48 and names[:3] == ("layer1.0.conv1", "layer1.0.conv2", "layer1.0.conv3")
-    told = []
+    calls = []
     wanted = ["layer2.0.conv2", "layer4.2.conv3"]
     some = gradient_bounds.measure(
-        model, images(3, 32), torch.tensor([0, 2]), wanted, traditional=Dropout(), progress=lambda *a: told.append(a)
+        model, images(3, 32), torch.tensor([0, 2]), wanted, traditional=Dropout(), progress=lambda *a: calls.append(a)
     )
     for comparison in some:
         for name in gradient_bounds.PARAMETERS:
             chain = summarise(comparison, name)
             assert chain.gradient_below_bound == 1 and chain.pairs > 0
-    shares = [share for _, share in told]
+    shares = [share for _, share in calls]
     assert shares == sorted(shares) and shares[-1] == 1 and 0.5 in shares
 
 

@@ -43,12 +43,12 @@ def test_a_set_is_what_the_cam_command_draws(monkeypatch, folder, tmp_path, caps
     assert made(out) == sorted([f"{n}.{suffix}" for n in names for suffix in ("npz", "png")] + ["export.json"])
     for name in names:
         assert run(monkeypatch, "cam", CHECKPOINT, folder / name, "--out", tmp_path / "one.npy") == 0
-        told = capsys.readouterr().out
+        output = capsys.readouterr().out
         values = np.load(out / f"{name}.npz")
         large = upsample(torch.from_numpy(values["heatmap"])[None], (28, 28))[0].numpy()
         np.testing.assert_allclose(large, np.load(tmp_path / "one.npy"), rtol=1e-4, atol=1e-5)
-        assert values["target"] == values["predicted"] == int(re.search(r"class (\d+)", told)[1])
-        assert f"{values['probabilities'].max():.3f}" in told
+        assert values["target"] == values["predicted"] == int(re.search(r"class (\d+)", output)[1])
+        assert f"{values['probabilities'].max():.3f}" in output
         picture = fit_image(read_image(folder / name), 3, 28).permute(1, 2, 0).numpy()
         painted = figures.overlay(picture, large, low=float(large.min()), high=float(large.max()))
         drawn = np.asarray(Image.open(io.BytesIO((out / f"{name}.png").read_bytes())))
@@ -81,8 +81,8 @@ def test_a_damaged_image_does_not_stop_the_others(monkeypatch, folder, tmp_path,
     (folder / "b.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
     out = tmp_path / "out"
     assert run(monkeypatch, "export", CHECKPOINT, folder, "--out", out, "--class", "Sneaker", "--device", "cpu") == 0
-    told = capsys.readouterr()
-    assert f"{folder / 'b.jpg'} is" in told.err and "4 heatmaps, 0 were there, 1 images unreadable" in told.out
+    output = capsys.readouterr()
+    assert f"{folder / 'b.jpg'} is" in output.err and "4 heatmaps, 0 were there, 1 images unreadable" in output.out
     assert np.load(out / "a.png.npz")["target"] == load(CHECKPOINT).meta.classes.index("Sneaker")
 
 

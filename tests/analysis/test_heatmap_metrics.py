@@ -38,9 +38,9 @@ def test_draw_repeats_and_says_what_is_wrong(sample):
 
 
 def test_measures_are_those_of_each_heatmap(checkpoint, sample):
-    few, told = heatmap_metrics.draw(sample.test, 3), []
-    found = heatmap_metrics.measure(checkpoint.model, few, sample.info, progress=told.append)
-    assert told == pytest.approx([1 / 3, 2 / 3, 1]) and set(found) == set(heatmap_metrics.MEASURES)
+    few, shares = heatmap_metrics.draw(sample.test, 3), []
+    found = heatmap_metrics.measure(checkpoint.model, few, sample.info, progress=shares.append)
+    assert shares == pytest.approx([1 / 3, 2 / 3, 1]) and set(found) == set(heatmap_metrics.MEASURES)
     for i in range(3):
         x = normalise(few.images[i : i + 1], sample.info.mean, sample.info.std)
         features = checkpoint.model.stages(x)["layer3"]

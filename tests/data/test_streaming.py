@@ -206,5 +206,5 @@ def test_two_processes_train_the_preset_and_the_result_can_be_evaluated(folder, 
     monkeypatch.setattr("sys.argv", ["camdrop", "evaluate", str(checkpoint), "--data", f"imagenet:{folder}", "--json"])
     with pytest.raises(SystemExit, match="0"):
         main()
-    told = json.loads(capsys.readouterr().out)
-    assert told["n"] == 4 and told["top1_error"] == pytest.approx(meta.test_error)
+    result = json.loads(capsys.readouterr().out)
+    assert result["n"] == 4 and result["top1_error"] == pytest.approx(meta.test_error)

@@ -24,7 +24,7 @@ def _idx(array: np.ndarray) -> bytes:
 
 @pytest.fixture
 def mirror(monkeypatch) -> Iterator[dict[str, bytes]]:
-    """Four tiny files of MNIST on a local server, which torchvision's reader is told to use after one that has none."""
+    """Four tiny files of MNIST on a local server, which torchvision's reader uses after one that has none."""
     from torchvision.datasets import MNIST
 
     rng = np.random.default_rng(0)

@@ -69,12 +69,12 @@ def test_the_order_of_the_paper_is_counted_in_pairs(root: Path) -> None:
 def test_whether_the_paper_s_best_row_is_ours() -> None:
     table = paper_tables.TABLES[2]
     cell = lambda *errors: paper_tables.Cell(errors, (), "", ())  # noqa: E731
-    told = lambda mean, cam: paper_tables.best_is_best(table, {"Average guided": mean, "CAM guided": cam})  # noqa: E731
-    assert told(cell(5.0), cell(4.9)) == "yes" and told(cell(5.0), cell(5.1)) == "no"
-    assert told(cell(5.0, 6.0), cell(4.9)) == "yes"  # one seed of the two cannot tell how sure it is
+    verdict = lambda mean, cam: paper_tables.best_is_best(table, {"Average guided": mean, "CAM guided": cam})  # noqa: E731
+    assert verdict(cell(5.0), cell(4.9)) == "yes" and verdict(cell(5.0), cell(5.1)) == "no"
+    assert verdict(cell(5.0, 6.0), cell(4.9)) == "yes"  # one seed of the two cannot tell how sure it is
     # Standard errors of 0.5 each make 2 · √0.5 = 1.41.
-    assert told(cell(5.0, 6.0), cell(4.0, 5.0)) == "level" and told(cell(5.0, 6.0), cell(3.5, 4.5)) == "yes"
-    assert told(cell(3.0, 4.0), cell(5.0, 6.0)) == "no"
+    assert verdict(cell(5.0, 6.0), cell(4.0, 5.0)) == "level" and verdict(cell(5.0, 6.0), cell(3.5, 4.5)) == "yes"
+    assert verdict(cell(3.0, 4.0), cell(5.0, 6.0)) == "no"
     assert paper_tables.best_is_best(table, {"CAM guided": cell(1.0)}) is None
 
 

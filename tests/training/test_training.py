@@ -80,13 +80,13 @@ def test_a_step_follows_the_smoothed_loss_and_the_weight_decay_of_the_recipe(smo
     recipe = dataclasses.replace(RECIPE, label_smoothing=smoothing, weight_decay=decay, lr_schedule="step")
     race = Race(stripes(), recipe, [Contender("a")], CPU)
     model, (x, y) = race.runners[0].model, first_batch(recipe)
-    by_hand = copy.deepcopy(model).train()
-    logs = by_hand(x).log_softmax(1)
+    expected_model = copy.deepcopy(model).train()
+    logs = expected_model(x).log_softmax(1)
     loss = -((1 - smoothing) * logs[torch.arange(len(y)), y] + smoothing * logs.mean(1)).mean()
     loss.backward()
     race.step()
     assert race.runners[0].pop_metrics(0.0)["loss"] == pytest.approx(loss.item(), rel=1e-5)
-    for before, after in zip(by_hand.parameters(), model.parameters(), strict=True):
+    for before, after in zip(expected_model.parameters(), model.parameters(), strict=True):
         expected = before - recipe.learning_rate * (before.grad + decay * before)
         torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-6)
 

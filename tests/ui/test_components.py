@@ -40,7 +40,7 @@ def test_page_sets_a_slider_through_session_state() -> None:
     assert values(app.run()).startswith("gamma=0.25")
     assert values(app.run()).startswith("gamma=0.25")
     revision = [json.loads(element.proto.json)["revision"] for element in app.get("bidi_component")[:4]]
-    assert revision == [1, 0, 0, 0]  # the browser is told to start over for gamma alone
+    assert revision == [1, 0, 0, 0]  # the browser starts over for gamma alone
 
 
 def test_pictures_travel_as_a_header_and_bytes() -> None:

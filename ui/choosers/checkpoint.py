@@ -128,8 +128,8 @@ def choose_subjects(
 ) -> tuple[list[tuple[str, Checkpoint]], Shelf | ChosenImage] | None:
     """One row: checkpoints to compare, and the images to show them; None where either is not chosen yet.
 
-    `filters` gives the ways to narrow the images down; told the networks and whom to tell a checkpoint's name and
-    the share that is done.
+    `filters` gives the ways to narrow the images down: it gets the networks, and a function to call with the name of
+    the checkpoint at work and the share that is done.
     """
     from camdrop.data import DataError
 
@@ -140,9 +140,9 @@ def choose_subjects(
     images = row.popover("Images", icon=":material/photo_library:", help="Other images, or only some of them")
     problem, shelf, bar = "Press Images above, and choose an image.", None, st.empty()
     with images:
-        told = filters and filters(chosen, lambda name, share: bar.progress(share, f"{name} looks at the gallery …"))
+        narrow = filters and filters(chosen, lambda name, share: bar.progress(share, f"{name} looks at the gallery …"))
         try:
-            shelf = choose_shelf(chosen[0][1].meta, key="image", filters=told)
+            shelf = choose_shelf(chosen[0][1].meta, key="image", filters=narrow)
         except DataError as error:
             problem = str(error)
     bar.empty()

@@ -131,7 +131,7 @@ def leaf_through(shelf: Shelf, *, key: str) -> tuple[ChosenImage, Panel, Callabl
     number = int(live_slider("Image", key=key, min=1, max=len(shelf.split), step=1, default=FIRST))
     pages = max(1, -(-len(shelf.ids) // per_page))
     home = min(int(np.searchsorted(shelf.ids, number - 1)) // per_page + 1, pages)
-    # The pages follow the slider and the shelf, but not a click in the gallery. A pager cannot be told to turn to a
+    # The pages follow the slider and the shelf, but not a click in the gallery. A pager cannot turn by code to a
     # page; another one can start there.
     at = (shelf.title, number)
     turn, first, shown, before = store.get(f"{key}.pager", (0, home, home, at))

@@ -18,7 +18,7 @@ function snap(x, data) {
 const toPosition = (x, { log, min, max }) => (log ? (POSITIONS * Math.log(x / min)) / Math.log(max / min) : x);
 const fromPosition = (p, { log, min, max }) => (log ? min * (max / min) ** (p / POSITIONS) : p);
 
-// The value that an arrow key leads to.
+// The value after an arrow key.
 const stepped = (x, direction, data) =>
   data.log ? fromPosition(toPosition(x, data) + 4 * direction, data) : x + direction * data.step;
 

@@ -55,7 +55,7 @@ def live_slider(
     seen, revision = store.get(book, (value, 0))
     sent = (store.get(key) or {}).get("state") or {}
     if value != seen:
-        revision += 1  # the page has set the value: what the browser has is void, and it is told to start over
+        revision += 1  # the page has set the value: what the browser has is void, and it starts over
     elif sent.get("revision") == revision:
         value = sent["value"]
     value = _snap(_number(value, default), min, max, step, log, integer)

@@ -36,7 +36,7 @@ def choose_attack(classes: Sequence[str], row: DeltaGenerator) -> tuple[Choice, 
     with row:
         target = st.selectbox("Target", [RANDOM, UNTARGETED, *classes], key="target", bind="query-params", width=200)
         options = [TRUE, TARGET, PREDICTED]
-        evidence = st.selectbox("Heatmap of", options, key="evidence", bind="query-params", width=180)
+        target_class = st.selectbox("Heatmap of", options, key="evidence", bind="query-params", width=180)
         with st.popover("More", icon=":material/tune:", help="FGSM, a random start, the seed, the heatmap's opacity"):
             single = st.toggle("FGSM: one step of ε", key="fgsm", bind="query-params")
             random = st.toggle("Random start", key="random", bind="query-params", disabled=single)
@@ -49,7 +49,7 @@ def choose_attack(classes: Sequence[str], row: DeltaGenerator) -> tuple[Choice, 
         iterations = live_slider("Iterations", key="iterations", min=1, max=20, step=1, default=2, disabled=single)
     targeted = target != UNTARGETED
     pgd = fgsm(epsilon, targeted=targeted) if single else PGD(epsilon, step, int(iterations), targeted, random)
-    return Choice(pgd, target, seed), evidence, opacity
+    return Choice(pgd, target, seed), target_class, opacity
 
 
 def image_panel(picture: ChosenImage, outcome: AttackOutcome, truth: str | None) -> Panel:

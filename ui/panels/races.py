@@ -151,7 +151,7 @@ def attempt(act: Callable[..., object], *args: Any) -> None:
 
 
 def resume(folder: Path) -> None:
-    """Put a run back in the queue, and start it if there is room."""
+    """Put a run back on the waiting list, and start it if there is room."""
     scheduler.submit(folder)
     scheduler.launch(folder.parent)
 

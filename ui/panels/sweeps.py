@@ -69,7 +69,7 @@ def forecast(plan: Plan) -> str:
 
 
 def start(plan: Plan) -> None:
-    """Make the folder, put it in the queue, show it: a callback."""
+    """Make the folder, put it on the waiting list, show it: a callback."""
 
     def begin() -> None:
         data = "".join(c if c.isalnum() or c in ".-_" else "-" for c in short_name(plan.data))

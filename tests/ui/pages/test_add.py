@@ -131,10 +131,10 @@ def test_without_a_path_from_another_machine(folder: Path, monkeypatch: pytest.M
 
 
 def test_networks_of_torchvision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
+    asked: list[str] = []
 
     def fetch(name: str, progress: Callable[[float], object]) -> Checkpoint:
-        told.append(name)
+        asked.append(name)
         progress(0.5)
         if name != "resnet18":
             raise CheckpointError("there is no network here; connect it")
@@ -150,7 +150,7 @@ def test_networks_of_torchvision(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert errors(press(app, "Get it")) == ["there is no network here; connect it"] and chosen(app) == ["tiny"]
     widget(app.selectbox, "Network").select("resnet18")
     press(app, "Get it")
-    assert chosen(app) == ["torchvision:resnet18"] and told == ["resnet50", "resnet18"]
+    assert chosen(app) == ["torchvision:resnet18"] and asked == ["resnet50", "resnet18"]
     press(app, "Keep")
     assert chosen(app) == ["torchvision-resnet18"]
 
