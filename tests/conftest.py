@@ -1,4 +1,4 @@
-"""Fixtures of all tests."""
+"""What all tests have. It imports nothing large, since `pytest -n` waits for it before its workers start."""
 
 from collections.abc import Iterator
 

@@ -137,6 +137,7 @@ runpy.run_module("camdrop", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_the_names_that_the_outside_relies_on_are_there():
     done = subprocess.run([sys.executable, "-c", RELIED_ON], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0 and "evaluate" in done.stdout and not done.stderr, done.stderr

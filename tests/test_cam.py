@@ -152,6 +152,7 @@ def test_values_are_those_of_torchcam(name: str):
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet8", "resnet18"])
 def test_values_are_those_of_grad_cam_at_the_last_stage(name: str):
     from pytorch_grad_cam import GradCAM

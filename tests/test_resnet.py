@@ -20,6 +20,7 @@ def test_cifar_parameter_counts_are_the_published_ones(name, millions):
     assert round(parameters(build(name)) / 1e6, 2) == millions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_imagenet_family_is_torchvisions(name):
     torch.manual_seed(0)

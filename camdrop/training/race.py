@@ -55,7 +55,7 @@ class Runner:
         )
         self.knobs: dict[str, float] = {}
         self.ended: str | None = None
-        self.totals = torch.zeros(3, device=device)  # loss, wrong answers, share dropped, summed over images
+        self.totals = torch.zeros(2, device=device)  # loss and share dropped, summed over images
         self.images, self.seconds = 0, 0.0
         self.epoch_wrong, self.epoch_images = torch.zeros((), device=device), 0
 
@@ -95,11 +95,11 @@ class Runner:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        wrong = (logits.detach().argmax(1) != y).float().mean()
+        wrong = (logits.detach().argmax(1) != y).float().sum()
         shares = [mask.dropped.mean() for mask in record.values()] or [torch.zeros_like(wrong)]
-        self.totals += torch.stack([loss.detach(), wrong, torch.stack(shares).mean()]) * len(y)
+        self.totals += torch.stack([loss.detach(), torch.stack(shares).mean()]) * len(y)
         self.images += len(y)
-        self.epoch_wrong += wrong * len(y)
+        self.epoch_wrong += wrong
         self.epoch_images += len(y)
 
     def pop_metrics(self, progress: float, epoch_ends: bool = True) -> dict[str, Any]:
@@ -108,8 +108,8 @@ class Runner:
         The training error is that of the epoch so far; it is reset if `epoch_ends`. Every member of a team has to call
         this, for the means are over the team. Numbers may be infinite or NaN.
         """
-        loss, _, dropped = self.team.mean(self.totals / max(1, self.images)).tolist()
-        wrong = self.team.mean(self.epoch_wrong / max(1, self.epoch_images)).item()
+        loss, dropped = self.team.mean(self.totals / max(1, self.images)).tolist()
+        wrong = self.team.mean(self.epoch_wrong).item() / max(1, self.epoch_images)
         method = self.method_at(progress)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
         metrics = {
@@ -145,7 +145,7 @@ class Runner:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
-        self.totals.copy_(state["totals"])
+        self.totals.copy_(state["totals"][[0, -1]])  # older files have the wrong answers between
         self.knobs, self.images, self.ended = dict(state["knobs"]), state["images"], state["ended"]
         if "epoch" in state:  # older files have none
             self.epoch_wrong.copy_(state["epoch"][0])

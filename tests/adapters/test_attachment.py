@@ -36,6 +36,7 @@ def test_our_own_network_gets_the_masks_that_training_gives_it(patterns):
     assert any(mask.dropped.sum() for mask in record.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torchvision/resnet18", "timm/resnet18"])
 def test_their_resnet18_gets_the_masks_of_ours(name):
     """The same weights in our network, whose forward pass takes masks as an argument, without a hook."""
@@ -66,6 +67,7 @@ def test_a_retaining_rate_of_one_changes_nothing(method):
     assert len(guide.masks) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -140,6 +142,7 @@ def test_masks_differ_between_passes_follow_the_method_and_are_reproducible():
     assert same_masks(guide.masks, first)
 
 
+@pytest.mark.slow
 def test_what_a_person_can_do_wrong():
     model = foreign("torchvision/resnet18").train()
     x, y = batch()
@@ -190,6 +193,7 @@ def test_a_copy_made_while_attached_is_free_of_masks_in_evaluation():
     assert torch.equal(average(x), expected)
 
 
+@pytest.mark.slow
 def test_importing_camdrop_stays_light():
     code = "import sys, camdrop; assert 'torch' not in sys.modules; from camdrop import attach; assert callable(attach)"
     subprocess.run([sys.executable, "-c", code], check=True)

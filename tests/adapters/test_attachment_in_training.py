@@ -15,6 +15,8 @@ from camdrop import attach, drop_sites
 from camdrop.resnet import build
 from tests.support.other_networks import METHOD, batch, foreign, gradients, restored, same_masks, seeded
 
+pytestmark = pytest.mark.slow
+
 
 def stagewise(model, reentrant):
     """Gradient checkpointing of each stage, as torchvision's users write it."""

@@ -56,6 +56,7 @@ def run(monkeypatch, name, *options):
     assert not end.value.code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.filterwarnings("ignore")
@@ -72,6 +73,7 @@ def test_a_loop_on_the_bundled_sample(monkeypatch, capsys):
     assert "step 1: loss" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_accelerate_with_mixed_precision(monkeypatch, folder, watched):
     AcceleratorState._reset_state(reset_partial_state=True)  # of which there is one a process
     options = ("--data", folder, "--batch-size", 4, "--size", 32, "--steps", 1, "--mixed-precision", "bf16")
@@ -85,6 +87,7 @@ def test_the_loops_are_short(loop):
     assert len((ROOT / "examples" / f"{loop}.py").read_text().splitlines()) < 60
 
 
+@pytest.mark.slow
 def test_the_readmes_loop_runs(monkeypatch, folder, watched):
     codes = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (code,) = (code for code in codes if "attach" in code)

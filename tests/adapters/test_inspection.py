@@ -39,6 +39,7 @@ SERVED = {  # classifier, last map, sites, of which in the last two stages: chec
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SERVED)
 def test_the_mean_of_a_class_activation_map_is_the_score_without_bias(name):
     """Eq. 1 and 5: S = mean J + b, whatever the network before."""
@@ -110,6 +111,7 @@ MISSING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MISSING)
 def test_a_sentence_says_which_part_is_missing(name):
     with pytest.raises(ValueError, match=MISSING[name]) as error:

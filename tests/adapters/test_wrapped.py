@@ -19,6 +19,8 @@ from camdrop.data import normalise
 from camdrop.masks import CamDrop, DropBlock
 from camdrop.sampling import SampleMasks
 
+pytestmark = pytest.mark.slow  # four large networks
+
 # The module of the last feature map, whether a ReLU follows it, and of the third stage.
 NETWORKS = {
     "densenet121": ("features.norm5", True, "features.denseblock3"),

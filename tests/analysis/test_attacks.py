@@ -33,6 +33,7 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "attack",
     [PGD(), PGD(2.5, 1.0, 4), PGD(8.0, 2.0, 10), PGD(targeted=False), PGD(4.0, 3.0, 3, targeted=False), fgsm(3.0)],
@@ -115,6 +116,7 @@ def test_nothing_counted_yet() -> None:
     assert str(Rate(1, 4)) == "25.00 (4.6–69.9)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("targeted", [True, False])
 def test_totals_over_a_data_set(camdrop: Checkpoint, split: Split, targeted: bool) -> None:
     meta, attack = camdrop.meta, PGD(epsilon=8, step=2, iterations=5, targeted=targeted)
@@ -184,6 +186,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *args: object) -> int:
     return int(end.value.code or 0)
 
 
+@pytest.mark.slow
 def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], camdrop: Checkpoint) -> None:
     paths = [SHIPPED / f"fashion-resnet8-{name}.safetensors" for name in ("baseline", "camdrop")]
     options = ("--data", "fashion-sample", "--limit", 50, "--epsilon", 8, "--iterations", 5, "--seed", 2)

@@ -77,6 +77,7 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_a_thousand_images() -> None:
     checkpoint, images = fashion(0), gallery("fashion-mnist")[0].images
     held = []

@@ -130,6 +130,7 @@ def test_chunks_change_nothing_and_nothing_changes_the_model(model, monkeypatch)
     assert not model.training and all(p.grad is None for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_bottlenecks_and_strides():
     """The ImageNet family: 1×1 convolutions, and a stride in the middle of a block."""
     model = network("resnet50", 3, 3).requires_grad_(False)

@@ -86,6 +86,7 @@ def test_a_damaged_image_does_not_stop_the_others(monkeypatch, folder, tmp_path,
     assert np.load(out / "a.png.npz")["target"] == load(CHECKPOINT).meta.classes.index("Sneaker")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "classifier"), [("torchvision/densenet121", "classifier"), ("timm/resnet18", "fc")])
 def test_a_network_of_another_library(folder, tmp_path, name, classifier):
     """Eq. 1: the probabilities follow from the maps' means alone."""
@@ -104,6 +105,7 @@ def test_a_network_of_another_library(folder, tmp_path, name, classifier):
         np.testing.assert_allclose(model(x).softmax(1)[0], values["probabilities"], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "words"),
     [

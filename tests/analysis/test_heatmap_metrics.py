@@ -13,6 +13,17 @@ from camdrop.cam import class_activation_map, statistics, upsample
 from camdrop.cli import app as cli
 from camdrop.data import Split, load_dataset, normalise
 from camdrop.figures import limits, overlay
+from tests.support.checkpoint_files import make_checkpoint
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("checkpoints")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(folder):
+    return make_checkpoint(folder)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from camdrop.checkpoints import load
 from tests.support.browser import serve
-from tests.support.checkpoint_files import headerless_file
-from tests.support.lab_pages import make_checkpoint
+from tests.support.checkpoint_files import headerless_file, make_checkpoint
 
 
 def test_from_a_path_to_a_link(

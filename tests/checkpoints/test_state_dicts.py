@@ -91,6 +91,7 @@ def test_of_two_equal_states_the_first_counts():
     assert torch.equal(loaded.model(images()), first(images()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("library", "name", "classes"),
     [("torchvision", "resnet18", 1000), ("torchvision", "resnet50", 5), ("timm", "resnet18", 5)],

@@ -30,6 +30,7 @@ def shapes(name: str, classes: int = 1000, prefix: str = "") -> dict[str, tuple[
     return {prefix + key: tuple(t.shape) for key, t in skeleton(name, classes).state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SMALL, "googlenet", "inception_v3"])
 def test_what_the_list_offers_can_be_served(name):
     options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
@@ -43,6 +44,7 @@ def test_what_the_list_leaves_out():
     assert all(name.startswith(families) or name == "regnet_y_128gf" for name in left_out)  # of 2.6 GB
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SMALL, "resnext50_32x4d", "wide_resnet50_2", "googlenet", "inception_v3", "swin_t"])
 def test_a_network_is_known_by_its_weights(name):
     found = recognise(dict(sorted(shapes(name, 7, "module.").items())))
@@ -50,6 +52,7 @@ def test_a_network_is_known_by_its_weights(name):
     assert found.names == {key: f"module.{key}" for key in shapes(name)}
 
 
+@pytest.mark.slow
 def test_old_spellings_and_what_is_left_over():
     modern = shapes("densenet121")
     old = {
@@ -79,6 +82,7 @@ def test_a_file_of_weights_alone():
         torch.testing.assert_close(found.model(x), net(x), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_vision_transformer_gets_a_sentence():
     torch.save(models.vit_b_16(weights=None, num_classes=3).state_dict(), file := io.BytesIO())
     with pytest.raises(CheckpointError) as error:

@@ -152,6 +152,7 @@ def test_checkpoint_and_data_that_do_not_fit(monkeypatch, folder, tmp_path, caps
         assert option[1] in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_runs_as_a_module_without_streamlit_or_plotly():
     code = (
         "import sys, runpy; sys.modules.update(streamlit=None, plotly=None); sys.argv = ['camdrop', '--help'];"

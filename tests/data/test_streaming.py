@@ -100,6 +100,7 @@ def same(some, others):
     return all(torch.equal(a, b) for x, y in zip(some, others, strict=True) for a, b in zip(x, y, strict=True))
 
 
+@pytest.mark.slow
 def test_what_is_read_follows_from_the_seed_whoever_reads_it_and_from_where_on(data, monkeypatch):
     monkeypatch.setenv("CAMDROP_WORKERS", "0")
     state = torch.get_rng_state()
@@ -146,6 +147,7 @@ def test_a_damaged_file_is_named_in_one_sentence(tmp_path, monkeypatch, workers)
     assert str(error.value) == "bad.jpg is damaged or cut short: choose another file."
 
 
+@pytest.mark.slow
 def test_a_race_on_files_goes_on_bit_for_bit(data, in_process, monkeypatch):
     monkeypatch.setattr(streaming, "SIZE", 64)  # seconds, not minutes
 
@@ -188,6 +190,7 @@ def test_the_preset_is_the_papers_recipe():
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001, 0.0001])
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_preset_and_the_result_can_be_evaluated(folder, tmp_path, monkeypatch, capsys):
     records = train(
         tmp_path / "run", 2, "--preset", "imagenet", "--model", "resnet18", "--data", f"imagenet:{folder}",

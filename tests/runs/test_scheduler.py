@@ -141,6 +141,7 @@ def test_a_limit_that_is_no_number_is_a_sentence(tmp_path, monkeypatch, text):
         scheduler.launch(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_real_process_trains_to_the_end(submit, tmp_path):
     rng = np.random.default_rng(0)
     for place in ("train/a", "train/b", "test/a", "test/b"):

@@ -114,6 +114,7 @@ def long(plan):
     return dataclasses.replace(plan, learning_rates=rates, recipe=dataclasses.replace(plan.recipe, epochs=4))
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(long, tmp_path):
     """No finished cell is lost or trained again, and no process is left behind."""
     folder = tmp_path / "s"
@@ -140,6 +141,7 @@ def test_killed_and_resumed(long, tmp_path):
     assert lines(folder)[: len(kept)] == kept and len(lines(folder)) == 12
 
 
+@pytest.mark.slow
 def test_stopped(long, tmp_path):
     """SIGTERM ends it after some steps of the cells in flight."""
     heard = []
@@ -189,6 +191,7 @@ def test_mistakes_are_one_line(monkeypatch, tmp_path, data, capsys):
     assert [found.folder.name for found in sweep.list_sweeps(tmp_path)] != []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install '.[ray]'")
 def test_ray_trains_the_same_cells(plan, tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)

@@ -61,6 +61,7 @@ def stop_after(step):
     return listen
 
 
+@pytest.mark.slow
 def test_a_run_records_itself(start):
     folder = start()
     run = train(folder)
@@ -83,6 +84,7 @@ def test_a_run_records_itself(start):
     assert [r.name for r in runs.list_runs(folder.parent)] == ["run"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [8, 11])
 def test_a_stopped_run_that_is_resumed_ends_bit_for_bit_as_one_that_never_stopped(start, step):
     whole, parts = start("whole"), start("parts")
@@ -96,6 +98,7 @@ def test_a_stopped_run_that_is_resumed_ends_bit_for_bit_as_one_that_never_stoppe
         train(parts)
 
 
+@pytest.mark.slow
 def test_bounds_are_recorded_and_change_nothing(start):
     plain, whole, parts = start("plain"), start("whole", bounds=True), start("parts", bounds=True)
     for folder in (plain, whole):
@@ -113,6 +116,7 @@ def test_bounds_are_recorded_and_change_nothing(start):
         assert same_bound if record["contender"] == "baseline" else record["contender"] == "camdrop" or not same_bound
 
 
+@pytest.mark.slow
 def test_twenty_kills_at_random_moments_lose_nothing(start):
     longer = dataclasses.replace(RECIPE, epochs=30)
     whole, killed = start("whole", longer), start("killed", longer)
@@ -154,6 +158,7 @@ def test_of_two_starts_one_wins(start):
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_divergence_ends_a_contender_and_the_others_go_on(start):
     folder = start()
 
@@ -170,6 +175,7 @@ def test_divergence_ends_a_contender_and_the_others_go_on(start):
     assert max(r["step"] for r in records if r["contender"] == "baseline") == 24
 
 
+@pytest.mark.slow
 def test_knobs_take_effect_at_the_next_step_and_are_recorded(start):
     folder = start()
 
@@ -193,6 +199,7 @@ def test_knobs_take_effect_at_the_next_step_and_are_recorded(start):
             runs.turn_knobs(folder, contender, change)
 
 
+@pytest.mark.slow
 def test_a_time_budget_picks_the_length(start):
     folder = start(recipe=Recipe("resnet8", minutes=0.1, batch_size=10, crop=1, validation=0.2))
     begin = time.monotonic()
@@ -203,6 +210,7 @@ def test_a_time_budget_picks_the_length(start):
     assert rates[-1] < 0.01 < max(rates)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_the_run_can_go_on(start, monkeypatch):
     folder, real = start(), writer.write_atomic
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from camdrop.checkpoints import Checkpoint, CheckpointError, Meta, load
+from camdrop.checkpoints import Checkpoint, CheckpointError, Meta, load, save
 from camdrop.data import INFO
 from camdrop.resnet import build
 
@@ -58,6 +58,26 @@ def network(name="resnet8", num_classes=10, in_channels=1, shortcut=None, seed=0
 def fashion(seed, method="camdrop"):
     """A checkpoint for Fashion-MNIST that this method trained, as its header says."""
     return Checkpoint(network(seed=seed), Meta(**{**vars(META), "method": method, "method_options": {}}))
+
+
+def make_checkpoint(folder):
+    """A ResNet-8 for Fashion-MNIST with random weights, saved as `tiny`."""
+    torch.manual_seed(3)
+    info = INFO["fashion-mnist"]
+    model = build("resnet8", 10, 1)
+    meta = Meta(
+        "resnet8",
+        10,
+        1,
+        dataset=info.name,
+        classes=info.classes,
+        mean=info.mean,
+        std=info.std,
+        image_size=info.size,
+        method="camdrop",
+    )
+    save(folder / "tiny.safetensors", model, meta)
+    return load(folder / "tiny.safetensors")
 
 
 def headerless_file(seed):

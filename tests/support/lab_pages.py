@@ -1,4 +1,4 @@
-"""The lab's pages under AppTest with a small checkpoint of their own, and the panels that they draw."""
+"""The lab's pages under AppTest, and the panels that they draw."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,33 +7,11 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from camdrop.checkpoints import Checkpoint, load, save
-from camdrop.checkpoints.metadata import Meta
-from camdrop.data import INFO, gallery, normalise
-from camdrop.resnet import build
+from camdrop.checkpoints import Checkpoint
+from camdrop.data import gallery, normalise
 from tests.support import ROOT
 from ui.choosers.image import FIRST
 from ui.components.pictures import Panel
-
-
-def make_checkpoint(folder: Path) -> Checkpoint:
-    """A ResNet-8 for Fashion-MNIST with random weights, saved as `tiny`."""
-    torch.manual_seed(3)
-    info = INFO["fashion-mnist"]
-    model = build("resnet8", 10, 1)
-    meta = Meta(
-        "resnet8",
-        10,
-        1,
-        dataset=info.name,
-        classes=info.classes,
-        mean=info.mean,
-        std=info.std,
-        image_size=info.size,
-        method="camdrop",
-    )
-    save(folder / "tiny.safetensors", model, meta)
-    return load(folder / "tiny.safetensors")
 
 
 def first_image(checkpoint: Checkpoint) -> tuple[torch.Tensor, int]:

@@ -41,6 +41,7 @@ def build_like(model):
     return plain.eval()
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
     data = shades(tmp_path / "data", train=40, test=5)
     options = ("--data", data, "--method", "baseline", "--epochs", "2", "--lr", "0.05",

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from camdrop.data import INFO
@@ -6,6 +7,7 @@ from camdrop.training.config import Contender, Recipe
 from camdrop.training.speed import seconds_per_image
 
 
+@pytest.mark.slow
 def test_it_measures_a_larger_network_as_slower_and_leaves_the_threads_alone():
     threads = torch.get_num_threads()
     cpu, info = torch.device("cpu"), INFO["fashion-sample"]

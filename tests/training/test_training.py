@@ -29,6 +29,7 @@ def run(recipe, *contenders):
     return race
 
 
+@pytest.mark.slow
 def test_contenders_without_dropout_end_with_identical_weights_and_masks_make_the_difference():
     race = run(
         RECIPE, Contender("a"), Contender("b"), Contender("γ=1", CamDrop(keep_prob=1.0)), Contender("c", DropBlock())
@@ -42,6 +43,7 @@ def test_contenders_without_dropout_end_with_identical_weights_and_masks_make_th
     assert 0.02 < metrics[3]["dropped"] < 0.2
 
 
+@pytest.mark.slow
 def test_a_race_learns_and_repeats_exactly():
     recipe = dataclasses.replace(RECIPE, epochs=5, learning_rate=0.1)
     first, again = (run(recipe, Contender("camdrop", CamDrop(block_size=3))) for _ in range(2))
@@ -50,6 +52,7 @@ def test_a_race_learns_and_repeats_exactly():
     assert evaluate(a, stripes().test, stripes().info)["top1_error"] < 10
 
 
+@pytest.mark.slow
 def test_compiled_it_learns_the_same_with_the_same_masks(monkeypatch):
     traced = functools.partial(torch.compile, backend="aot_eager")  # without the compiler of C++: seconds, not minutes
     monkeypatch.setattr(torch, "compile", traced)

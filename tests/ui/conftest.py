@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from camdrop.checkpoints import Checkpoint
-from tests.support.checkpoint_files import FASHION_METHODS, fashion
-from tests.support.lab_pages import Pages, make_checkpoint
+from tests.support.checkpoint_files import FASHION_METHODS, fashion, make_checkpoint
+from tests.support.lab_pages import Pages
 
 
 @pytest.fixture(scope="module")

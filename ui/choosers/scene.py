@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from camdrop.analysis.mask_steps import Activation, Dissection
     from camdrop.checkpoints.metadata import Meta
 
-TRUE = "True label"
+TRUE, PREDICTED = "True label", "Predicted label"
 _SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
 FIRST_DRAW = 61  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
 
@@ -74,15 +74,16 @@ def choose_scene() -> Scene | None:
     middle = model.stage_names[len(model.stage_names) // 2]
     # The first end of a residual branch in the middle stage; other people's networks name none.
     first = min(model.drop_sites, key=lambda s: (s.stage != middle, s.kind != "branch")).name
-    _reset_unless("label", [TRUE, *meta.classes])
+    _reset_unless("label", [TRUE, PREDICTED, *meta.classes])
     _reset_unless("site", names)
     label = st.selectbox(
         "Label y",
-        [TRUE, *meta.classes],
+        [TRUE, PREDICTED, *meta.classes],
         key="label",
         bind="query-params",
         width=150,
-        help="The class that guides CamDrop. In training it is the image's true one.",
+        help="The class that guides CamDrop. In the paper it is the image's true one, which the mask then gives away; "
+        "the one that the network predicts tells no more than the image does.",
     )
     site = st.selectbox(
         "Drop site",
@@ -99,12 +100,15 @@ def choose_scene() -> Scene | None:
     image = normalise(picture.pixels[None], meta.mean, meta.std)
     activation = capture(model, image, site)
     remark = ""
-    if label != TRUE:
+    predicted = int(activation.before.argmax())
+    if label == PREDICTED:
+        target = predicted
+    elif label != TRUE:
         target = meta.classes.index(label)
     elif picture.label is not None:
         target = picture.label
     else:
-        target = int(activation.before.argmax())
+        target = predicted
         remark = f"This image has no true label here, so the predicted one guides: {meta.classes[target]}."
     return Scene(meta, picture, image, activation, target, remark)
 

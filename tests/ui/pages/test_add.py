@@ -13,8 +13,7 @@ from camdrop.checkpoints import Checkpoint, CheckpointError, list_checkpoints, l
 from camdrop.checkpoints.metadata import Meta
 from camdrop.checkpoints.overrides import remember
 from tests.support.app_test import APP, errors, open_page, press, settled, widget
-from tests.support.checkpoint_files import headerless_file, network, torch_bytes
-from tests.support.lab_pages import make_checkpoint
+from tests.support.checkpoint_files import headerless_file, make_checkpoint, network, torch_bytes
 from ui.choosers import add, checkpoint
 
 
@@ -76,6 +75,7 @@ def test_paths_that_lead_nowhere_get_a_sentence(folder: Path) -> None:
     assert chosen(app) == ["tiny"]
 
 
+@pytest.mark.slow
 def test_there_is_room_for_six(folder: Path) -> None:
     nets = folder.parent / "nets"
     for seed in range(6):
@@ -95,6 +95,7 @@ def test_there_is_room_for_six(folder: Path) -> None:
     assert not errors(app) and chosen(app)[-1] == "late.th"  # it waited in its widget
 
 
+@pytest.mark.slow
 def test_the_last_stage_stays_the_last(folder: Path) -> None:
     (folder.parent / "wide.pth").write_bytes(torch_bytes(network("resnet18", 5, 3).state_dict()))
     app = by_path(open_page(), folder.parent / "nets" / "one" / "best.th")
@@ -184,6 +185,7 @@ def test_the_same_file_added_again_comes_with_what_was_given(folder: Path) -> No
 # Keeping and forgetting.
 
 
+@pytest.mark.slow
 def test_keep_writes_a_file_with_its_header_and_overwrites_nothing(folder: Path) -> None:
     meta = described(folder, 1)
     app = open_page()

@@ -99,6 +99,7 @@ def press(app: AppTest, label: str) -> None:
     assert not app.exception
 
 
+@pytest.mark.slow
 def test_table_is_that_of_the_command(lab: Pages, checkpoint: Checkpoint) -> None:
     app = lab.open("attack", epsilon="8", iterations="4")
     app.number_input(key="attack.limit").set_value(90).run()

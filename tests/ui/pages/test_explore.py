@@ -167,6 +167,7 @@ def test_uploaded_image(folder: Path) -> None:
     assert board(app)["Image"]["subtitle"] == "Fashion-MNIST 5 · Coat"
 
 
+@pytest.mark.slow
 def test_filter_shows_only_errors(folder: Path, three: list[tuple[str, Checkpoint]]) -> None:
     split, info = gallery("fashion-mnist")
     wrong = filters(three, print)["camdrop errs"](split, info) & (split.labels == 8)

@@ -56,6 +56,7 @@ def test_without_a_mask_the_chain_holds(lab: Pages) -> None:
     assert "holds for 100 % of the pairs" in verdict(app) and "*loosens* up to 0 %" in verdict(app)
 
 
+@pytest.mark.slow
 def test_bad_links_and_networks_without_images(lab: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = lab.open("gradients", images="x", r="0", layers="layer9.0.conv1", layer="fc", parameter="gamma", t="No")
     assert len(app.dataframe[0].value) == 6 and "of the pairs" in verdict(app)

@@ -83,6 +83,7 @@ def test_probabilities_are_the_network_s_with_that_mask(lab: Pages, checkpoint: 
     assert rows["Candidates"] == f"{16 * 26 * 26:,}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("site", ["layer1.0.conv1", "layer3.0.skip"])
 def test_every_method_at_other_sites(lab: Pages, checkpoint: Checkpoint, name: str, site: str) -> None:
@@ -127,6 +128,16 @@ def test_options_of_camdrop_in_the_link(lab: Pages, checkpoint: Checkpoint) -> N
     assert orange(lab.panels["grid"]["channels"]) == int((~mask.keep).sum())
     second = int(checkpoint.model.fc.weight[label].view(32, 2).sum(1).argsort(descending=True)[1])
     assert lab.panels["numbers"]["channel"].title == f"Channel {second}"
+
+
+def test_the_predicted_class_guides_where_it_is_asked_for(lab, checkpoint):
+    app = lab.open("mask_lab", label="Predicted label")
+    assert app.selectbox("label").options[:2] == ["True label", "Predicted label"]
+    with torch.no_grad():
+        answer = int(checkpoint.model(first_image(checkpoint)[0]).argmax())
+    assert answer != first_image(checkpoint)[1]
+    _, mask = draw(checkpoint, "layer2.0.conv2", CamDrop(keep_prob=0.9, block_size=4), answer, FIRST_DRAW)
+    assert orange(lab.panels["grid"]["channels"]) == int((~mask.keep).sum())
 
 
 def test_settings_that_make_no_sense_together_are_explained(lab: Pages) -> None:

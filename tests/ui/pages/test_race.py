@@ -52,6 +52,7 @@ def said(app: AppTest) -> str:
     return " ".join([*(e.value for e in shown), *(e.proto.body for e in app.get("html"))])
 
 
+@pytest.mark.slow
 def test_a_race_is_set_up_measured_and_put_in_the_queue(root, monkeypatch):
     monkeypatch.setattr(scheduler, "launch", lambda root: [])
     app = open_page("race")
@@ -74,6 +75,7 @@ def test_a_race_is_set_up_measured_and_put_in_the_queue(root, monkeypatch):
     assert runs.load_run(run.folder).state == "stopped" and not app.exception
 
 
+@pytest.mark.slow
 def test_settings_that_make_no_sense_are_a_sentence(root):
     app = open_page("race")
     app.button("race.add.camdrop").click().run()
@@ -85,6 +87,7 @@ def test_settings_that_make_no_sense_are_a_sentence(root):
     assert "/no/such/place" in said(app) and not app.exception
 
 
+@pytest.mark.slow
 def test_a_finished_race_has_its_table_and_what_to_take_away(finished):
     app = open_page("race", run="shades", curves="Loss")
     text = said(app)
@@ -101,6 +104,7 @@ def test_a_finished_race_has_its_table_and_what_to_take_away(finished):
     assert not finished.folder.exists() and app.selectbox("run").value == "New race" and not app.exception
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["race", "runs"])
 def test_garbage_in_the_link_and_broken_folders_are_a_sentence(finished, page):
     (finished.folder.parent / "broken").mkdir()
@@ -113,6 +117,7 @@ def test_garbage_in_the_link_and_broken_folders_are_a_sentence(finished, page):
     assert "is damaged" in said(open_page(page, run="shades", runs="shades"))
 
 
+@pytest.mark.slow
 def test_runs_without_any_and_with_one(root, request):
     assert "No race was run here yet" in said(open_page("runs"))
     request.getfixturevalue("finished")

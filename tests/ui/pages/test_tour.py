@@ -38,6 +38,7 @@ def choice(app: AppTest, key: str) -> str | list[str]:
     return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_link_leads_to_the_state_of_the_lesson(tour: Pages, number: int) -> None:
     lesson, value = LESSONS[number - 1], OTHER[number - 1]
@@ -56,6 +57,7 @@ def test_a_link_leads_to_the_state_of_the_lesson(tour: Pages, number: int) -> No
         assert (shown if isinstance(shown, list) else [shown]) == values, key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_picture_moves_with_the_control(tour: Pages, number: int) -> None:
     control = LESSONS[number - 1].control
@@ -80,6 +82,7 @@ def seen(tour: Pages, number: int, value: str) -> tuple[dict[str, Panel], dict[s
     return tour.panels[f"tour.{number}"], tour.panels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "group"), [(2, "blocks"), (4, "strip")])
 def test_pictures_are_those_of_the_page_that_is_linked(tour: Pages, number: int, group: str) -> None:
     here, there = seen(tour, number, OTHER[number - 1])
@@ -97,6 +100,7 @@ def test_lesson_1_draws_the_map_of_explore(tour: Pages) -> None:
     np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_lessons_3_and_5_say_the_shares_of_the_lab(tour: Pages) -> None:
     here, there = seen(tour, 3, "7")
     assert texts(here["numbers"])["Share dropped"] == texts(there["numbers"]["numbers"])["Share dropped"]
@@ -108,6 +112,7 @@ def number_in(text: str) -> float:
     return float(re.findall(r"[\d.]+", text)[0])
 
 
+@pytest.mark.slow
 def test_what_the_answers_say_can_be_seen(tour: Pages) -> None:
     """The numbers of the answers to lessons 1, 2, 3, 5 and 8."""
     tour.open("tour", lesson="1")

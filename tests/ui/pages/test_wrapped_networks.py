@@ -11,6 +11,8 @@ from camdrop.data import INFO, gallery, normalise
 from tests.support.lab_pages import Pages, texts
 from ui.choosers.image import FIRST
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = ("densenet121", "resnet50")
 
 
