@@ -1,4 +1,4 @@
-"""Runs: folders and processes. What a training writes, who drives it, who waits for a turn, and sweeps of many."""
+"""Runs: what a training writes into its folder, the process that trains, the scheduler of waiting runs, sweeps."""
 
 from camdrop.runs.folder import (
     LAUNCHED,

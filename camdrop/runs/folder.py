@@ -1,14 +1,14 @@
-"""Run folders: a race is a process that writes into its folder; whoever wants to know how it goes reads the folder.
+"""Run folders: a race is a process that writes into its folder; everybody else reads the folder to follow the race.
 
-    config.json     what is run: data set, recipe, contenders, device
-    status.json     where it is: running, stopped, finished or failed; step, total, seconds, message
+    config.json     what the run does: data set, recipe, contenders, device
+    status.json     its state: queued, running, stopped, finished or failed; step, total, seconds, message
     metrics.jsonl   one line a record: points of the curves, changes of knobs, results
-    knobs.json      changes asked for while it runs: {contender: {"learning_rate": …, "keep_prob": …, "block_size": …}}
+    knobs.json      requested changes while it runs: {contender: {"learning_rate": …, "keep_prob": …, "block_size": …}}
     state.pt        everything that resuming needs, as of the last epoch or stop
-    film/*.npz      heatmaps of the probe images, one file an epoch; probes.npz holds the images
+    film/*.npz      the heatmap history: maps of the probe images, one file an epoch; probes.npz holds the images
     <contender>/    last.safetensors, best.safetensors
 
-Every file but metrics.jsonl appears whole or not at all; a torn last line of that one is cut off on resuming.
+Every file but metrics.jsonl appears whole or not at all; resuming cuts off an incomplete last line of metrics.jsonl.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from camdrop.data.files import write_atomic
 from camdrop.training import KNOBS
 from camdrop.training.config import Contender, Recipe, make_method, method_name
 
-LAUNCHED = ".launched"  # held by who launched a run's process, until it ends; `.lock` by that process, while it works
+# The lock that the launcher of a run's process holds until the process ends; the process itself holds `.lock`.
+LAUNCHED = ".launched"
 
 
 class RunError(ValueError):
@@ -50,8 +51,8 @@ class RunConfig:
     device: str | None = None
     threads: int | None = None
     compiled: bool = False
-    bounds: bool = False  # whether gradient bounds are measured at the end of each epoch
-    leakage: bool = False  # whether it is measured then how often networks obey their masks
+    bounds: bool = False  # whether to measure gradient bounds at the end of each epoch
+    leakage: bool = False  # whether to measure then how often networks obey their masks
 
     def to_json(self) -> str:
         plain = dataclasses.asdict(self)
@@ -78,7 +79,7 @@ class RunConfig:
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder as it is now. `state` is queued, running, stopped, finished or failed."""
+    """The content of a run folder at one moment. `state` is queued, running, stopped, finished or failed."""
 
     folder: Path
     config: RunConfig
@@ -88,7 +89,7 @@ class Run:
     seconds: float = 0.0
     message: str = ""
     pid: int | None = None
-    device: str = ""  # what it was trained on
+    device: str = ""  # on which it trains
 
     @property
     def name(self) -> str:
@@ -96,19 +97,19 @@ class Run:
 
     @property
     def seconds_left(self) -> float | None:
-        """At the mean speed so far; None while the length is not known."""
+        """Seconds to the end at the mean speed so far; None while the number of steps is unknown."""
         if not self.total or not self.step:
             return None
         return self.seconds / self.step * (self.total - self.step)
 
 
 def create(folder: Path, config: RunConfig) -> None:
-    """Make a run folder with its configuration. RunError where it holds a run already."""
+    """Make a run folder with its configuration. RunError if the folder already holds a run."""
     claim(folder, "run", "config.json", config.to_json())
 
 
 def claim(folder: Path, kind: str, file: str, text: str) -> None:
-    """Make a folder of a run or a sweep (`kind`) with the `file` that says what it is. RunError where it is one."""
+    """Make the folder of a run or a sweep (`kind`) with its configuration `file`. RunError if the folder has one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / file).exists():
@@ -120,7 +121,7 @@ def claim(folder: Path, kind: str, file: str, text: str) -> None:
 
 @contextmanager
 def open_folder(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
-    """Read a folder of a run or a sweep (`kind`) in this block, which gets its status. RunError where it cannot be."""
+    """Give this block the status of a run or a sweep (`kind`); RunError if the block cannot read the folder."""
     status = folder / "status.json"
     try:
         yield json.loads(status.read_text()) if status.exists() else {}
@@ -133,7 +134,7 @@ def open_folder(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
 
 
 def load_run(folder: Path) -> Run:
-    """Read a run folder. RunError where there is no run in it or its files cannot be read."""
+    """Read a run folder. RunError if it holds no run or its files are damaged."""
     with open_folder(folder, "run") as status:
         config = RunConfig.from_json((folder / "config.json").read_text())
         run = Run(folder, config, **({"state": "queued"} | status))
@@ -143,7 +144,7 @@ def load_run(folder: Path) -> Run:
 
 
 def survey(root: Path) -> tuple[list[Run], dict[Path, str]]:
-    """The runs below `root`, the newest first; and the folders that cannot be read as one, with the reason."""
+    """The runs below `root`, newest first, and the folders that are no readable run, with the reason."""
     found, broken = [], {}
     for folder in root.iterdir() if root.is_dir() else ():
         try:
@@ -152,17 +153,17 @@ def survey(root: Path) -> tuple[list[Run], dict[Path, str]]:
         except RunError as error:
             broken[folder] = str(error)
         except OSError:
-            continue  # no run, or one that goes this very moment
+            continue  # no run, or a run that somebody is deleting
     return [run for _, run in sorted(found, key=lambda pair: pair[0], reverse=True)], broken
 
 
 def list_runs(root: Path) -> list[Run]:
-    """The runs below `root`, the newest first; folders that cannot be read are left out."""
+    """The runs below `root`, newest first, without unreadable folders."""
     return survey(root)[0]
 
 
 def read_metrics(folder: Path, start: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The records of a run from a byte offset on, and the offset to go on from; half a line is left for later."""
+    """The records of a run after byte `start`, and the offset where the next call starts; an incomplete line waits."""
     path = folder / "metrics.jsonl"
     if not path.exists():
         return [], start
@@ -174,7 +175,7 @@ def read_metrics(folder: Path, start: int = 0) -> tuple[list[dict[str, Any]], in
 
 
 def read_heatmap_history(folder: Path) -> dict[int, dict[str, np.ndarray]]:
-    """Heatmaps by epoch and contender, each (probes, H, W)."""
+    """Heatmaps by step and contender, each (probes, H, W)."""
     frames = {}
     for path in sorted((folder / "film").glob("*.npz")):
         with np.load(path) as frame:
@@ -183,7 +184,7 @@ def read_heatmap_history(folder: Path) -> dict[int, dict[str, np.ndarray]]:
 
 
 def acquire(folder: Path, name: str = ".lock") -> FileLock:
-    """Hold a run folder until `release`; the system lets go of it when the process ends, however it ends."""
+    """Lock a run folder until `release` or until this process ends. RunError if another process holds the lock."""
     lock = FileLock(folder / name, thread_local=False)
     try:
         lock.acquire(blocking=False)
@@ -194,7 +195,7 @@ def acquire(folder: Path, name: str = ".lock") -> FileLock:
 
 @contextmanager
 def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """Hold a run folder in this block. RunError where another process does."""
+    """Lock a run folder during this block. RunError if another process holds the lock."""
     lock = acquire(folder, name)
     try:
         yield
@@ -203,7 +204,7 @@ def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether a process holds the run folder, or has been started to do so (see camdrop/runs/scheduler.py)."""
+    """Whether a process trains in the run folder, or the scheduler has started one that will."""
     try:
         with locked(folder, LAUNCHED), locked(folder):
             return False
@@ -212,14 +213,14 @@ def in_use(folder: Path) -> bool:
 
 
 def set_state(run: Run, state: str, message: str = "", pid: int | None = None) -> None:
-    """Write where a run is, when no process of its own does."""
+    """Write status.json: the progress of `run`, with this state, message and process."""
     now = {"step": run.step, "total": run.total, "seconds": run.seconds, "message": message, "pid": pid}
     now |= {"device": run.device}
     write_atomic(run.folder / "status.json", json.dumps({"state": state, **now}))
 
 
 def stop(folder: Path) -> None:
-    """Ask the run's process to end after its step; it writes its state first."""
+    """Ask the process of a run to save its state and end after the current step; a waiting run stops at once."""
     run = load_run(folder)
     if run.state == "running" and run.pid:
         with contextlib.suppress(ProcessLookupError):
@@ -229,16 +230,16 @@ def stop(folder: Path) -> None:
 
 
 def delete(folder: Path) -> None:
-    """Delete a run folder, a broken one too. RunError while it is running or where it holds no run."""
+    """Delete a run folder, even a damaged one. RunError while the run is running or if the folder holds no run."""
     if not (folder / "config.json").exists():
         raise RunError(f"{folder} holds no run")
     with locked(folder, LAUNCHED), locked(folder):
-        (folder / "config.json").unlink()  # from here on it is no run, so that nobody starts it
-    shutil.rmtree(folder)  # where files that are open cannot be deleted, the locks would stay
+        (folder / "config.json").unlink()  # no longer a run, so nobody starts it
+    shutil.rmtree(folder)  # after the release: some systems cannot delete open files
 
 
 def rename(folder: Path, name: str) -> Path:
-    """Give a run another name. RunError for a name that is no plain folder name or is taken."""
+    """Rename a run. RunError for a name that is no plain folder name or that another run has."""
     if not re.fullmatch(r"[\w][\w .+-]{0,79}", name):
         raise RunError(f"a run's name is made of letters, digits, spaces and . + - _, got {name!r}")
     new = folder.with_name(name)
@@ -246,12 +247,12 @@ def rename(folder: Path, name: str) -> Path:
         raise RunError(f"there is a run named {name} already; choose another name")
     with locked(folder, LAUNCHED), locked(folder):
         pass
-    folder.rename(new)  # no earlier: a folder with files that are open cannot be renamed everywhere
+    folder.rename(new)  # after the release: some systems cannot rename a folder with open files
     return new
 
 
 def turn_knobs(folder: Path, contender: str, changes: dict[str, float]) -> None:
-    """Ask a running race to change learning rate, γ or r of a contender at its next step. RunError for other names."""
+    """Ask a running race to change learning rate, γ or r of a contender at its next step. RunError for other knobs."""
     run = load_run(folder)
     found = {c.name: c for c in run.config.contenders}
     if contender not in found or (unknown := set(changes) - set(KNOBS)):
@@ -268,7 +269,7 @@ def turn_knobs(folder: Path, contender: str, changes: dict[str, float]) -> None:
 
 
 def asked_knobs(folder: Path) -> dict[str, dict[str, float]]:
-    """What `turn_knobs` has asked for so far, by contender. RunError where the file is damaged."""
+    """The knobs that `turn_knobs` has asked for so far, by contender. RunError if the file is damaged."""
     path = folder / "knobs.json"
     try:
         return dict(json.loads(path.read_text())) if path.exists() else {}

@@ -1,4 +1,4 @@
-"""What a run has recorded, as curves and as a table: follow it, compare it, repeat it."""
+"""The records of a run: follow them, sum them up in a table, compare them, write the command that repeats the run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _DETAILS = {"reading": "paper", "guide": "cam", "channels": "dominant", "channel
 
 
 class Follower:
-    """The records of a run folder, read as they come. `update` also notices where a resumed run starts a piece anew."""
+    """Reads the records of a run folder as they come, and again from the start where a resumed run has cut some off."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.records = folder, list[Record]()
         self._offset, self._tail = 0, b""
 
     def update(self) -> list[Record]:
-        """All records so far. RunError where the file is damaged."""
+        """All records so far. RunError if the file is damaged."""
         path = self.folder / "metrics.jsonl"
         if not path.exists() or self._read_tail(path) != self._tail:
             self.records, self._offset, self._tail = [], 0, b""
@@ -52,7 +52,7 @@ class Follower:
 
 @dataclass(frozen=True)
 class Result:
-    """How a contender stands, or ended. Errors in percent; `seconds` is the time of its own steps."""
+    """The latest numbers of a contender. Errors are in percent; `seconds` is the time of its steps alone."""
 
     contender: Contender
     train_error: float | None = None
@@ -69,7 +69,7 @@ class Result:
 
     @property
     def error(self) -> float | None:
-        """The test error, or the validation error where there is none yet."""
+        """The test error; before the test, the validation error."""
         return self.validation_error if self.test_error is None else self.test_error
 
     @property
@@ -81,7 +81,7 @@ class Result:
 
 
 def results(run: Run, records: Sequence[Record]) -> list[Result]:
-    """A row for each contender: what was recorded last, and at the end what its best checkpoint reached."""
+    """A result for each contender: its last records, and after the test the errors of its best checkpoint."""
     rows = []
     for contender in run.config.contenders:
         own = [record for record in records if record["contender"] == contender.name]
@@ -127,7 +127,7 @@ class Spread:
 def over_seeds(run: Run, others: Sequence[tuple[Run, Sequence[Record]]]) -> dict[str, Spread]:
     """Test errors by contender over `run` and those of `others` that differ from it only in the seed.
 
-    `others` are runs with their records and may hold `run` itself; a seed counts once.
+    `others` are runs with their records, and may contain `run`; each seed counts once.
     """
     errors: dict[str, dict[int, float]] = {}
     for other, records in others:
@@ -144,7 +144,7 @@ def same_but_seed(a: RunConfig, b: RunConfig) -> bool:
 
 
 def label(contender: Contender) -> str:
-    """A contender for people, such as `CamDrop γ 0.9 r 7 official`."""
+    """A contender in words, such as `CamDrop γ 0.9 r 7 reading official`."""
     method = contender.method
     if method is None:
         return "Baseline"
@@ -160,7 +160,7 @@ def label(contender: Contender) -> str:
 
 
 def command(config: RunConfig, folder: str) -> str:
-    """The command line that trains the same again into `folder`."""
+    """The command line that repeats a run in `folder`."""
     parts = ["python -m camdrop race", "--run", shlex.quote(folder), "--data", shlex.quote(config.data)]
     texts = []
     for contender in config.contenders:
@@ -179,7 +179,7 @@ def command(config: RunConfig, folder: str) -> str:
 
 
 def _changed(contender: Contender) -> dict[str, Any]:
-    """The options of a contender that are not the usual ones; a baseline has none."""
+    """The options of a contender that differ from the defaults; a baseline has none."""
     if contender.method is None:
         return {}
     usual = dataclasses.asdict(type(contender.method)()) | {"schedule": "constant"}
@@ -197,7 +197,7 @@ _FLAGS = {
 
 
 def metrics_csv(records: Sequence[Record]) -> str:
-    """All records as a table, a column for each thing that was recorded."""
+    """All records as CSV, a column for each name in them."""
     columns = list(dict.fromkeys(name for record in records for name in record))
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")
@@ -207,7 +207,7 @@ def metrics_csv(records: Sequence[Record]) -> str:
 
 
 def unique_names(contenders: Sequence[Contender]) -> list[Contender]:
-    """The same contenders named by their methods; those with the same method by what sets them apart, too."""
+    """The contenders, named by their methods; where methods are equal, also by the options that differ."""
     names = [method_name(c.method) for c in contenders]
     for name in {n for n in names if names.count(n) > 1 and n in METHODS}:
         alike = [i for i, n in enumerate(names) if n == name]

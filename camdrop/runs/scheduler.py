@@ -1,6 +1,6 @@
-"""Races and sweeps that wait their turn: each becomes a process of its own as soon as there is room for it.
+"""The scheduler of races and sweeps: a waiting one becomes a process as soon as fewer than the allowed number run.
 
-Anybody may call `launch` at any time: every tab of the app, every process. A run that ends calls it too.
+Every tab of the app and every process may call `launch` at any time. A run that ends calls it too.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from camdrop.runs import sweep
 from camdrop.runs.folder import LAUNCHED, Run, RunError, acquire, list_runs, load_run, set_state
 from camdrop.runs.sweep import Sweep, list_sweeps
 
-NICENESS = 10  # so that the page, and whatever else the machine does, goes before
+NICENESS = 10  # so that the page and other programs go before
 
 
 def submit(folder: Path) -> None:
-    """Put a new run, or one that was stopped or failed, on the waiting list. RunError for one that runs or is done."""
+    """Put a run on the waiting list: a new, a stopped or a failed one. RunError for a running or finished run."""
     run = sweep.load_sweep(folder) if (folder / "sweep.json").exists() else load_run(folder)
     if run.state in ("running", "finished"):
         raise RunError(f"{folder.name} is {run.state}; only a run that was stopped or failed can go on")
@@ -37,7 +37,7 @@ def _set_state(run: Run | Sweep, state: str, message: str = "", pid: int | None 
 
 
 def most_at_once() -> int:
-    """How many runs may run at once: $CAMDROP_MAX_RUNS, by default 1. RunError where that is no number above 0."""
+    """How many runs may run at once: $CAMDROP_MAX_RUNS, by default 1. RunError if that is no number above 0."""
     text = os.environ.get("CAMDROP_MAX_RUNS") or "1"
     if not text.isdecimal() or int(text) < 1:
         raise RunError(f"CAMDROP_MAX_RUNS must be a whole number of at least 1, got {text!r}")
@@ -45,20 +45,20 @@ def most_at_once() -> int:
 
 
 def launch(root: Path) -> list[Path]:
-    """Start the waiting runs of `root`, those first that have waited longest, while there is room for them.
+    """Start waiting runs below `root`, the longest-waiting first, up to `most_at_once`; returns their folders.
 
-    Returns the folders of those started. Two calls at once never start one run twice.
+    Two calls at the same time never start one run twice.
     """
     if not root.is_dir():
         return []
     with FileLock(root / ".queue"):
         found: list[Run | Sweep] = [*list_runs(root), *list_sweeps(root)]
         room = most_at_once() - sum(run.state == "running" for run in found)
-        # Without a status it does not wait, but was made this moment by a process that will run it itself.
+        # A run without a status does not wait: the process that has just made it runs it.
         waiting = [run for run in found if run.state == "queued" and (run.folder / "status.json").exists()]
         started = []
         for run in sorted(waiting, key=_since)[: max(0, room)]:
-            # One whose last process has not quite ended goes on waiting: that end launches it.
+            # A run whose last process has not quite ended goes on waiting: that end launches it.
             with contextlib.suppress(RunError):
                 _start(run)
                 started.append(run.folder)
@@ -66,21 +66,18 @@ def launch(root: Path) -> list[Path]:
 
 
 def _since(run: Run | Sweep) -> float:
-    """When a run was put on the waiting list."""
+    """The time at which a run began to wait."""
     return (run.folder / "status.json").stat().st_mtime
 
 
 def command(folder: Path) -> list[str]:
-    """The command line that begins a run, or goes on with it."""
+    """The command line that begins or resumes a run."""
     kind = "sweep" if (folder / "sweep.json").exists() else "race"
     return [sys.executable, "-m", "camdrop", kind, "--run", str(folder), "--resume"]
 
 
 def _spawn(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
-    """Start a process for a folder: at a low priority, in a session of its own, so that it outlives whoever starts it.
-
-    What it prints goes to log.txt.
-    """
+    """Start a process of low priority that outlives the caller, and write what it prints to log.txt in the folder."""
     here = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     with (folder / "log.txt").open("ab") as log:
@@ -94,7 +91,7 @@ def _spawn(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
 
 
 def _start(run: Run | Sweep) -> None:
-    """Start the process of a run. The folder is held until it ends, so that the run is seen to be there at once."""
+    """Start the process of a run; lock the folder until that process ends, so that others see the run as running."""
     folder = run.folder.resolve()
     lock = acquire(folder, LAUNCHED)
     try:

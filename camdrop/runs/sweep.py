@@ -1,8 +1,8 @@
-"""Learning rate × retaining rate (paper Figure 4): one small training a cell, kept in a folder that a page can follow.
+"""Learning rate × retaining rate (paper Figure 4): one small training a cell, in a folder that a page can follow.
 
-sweep.json      what is swept: data set, recipe, learning rates, retaining rates, method
-status.json     where it is: queued, running, stopped, finished or failed; process, message
-cells.jsonl     one line a finished cell, appended whole; a torn last line is cut off on resuming
+sweep.json      what the sweep does: data set, recipe, learning rates, retaining rates, method
+status.json     its state: queued, running, stopped, finished or failed; process, message
+cells.jsonl     one line a finished cell; resuming cuts off an incomplete last line
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ RECIPE = Recipe(
 class Plan:
     """What a sweep does, as `sweep.json` holds it.
 
-    `images` is how many training images are used at most. The recipe's own learning rate plays no part, and a γ of 1
-    trains without a mask. ValueError for values that make no sense.
+    `images` is the largest number of training images. The sweep does not use the learning rate of the recipe; a γ of 1
+    trains without a mask. ValueError for values out of range.
     """
 
     data: str = "fashion-sample"
@@ -63,14 +63,14 @@ class Plan:
             self.mask(keep_prob)
 
     def mask(self, keep_prob: float) -> Method | None:
-        """The method of a column; None where nothing is dropped."""
+        """The method of the cells with this γ; None for a γ of 1, which drops nothing."""
         shared = {"block_size": self.block_size, "reading": self.reading}
         method = make_method(self.method, {"keep_prob": keep_prob}, shared)
         return None if keep_prob == 1 else method
 
     @property
     def cells(self) -> list[tuple[float, float]]:
-        """(learning rate, γ) of every cell, in the order of training: the corners of the plane soon have some."""
+        """(learning rate, γ) of every cell, in an order of training that soon reaches all parts of the plane."""
         every = [(rate, keep) for rate in self.learning_rates for keep in self.keep_probs]
         return [cell for start in range(3) for cell in every[start::3]]
 
@@ -86,10 +86,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training: errors in percent of the images held out and of as many that were trained on, without masks.
+    """One training: errors without masks, in percent, on the held-out images and on as many training images.
 
-    `state` is done; diverged, where the loss was no longer finite: such a network answers by chance; or failed, without
-    errors. `message` says why.
+    `state` is done, diverged (the loss is not finite, and the network answers by chance) or failed (no errors).
+    `message` says why.
     """
 
     learning_rate: float
@@ -108,13 +108,13 @@ class Cell:
 
     @property
     def learns(self) -> bool:
-        """Whether more than half of the images held out are answered rightly."""
+        """Whether the network answers more than half of the held-out images correctly."""
         return self.validation_error is not None and self.validation_error < 50
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep's folder as it is now. `state` is new, queued, running, stopped, finished or failed."""
+    """The content of a sweep's folder at one moment. `state` is new, queued, running, stopped, finished or failed."""
 
     folder: Path
     plan: Plan
@@ -125,7 +125,7 @@ class Sweep:
 
     @property
     def title(self) -> str:
-        """Method and data set, for people."""
+        """Method and data set in words."""
         plan = self.plan
         reading = f" ({plan.reading})" if plan.method == "camdrop" else ""
         return f"{METHODS[plan.method].__name__}{reading}, {short_name(plan.data)}"
@@ -145,31 +145,31 @@ class Sweep:
         return sorted(self.plan.keep_probs, reverse=True)
 
     def _rows(self) -> list[list[Cell | None]]:
-        """By ascending rates and descending γ."""
+        """The cells by ascending rates and descending γ; None for a missing cell."""
         return [[self.cells.get((rate, keep)) for keep in self.keep_probs] for rate in self.learning_rates]
 
     def grid(self, measure: str) -> npt.NDArray[np.float64]:
-        """`validation_error` or `train_error` by ascending rates and descending γ, NaN where there is none (yet)."""
+        """(rates, γs) `validation_error` or `train_error` by ascending rates and descending γ, NaN if missing."""
         return np.array([[getattr(cell, measure, None) for cell in row] for row in self._rows()], np.float64)
 
     def marks(self) -> npt.NDArray[np.str_]:
-        """In the same order, × where a cell has diverged, `failed` where it has failed."""
+        """(rates, γs) in the same order: × for a diverged cell, `failed` for a failed one, else an empty string."""
         words = {"diverged": "×", "failed": "failed"}
         return np.array([[words.get(cell.state, "") if cell else "" for cell in row] for row in self._rows()])
 
     def _alone(self) -> dict[float, bool]:
-        """Whether the network learns without a mask, by the rates whose cell is there."""
+        """Whether the network learns without a mask, by learning rate, for the cells that exist."""
         found = {rate: self.cells.get((rate, 1.0)) for rate in self.learning_rates}
         return {rate: cell.learns for rate, cell in found.items() if cell}
 
     def saved_and_lost(self) -> tuple[str, str]:
-        """How many masked cells learn where none does without (`0 of 28`), and how many fail where it does."""
+        """How many masked cells learn where the unmasked one does not (`0 of 28`), and how many fail where it does."""
         alone, masked = self._alone(), [cell for cell in self.cells.values() if cell.keep_prob < 1]
         beyond, within = ([c.learns for c in masked if alone.get(c.learning_rate) is so] for so in (False, True))
         return f"{sum(beyond)} of {len(beyond)}", f"{len(within) - sum(within)} of {len(within)}"
 
     def verdict(self) -> str:
-        """What became of the paper's claim that masks save high learning rates (section 4.2), in a sentence."""
+        """Whether masks save high learning rates, as the paper claims (section 4.2), in two sentences."""
         where = ", ".join(f"{rate:g}" for rate, learns in self._alone().items() if learns) or "none"
         saved, lost = self.saved_and_lost()
         return (
@@ -179,12 +179,12 @@ class Sweep:
 
 
 def create(folder: Path, plan: Plan) -> None:
-    """Make a sweep's folder. RunError where it holds one already."""
+    """Make a sweep's folder. RunError if the folder already holds a sweep."""
     claim(folder, "sweep", "sweep.json", plan.to_json())
 
 
 def load_sweep(folder: Path) -> Sweep:
-    """Read a sweep's folder. RunError where there is none in it or its files cannot be read."""
+    """Read a sweep's folder. RunError if it holds no sweep or its files are damaged."""
     with open_folder(folder, "sweep") as status:
         plan = Plan.from_json((folder / "sweep.json").read_text())
         sweep = Sweep(folder, plan, **({"state": "new"} | status), cells=read_cells(folder))
@@ -194,7 +194,7 @@ def load_sweep(folder: Path) -> Sweep:
 
 
 def list_sweeps(root: Path) -> list[Sweep]:
-    """The sweeps below `root`, the newest first; folders that cannot be read are left out."""
+    """The sweeps below `root`, newest first, without unreadable folders."""
     found = []
     for path in sorted(root.glob("*/sweep.json"), key=lambda path: path.stat().st_mtime, reverse=True):
         with contextlib.suppress(RunError):
@@ -203,7 +203,7 @@ def list_sweeps(root: Path) -> list[Sweep]:
 
 
 def read_cells(folder: Path) -> dict[tuple[float, float], Cell]:
-    """The cells that are there, by learning rate and γ; a line that is not whole yet is left out."""
+    """The finished cells by (learning rate, γ), without an incomplete last line."""
     path = folder / "cells.jsonl"
     whole = path.read_bytes().rpartition(b"\n")[0].splitlines() if path.exists() else []
     cells = (Cell(**json.loads(line)) for line in whole)
@@ -211,7 +211,7 @@ def read_cells(folder: Path) -> dict[tuple[float, float], Cell]:
 
 
 def append(folder: Path, cell: Cell) -> None:
-    """Add a cell, on the disk when this returns."""
+    """Append a cell to cells.jsonl; it is on the disk when this returns."""
     with (folder / "cells.jsonl").open("ab") as file:
         file.write(json.dumps(dataclasses.asdict(cell)).encode() + b"\n")
         file.flush()
@@ -219,7 +219,7 @@ def append(folder: Path, cell: Cell) -> None:
 
 
 def mend(folder: Path) -> None:
-    """Cut off the half line that a killed process may have left."""
+    """Cut off the incomplete line that a killed process may have left in cells.jsonl."""
     path = folder / "cells.jsonl"
     if path.exists():
         with path.open("r+b") as file:
@@ -227,12 +227,12 @@ def mend(folder: Path) -> None:
 
 
 def set_state(folder: Path, state: str, message: str = "", pid: int | None = None) -> None:
-    """Write where a sweep is."""
+    """Write status.json of a sweep."""
     write_atomic(folder / "status.json", json.dumps({"state": state, "message": message, "pid": pid}))
 
 
 def stop(folder: Path) -> None:
-    """Ask a sweep's process to end; the cells in flight are lost."""
+    """Ask the process of a sweep to end; it loses the unfinished cells. A waiting sweep stops at once."""
     sweep = load_sweep(folder)
     if sweep.state == "running" and sweep.pid:
         with contextlib.suppress(ProcessLookupError):

@@ -1,8 +1,8 @@
-"""Trains the cells of a sweep: many at a time, one process a core, or over a cluster by Ray.
+"""Train the cells of a sweep, many at a time: one process a core, or over a cluster by Ray.
 
-Each cell is a race of one, with the initial weights, batches and crops of every other cell. On a CPU core, eight cells
-as one race in lockstep took 0.99 of the time of eight races of one, and stacked by `torch.func.vmap` 1.7 times as long
-(bench/sweep.py): so a cell is what is given out, and all that a crash loses.
+Each cell is a race of one contender, with the same initial weights, batches and crops as all other cells. On a CPU
+core, eight cells as one race in lockstep took 0.99 times as long as eight races, and stacked by `torch.func.vmap` 1.7
+times (bench/sweep.py). So workers get single cells, and a crash loses one cell a worker.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def run_sweep(
 ) -> Sweep:
     """Train the cells that `folder` lacks, until all are there or it is stopped (SIGTERM, SIGINT); returns the sweep.
 
-    With `plan`, the folder is made first. `workers` is how many cells train at once, by default one a core. RunError
-    where the folder is in use or has a sweep already; ValueError for what the plan gets wrong.
+    With `plan`, the folder is made first. `workers` is how many cells train at once, by default one a core. RunError if
+    another process uses the folder or it already holds a sweep; ValueError for a wrong plan.
     """
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
@@ -74,7 +74,7 @@ def _run(sweep: Sweep, engine: str, workers: int, progress: Progress | None, lis
         cells = plan.cells
         todo = [cell for cell in cells if cell not in sweep.cells or sweep.cells[cell].state == "failed"]
         if todo:
-            prepare(plan, progress)  # what it gets wrong, and a download, are seen here and once
+            prepare(plan, progress)  # errors and a download happen here, once, and not in every worker
         set_state(folder, "running", "", os.getpid())
         train = by_processes if engine == "processes" else by_ray
         for cell in train(plan, todo, min(workers, max(1, len(todo))), stopped):
@@ -86,7 +86,7 @@ def _run(sweep: Sweep, engine: str, workers: int, progress: Progress | None, lis
 
 
 def prepare(plan: Plan, progress: Progress | None = None) -> Dataset:
-    """The plan's data set, cut to its number of training images."""
+    """The data set of the plan, cut to the plan's number of training images."""
     data = load_dataset(plan.data, splits=("train",), progress=progress)
     if plan.images is None or plan.images >= len(data.train):
         return data
@@ -95,7 +95,7 @@ def prepare(plan: Plan, progress: Progress | None = None) -> Dataset:
 
 
 def train_cell(plan: Plan, data: Dataset, rate: float, keep_prob: float, stopped: Stopped) -> Cell | None:
-    """Train one cell and measure its errors; None if it was stopped. What goes wrong in it becomes a failed cell."""
+    """Train one cell and measure its errors; None if it was stopped. An exception becomes a failed cell."""
     begin = time.perf_counter()
     try:
         race = Race(data, plan.recipe, [Contender("cell", plan.mask(keep_prob))], torch.device("cpu"))
@@ -116,7 +116,7 @@ def train_cell(plan: Plan, data: Dataset, rate: float, keep_prob: float, stopped
 
 
 def by_processes(plan: Plan, todo: list[tuple[float, float]], workers: int, stopped: Stopped) -> Iterator[Cell]:
-    """Train cells in processes of one thread each; gives them as they come."""
+    """Train cells in processes of one thread each, and yield each cell when it is finished."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     with ProcessPoolExecutor(workers, context, _begin, (plan, stop)) as pool:
@@ -139,7 +139,7 @@ _worker: dict[str, Any] = {}  # what a worker process trains with
 
 
 def _begin(plan: Plan, stop: Any) -> None:
-    """A worker's first work; it ends with its parent, however that ends, and leaves the signals to stop to it."""
+    """Prepare a worker process: it ends with its parent, however that ends, and ignores the signals to stop."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -160,7 +160,7 @@ def _work(rate: float, keep_prob: float) -> Cell | None:
 
 
 def by_ray(plan: Plan, todo: list[tuple[float, float]], workers: int, stopped: Stopped) -> Iterator[Cell]:
-    """Train cells over the cluster of $RAY_ADDRESS, or else with `workers` of a local Ray. ValueError without Ray."""
+    """Train cells over the cluster of $RAY_ADDRESS, or with `workers` of a local Ray. ValueError without Ray."""
     try:
         import ray
     except ImportError:

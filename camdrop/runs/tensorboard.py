@@ -1,4 +1,4 @@
-"""The records of a run as TensorBoard's event files, for those who live there."""
+"""The records of a run as TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _NO_CURVE = ("kind", "step", "epoch", "contender", "reason")
 
 @contextlib.contextmanager
 def event_log(folder: Path, kind: str | None) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """A listener that writes records into `folder`/events/CONTENDER, a curve for each number; None: it does nothing.
+    """A listener that writes records into `folder`/events/CONTENDER, a curve for each number; with None it writes none.
 
-    ValueError for a `kind` other than tensorboard, or where that package is missing.
+    ValueError for a `kind` other than tensorboard, or if that package is missing.
     """
     if kind not in (None, "tensorboard"):
         raise ValueError(f"--log must be tensorboard, got {kind!r}")
@@ -30,7 +30,7 @@ def event_log(folder: Path, kind: str | None) -> Iterator[Callable[[dict[str, An
 
         def write(record: dict[str, Any]) -> None:
             name, step = record["contender"], record["step"]
-            if name not in writers:  # what a resumed run does again replaces what it had written
+            if name not in writers:  # the records of a resumed run replace those that it cut off
                 writer = SummaryWriter(str(folder / "events" / name), purge_step=step)
                 writers[name] = stack.enter_context(writer)
             for key, value in record.items():

@@ -1,4 +1,4 @@
-"""Training: what is trained and how, contenders in lockstep on the same batches, on one process or several."""
+"""Training: recipes, contenders, and the race that trains contenders in lockstep, in one process or several."""
 
 from camdrop.training.config import PRESETS, Contender, Recipe, make_method, make_recipe, method_name
 from camdrop.training.devices import pick_device

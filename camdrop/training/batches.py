@@ -1,4 +1,4 @@
-"""The batches of a race: from a data set in memory, augmented all at once, or from files, read by workers."""
+"""The batches of a race: augmented from a data set in memory, or read from files by workers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from camdrop.training.distributed import Team
 
 
 class Batches(Protocol):
-    """Batches of a training set in the order of the steps: this process's part of each."""
+    """Batches of a training set in the order of the steps; a process gets its part of each."""
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """Normalised images x and targets y of a step; steps come one after the other."""
+        """Normalised images x and targets y of a step. Callers ask for consecutive steps."""
 
     def state(self) -> dict[str, Any]:
-        """What the coming batches depend on besides the number of the step."""
+        """What later batches depend on besides the number of the step."""
 
     def restore(self, state: dict[str, Any]) -> None: ...
 
@@ -32,14 +32,14 @@ class Batches(Protocol):
 def make_batches(
     train: AnySplit, size: int, recipe: Recipe, info: DataInfo, device: torch.device, team: Team
 ) -> Batches:
-    """Batches of `size` images, for the whole team, from a training set in memory, on the device, or in files."""
+    """Batches of `size` images for the whole team, from a training set in the memory of the device or in files."""
     if isinstance(train, FileSplit):
         return FileBatches(train.images, size, recipe, info, device, team)
     return MemoryBatches(train, size, recipe, info, team)
 
 
 class MemoryBatches:
-    """Batches of images (N, C, H, W) that are on the device, shuffled anew each epoch, cropped and mirrored there."""
+    """Batches of images (N, C, H, W) on the device, shuffled anew each epoch, cropped and mirrored on the device."""
 
     def __init__(self, train: Split, size: int, recipe: Recipe, info: DataInfo, team: Team) -> None:
         self.images, self.labels, self.size = train.images, train.labels, size
@@ -65,10 +65,10 @@ class MemoryBatches:
 
 
 class FileBatches:
-    """Batches that workers read ahead, resized crops of 224 pixels, mirrored where the recipe says so.
+    """Batches of resized crops of 224 pixels that workers read ahead, mirrored if the recipe says so.
 
-    An epoch's order follows from the seed and the epoch, an image's augmentation from these and the image: neither
-    resuming, nor the number of workers, nor that of the processes in a team changes a bit of what is read.
+    Seed and epoch determine the order of an epoch; seed, epoch and image determine the augmentation of an image. So
+    the batches do not depend on resuming, on the number of workers or on the size of the team.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class FileBatches:
     ) -> None:
         self.images, self.size, self.recipe = images, size, recipe
         self.info, self.device, self.team = info, device, team
-        self.next = -1  # the step that `coming` gives next
+        self.next = -1  # the step of the next batch in `coming`
         self.coming: Iterator[tuple[Tensor, Tensor]] = iter(())
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
@@ -98,7 +98,7 @@ class FileBatches:
 
 
 def _requests(images: PictureFiles, size: int, seed: int, team: Team, first: int) -> Iterator[list[Request]]:
-    """What a member of the team reads from the step `first` on, without end."""
+    """What a member of the team reads at each step from `first` on, without end."""
     steps = len(images) // size
     for epoch in itertools.count(first // steps):
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(_mixed(seed, epoch)))
@@ -108,14 +108,14 @@ def _requests(images: PictureFiles, size: int, seed: int, team: Team, first: int
 
 
 def _mixed(*numbers: int) -> int:
-    """One seed from several numbers, so that neighbours have nothing in common."""
+    """One seed from several numbers; close numbers give unrelated seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def augment(images: Tensor, recipe: Recipe, generator: torch.Generator, part: slice = slice(None)) -> Tensor:
     """Random crop after zero padding and random horizontal flip of uint8 images (N, C, H, W), in one batch.
 
-    With `part`, only those images of the batch, with the random numbers that the whole batch would give them.
+    With `part`, only those images of the batch, with the random numbers that they have in the whole batch.
     """
     n, _, h, w = images.shape
     device = images.device
@@ -134,9 +134,9 @@ def augment(images: Tensor, recipe: Recipe, generator: torch.Generator, part: sl
 
 
 def split_training(split: AnySplit, recipe: Recipe) -> tuple[AnySplit, AnySplit]:
-    """What the recipe trains on, and what it holds out, by its seed: the images are never the same.
+    """Split a training set by the recipe's seed; returns the images to train on and the held-out ones, none in both.
 
-    The held-out images keep their true labels. ValueError where there are fewer images than the recipe wants.
+    The held-out images keep their true labels. ValueError if the set has fewer images than the recipe asks for.
     """
     n = len(split.labels)
     held = int(n * recipe.validation)

@@ -1,4 +1,4 @@
-"""What is trained, and how: recipes, presets, contenders."""
+"""Recipes, presets and contenders: how a race trains, and what."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
 class Recipe:
     """How networks are trained: SGD with momentum and weight decay, pad-and-crop and flip, a learning-rate schedule.
 
-    A run is bounded by `epochs`, or by `minutes`, which picks the number of steps from the speed measured at its start.
-    `validation` is the share of the training set that is held out, `crop` the padding in pixels (large images get a
-    resized crop instead, see camdrop/training/batches.py). Of what is not held out, `images` are trained on, as many of
-    each class as can be (None: all), and the share `label_noise` of these gets a class drawn uniformly in place of the
-    true one. Which, follows from the seed. ValueError for values out of range.
+    A run ends after `epochs`, or after about `minutes`: it measures its speed at first, and picks the number of steps.
+    `validation` is the held-out share of the training set, `crop` the padding in pixels (large images get a resized
+    crop instead, see camdrop/training/batches.py). A race trains on `images` of the others, as equally many of each
+    class as possible (None: on all), and gives the share `label_noise` of these a class drawn uniformly in place of the
+    true one; the seed determines which. ValueError for values out of range.
     """
 
     model: str
@@ -96,8 +96,10 @@ NOISE_METHODS = ",".join((
 
 
 def make_recipe(preset: str | None, changes: dict[str, Any]) -> Recipe:
-    """A recipe from a preset (paper: section 4.1 for CIFAR, 4.3 for ImageNet) and `changes` to it; without one,
-    10 epochs of ResNet-8."""
+    """The recipe of a preset (paper, sections 4.1 and 4.3) with `changes` to its fields.
+
+    Without a preset, it is 10 epochs of ResNet-8. ValueError for an unknown preset or a value out of range.
+    """
     if preset is not None and preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     base = {"model": "resnet8", "epochs": 10} if preset is None else PRESETS[preset]
@@ -107,7 +109,7 @@ def make_recipe(preset: str | None, changes: dict[str, Any]) -> Recipe:
 
 
 def preset_block_size(preset: str | None) -> int:
-    """r of a preset's methods (paper, sections 4.1 and 4.3), the side of the last features."""
+    """The block size r of a preset (paper, sections 4.1 and 4.3): the side of the last feature map."""
     return 7 if preset == "imagenet" else 8
 
 
@@ -115,7 +117,7 @@ def preset_block_size(preset: str | None) -> int:
 class Contender:
     """One network of a race: a dropout method (None: baseline), its schedule, and the sites where it acts.
 
-    `stages` and `kinds` None mean those of the paper, see `camdrop.sampling.default_sites`.
+    `stages` and `kinds` None are those of the paper, see `camdrop.sampling.default_sites`. ValueError for wrong fields.
     """
 
     name: str
@@ -135,7 +137,7 @@ class Contender:
             raise ValueError(f"sites must be of the kinds {', '.join(KINDS)}, got {', '.join(sorted(unknown))!r}")
 
     def sites(self, model: ResNet) -> frozenset[str]:
-        """Names of the drop sites of `model` where this contender's masks act."""
+        """The names of the drop sites of `model` where the masks of this contender act."""
         return default_sites(model, self.method, self.stages, self.kinds)
 
 
@@ -205,7 +207,7 @@ def contender(
 
 
 def _contender_options(name: str) -> tuple[str, ...]:
-    """What a contender's line can say of a method: a baseline masks nothing, so nothing."""
+    """The options that a contender's line can set; a baseline masks nothing and has none."""
     return () if name == "baseline" else (*option_types(name), *_COMMON_OPTIONS)
 
 

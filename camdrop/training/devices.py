@@ -1,4 +1,4 @@
-"""What computes: the device by its name, what it is called, and the versions of what runs on it."""
+"""The device that trains, its name, and the versions of the software on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 
 
 def pick_device(name: str | None = None) -> torch.device:
-    """The device by name, by default the best one here: cuda, mps or cpu. ValueError for one that is not there."""
+    """The device by name; by default the best available of cuda, mps and cpu. ValueError for an unavailable one."""
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -25,7 +25,7 @@ def pick_device(name: str | None = None) -> torch.device:
 
 
 def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """bfloat16 where a GPU has it, else nothing."""
+    """A context that computes in bfloat16 on a GPU that supports it, and changes nothing elsewhere."""
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.autocast("cuda", torch.bfloat16)
     return contextlib.nullcontext()
@@ -33,7 +33,7 @@ def autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
 
 @functools.cache
 def device_name(device: torch.device) -> str:
-    """What a device is called: the GPU's name, or the processor's with its cores."""
+    """The name of the GPU, or of the processor with its number of cores."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cpu, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
@@ -44,5 +44,5 @@ def device_name(device: torch.device) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of what computed the numbers."""
+    """The versions of Python, torch and torchvision."""
     return {"python": platform.python_version()} | {p: version(p) for p in ("torch", "torchvision")}

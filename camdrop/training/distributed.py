@@ -1,7 +1,7 @@
 """Several processes that train as one (`torchrun … -m camdrop train …`): each takes its part of every batch.
 
-The gradients are averaged by DistributedDataParallel and the batch statistics over all parts, so that the loss curve is
-that of one process with the whole batch. NCCL on GPUs, gloo on the CPU.
+DistributedDataParallel averages the gradients, and batch normalisation uses the statistics of all parts, so that the
+loss curve is that of one process with the whole batch. The backend is NCCL on GPUs and gloo on the CPU.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Team:
-    """This process's place among those that train together; alone by default."""
+    """The place of this process among those that train together; by default it trains alone."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that reads knobs and writes the run folder."""
+        """Whether this process reads knobs and writes the run folder."""
         return self.rank == 0
 
     def part(self, batch: int) -> slice:
@@ -34,7 +34,7 @@ class Team:
         return slice(self.rank * batch // self.size, (self.rank + 1) * batch // self.size)
 
     def mean(self, tensor: Tensor) -> Tensor:
-        """The mean of a tensor over the team."""
+        """The mean of a tensor over the team. Every member has to call it."""
         if self.size > 1:
             tensor = tensor.clone()
             dist.all_reduce(tensor)
@@ -42,12 +42,12 @@ class Team:
         return tensor
 
     def barrier(self) -> None:
-        """Wait until every member is here."""
+        """Wait until every member has called this."""
         if self.size > 1:
             dist.barrier()
 
     def broadcast(self, thing: Any) -> Any:
-        """The main process's `thing`, at every member."""
+        """What the main process passes as `thing`, for every member. Every member has to call it."""
         if self.size == 1:
             return thing
         box = [thing]
@@ -55,7 +55,7 @@ class Team:
         return box[0]
 
     def join(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """The model that averages its gradients, and the statistics of its batches, over the team."""
+        """The model as the team trains it: gradients and batch statistics are those of the whole batch."""
         if self.size == 1:
             return model
         share_statistics(model, device)
@@ -68,7 +68,7 @@ ALONE = Team()
 
 @contextmanager
 def team(device: torch.device) -> Iterator[tuple[Team, torch.device]]:
-    """The team that torchrun's environment names, and this member's device; alone without torchrun."""
+    """The team that torchrun's environment names, and the device of this member; without torchrun, a team of one."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield ALONE, device

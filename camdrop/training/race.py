@@ -1,6 +1,6 @@
-"""Training: a race of contenders in lockstep, on the same initial weights, batches and augmentation.
+"""A race trains contenders in lockstep, from the same initial weights, on the same batches and augmentation.
 
-They differ only in their dropout. A single training is a race of one.
+Contenders differ only in their dropout. A single training is a race of one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from camdrop.training.devices import autocast
 from camdrop.training.distributed import ALONE, Team
 
 KNOBS = ("learning_rate", "keep_prob", "block_size")
-OVERHEAD = 1.05  # what a run takes over its steps: validation, heatmap history, checkpoints
+OVERHEAD = 1.05  # time of a run ÷ time of its steps: validation, heatmap history, checkpoints
 _SAMPLE = 500  # training images, at most, on which the error without masks is measured
 _MEASURED_STEPS = 12  # of which the first few warm up
 
@@ -60,11 +60,11 @@ class Runner:
         self.epoch_wrong, self.epoch_images = torch.zeros((), device=device), 0
 
     def reseed(self, step: int) -> None:
-        """Masks of this process from `step` on; each member of a team draws its own."""
+        """Seed the masks from `step` on; each member of a team draws others."""
         self.generator.manual_seed(self.recipe.seed + 2 + 1_000_003 * self.team.rank + 7919 * step)
 
     def method_at(self, progress: float) -> Method | None:
-        """The method with the keep probability that schedule and knobs give at `progress`."""
+        """The method at `progress`, with the keep probability by schedule and knobs."""
         method = self.contender.method
         if method is None:
             return None
@@ -103,10 +103,10 @@ class Runner:
         self.epoch_images += len(y)
 
     def pop_metrics(self, progress: float, epoch_ends: bool = True) -> dict[str, Any]:
-        """Means over the images of the steps since the last call; the training error, in percent, of the epoch so far.
+        """The metrics of the steps since the last call, as means over images, errors in percent; resets them.
 
-        The next call begins at zero, its error where `epoch_ends`. Of a team they are those of all members, so every
-        member has to call it. Numbers may be infinite or NaN.
+        The training error is that of the epoch so far; it is reset if `epoch_ends`. Every member of a team has to call
+        this, for the means are over the team. Numbers may be infinite or NaN.
         """
         loss, dropped = self.team.mean(self.totals / max(1, self.images)).tolist()
         wrong = self.team.mean(self.epoch_wrong).item() / max(1, self.epoch_images)
@@ -155,8 +155,8 @@ class Runner:
 class Race:
     """Contenders that see the same batches in the same order. `step` trains each by one batch.
 
-    `total` is the number of steps: known at once for a recipe with epochs, after some measured steps for one with
-    minutes. On the CPU, a race that is restored from its `state` goes on bit for bit as if it had never stopped.
+    `total` is the number of steps; for a recipe with minutes it is None until the race has measured some steps. On the
+    CPU, a race that is restored from its `state` goes on bit for bit as if it had never stopped.
     """
 
     def __init__(
@@ -187,12 +187,12 @@ class Race:
 
     @property
     def epoch(self) -> float:
-        """Epochs done."""
+        """The number of finished epochs, with the fraction of the current one."""
         return self.done / self.epoch_steps
 
     @property
     def progress(self) -> float:
-        """The share of the run that is done, in [0, 1]."""
+        """The finished share of the run, in [0, 1]; 0 while `total` is unknown."""
         return self.done / self.total if self.total else 0.0
 
     @property
@@ -204,7 +204,7 @@ class Race:
         return not self.active or (self.total is not None and self.done >= self.total)
 
     def step(self) -> None:
-        """Train every contender that has not ended by one batch."""
+        """Train every active contender by one batch."""
         begin = time.perf_counter()
         (x, y), progress = self.batches.at(self.done), self.progress
         for runner in self.active:
@@ -217,18 +217,18 @@ class Race:
             self._measure(time.perf_counter() - begin)
 
     def _measure(self, seconds: float) -> None:
-        """With a budget in minutes: after some steps, the number of them that will fit."""
+        """Note the time of a step; after some of them, set `total` to the number of steps that fit into the minutes."""
         self._times.append(seconds)
         if len(self._times) == _MEASURED_STEPS and self.recipe.minutes is not None:
             typical = sorted(self._times[3:])[len(self._times[3:]) // 2]
             total = max(self.done + 1, int(60 * self.recipe.minutes / (OVERHEAD * typical)))
             begun = total % self.epoch_steps
             if total > self.epoch_steps and begun < 0.1 * self.epoch_steps:
-                total -= begun  # an epoch that would hardly begin
+                total -= begun  # without an epoch that would hardly begin
             self.total = self.team.broadcast(total)
 
     def state(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on."""
+        """Everything that the rest of the race depends on."""
         return {
             "done": self.done, "total": self.total, "times": self._times,
             "runners": {r.contender.name: r.state() for r in self.runners},
@@ -239,13 +239,13 @@ class Race:
         self.batches.restore(state)
         for runner in self.runners:
             runner.restore(state["runners"][runner.contender.name])
-            if not self.team.is_main:  # the state is the leader's
+            if not self.team.is_main:  # the state is that of the main process
                 runner.reseed(self.done)
 
 
 @torch.no_grad()
 def evaluate(model: Network, split: AnySplit, info: DataInfo, batch_size: int = 500) -> dict[str, float]:
-    """Errors of a network on a split: {"top1_error": %, "top5_error": %, "n": images}; dropout is off."""
+    """The errors of a network on a split, without dropout: {"top1_error": %, "top5_error": %, "n": images}."""
     model.eval()
     device = next(model.parameters()).device
     k = min(5, model.num_classes)

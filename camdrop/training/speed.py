@@ -1,4 +1,4 @@
-"""What a race will take on this machine, from a few real steps of each contender."""
+"""How long a race will take on this machine, by a few real steps of each contender."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PATIENCE = 0.5  # seconds, about, that a measurement may take
 def seconds_per_image(
     recipe: Recipe, info: DataInfo, contender: Contender, device: torch.device, threads: int
 ) -> float:
-    """Seconds that training `contender` takes an image, measured by some steps on noise of the data set's shape.
+    """Seconds of training `contender` per image, measured in some steps on noise in the shape of the data set.
 
-    Batches are the recipe's, or smaller where such a step takes longer than about half a second.
+    Batches are as in the recipe, or smaller if such a step takes longer than about half a second.
     """
     with _threads(threads):
         small = min(16, recipe.batch_size)

@@ -13,7 +13,7 @@ from camdrop.runs.signals import stop_signals
 from camdrop.runs.writer import load_state, open_writer, remove_leftovers
 from camdrop.training import Race
 from camdrop.training.config import Contender, Recipe
-from tests.training.test_training import stripes
+from tests.support.stripes import stripes
 
 CPU = torch.device("cpu")
 RECIPE = Recipe("resnet8", epochs=1, batch_size=60, crop=0, validation=0.2)

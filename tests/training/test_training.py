@@ -7,28 +7,16 @@ import math
 import pytest
 import torch
 
-from camdrop.data import DataInfo, Dataset, Split, load_dataset, normalise
+from camdrop.data import Split, load_dataset, normalise
 from camdrop.masks import CamDrop, DropBlock, DropPath
 from camdrop.resnet import build
 from camdrop.training import OVERHEAD, Race, Runner, evaluate, pick_device
 from camdrop.training.batches import augment, split_training
 from camdrop.training.config import Contender, Recipe, contender, make_method, make_recipe
 from camdrop.training.distributed import Team
+from tests.support.stripes import stripes
 
 CPU = torch.device("cpu")
-
-
-def stripes(n=240, seed=0):
-    """Two classes that a small network can tell apart: horizontal and vertical stripes, with noise."""
-    g = torch.Generator().manual_seed(seed)
-    labels = torch.arange(n) % 2
-    wave = ((torch.arange(12) // 2) % 2 * 150).float()
-    rows, cols = wave[:, None].expand(12, 12), wave[None, :].expand(12, 12)
-    images = torch.where(labels[:, None, None] == 0, rows, cols) + torch.randint(0, 100, (n, 12, 12), generator=g)
-    split = Split(images.clamp(0, 255).to(torch.uint8)[:, None], labels)
-    info = DataInfo("stripes", ("rows", "columns"), (0.5,), (0.3,), 1, 12)
-    half = n // 4 * 3
-    return Dataset(info, Split(split.images[:half], labels[:half]), Split(split.images[half:], labels[half:]))
 
 
 RECIPE = Recipe("resnet8", epochs=2, batch_size=30, learning_rate=0.05, crop=1, flip=False, validation=0.2)
