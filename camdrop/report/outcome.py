@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 
 from camdrop.data import INFO
+from camdrop.masks import CamDrop
 from camdrop.runs import Run
 from camdrop.runs.records import Record, Result, Spread, label, results
-from camdrop.training.config import Recipe
+from camdrop.training.config import Contender, Recipe
 
 _CLEAR = 10.0  # points: what 250 images hardly show by chance
 
@@ -18,10 +19,11 @@ def outcome(run: Run, records: Sequence[Record], spreads: Mapping[str, Spread]) 
 
     `spreads` are the test errors by contender over runs that differ in their seed alone, see `over_seeds`.
     """
-    points = {label(c): _last_epoch(records, c.name) for c in run.config.contenders}
+    names = _short_names(run.config.contenders)
+    points = {name: _last_epoch(records, c.name) for c, name in names.items()}
     classes = len(INFO[run.config.data].classes) if run.config.data in INFO else None
     found = (
-        _ahead(results(run, records), spreads),
+        _ahead(results(run, records), spreads, names),
         _memorised(points, run.config.recipe, classes),
         _obeys(points, classes),
     )
@@ -34,7 +36,7 @@ def _last_epoch(records: Sequence[Record], name: str) -> Record:
     return ends[-1] if ends else {}
 
 
-def _ahead(rows: Sequence[Result], spreads: Mapping[str, Spread]) -> str | None:
+def _ahead(rows: Sequence[Result], spreads: Mapping[str, Spread], names: Mapping[Contender, str]) -> str | None:
     known = [row for row in rows if row.test_error is not None and row.ended is None]
     if len(known) < 2:
         return None
@@ -42,13 +44,14 @@ def _ahead(rows: Sequence[Result], spreads: Mapping[str, Spread]) -> str | None:
     errors = {row: row.test_error or 0.0 if seeds < 2 else mean(spreads[row.contender.name].errors) for row in known}
     ranked = sorted(known, key=lambda row: errors[row])
     first, second = ranked[:2]
+    leader, next_one = names[first.contender], names[second.contender]
     lead = errors[second] - errors[first]
     what = "test error" if seeds < 2 else f"mean test error over {seeds} seeds"
     if lead == 0:
-        text = f"**{_name(first)} and {_name(second)} share the lead** with a {what} of {errors[first]:.1f} %"
+        text = f"**{leader} and {next_one} share the lead** with a {what} of {errors[first]:.1f} %"
     else:
-        text = f"**{_name(first)} is ahead**: its {what} is {errors[first]:.1f} %, {_points(lead)} below that of "
-        text += _name(second)
+        text = f"**{leader} is ahead**: its {what} is {errors[first]:.1f} %, {_points(lead)} below that of "
+        text += next_one
         baseline = next((row for row in ranked[2:] if row.contender.method is None), None)
         if baseline:
             text += f" and {_points(errors[baseline] - errors[first])} below the baseline's"
@@ -102,8 +105,25 @@ def _sorted_out(did: str, words: Mapping[str, str], those: Sequence[str], order:
     return f"{text}; not {', '.join(others)}. {why}" if others else f"{text}. {why}"
 
 
-def _name(row: Result) -> str:
-    return label(row.contender)
+def _short_names(contenders: Sequence[Contender]) -> dict[Contender, str]:
+    """The method of each, with the class that guides it or in full where that is what tells them apart."""
+    options = [(_kind(c), _guided_kind(c), label(c)) for c in contenders]
+    alike = [[names[level] for names in options] for level in range(2)]
+    return {
+        c: next((name for name, all_names in zip(names, alike, strict=False) if all_names.count(name) == 1), names[-1])
+        for c, names in zip(contenders, options, strict=True)
+    }
+
+
+def _kind(contender: Contender) -> str:
+    return "Baseline" if contender.method is None else type(contender.method).__name__
+
+
+def _guided_kind(contender: Contender) -> str:
+    method = contender.method
+    if isinstance(method, CamDrop):
+        return f"CamDrop ({f'{method.label} class' if method.guided_by_class else 'no class'})"
+    return _kind(contender)
 
 
 def _points(value: float) -> str:

@@ -35,11 +35,11 @@ def test_who_is_ahead_with_one_seed() -> None:
     run = race(BASELINE, BLOCKS, CAMDROP)
     records = [result("baseline", 37.5), result("blocks", 28.5), result("camdrop", 29.25)]
     assert outcome(run, records, {"blocks": Spread((28.5,))}) == [
-        "**DropBlock γ 0.9 r 4 is ahead**: its test error is 28.5 %, 0.8 points below that of CamDrop γ 0.9 r 8 true "
-        "class and 9.0 points below the baseline's; one seed cannot say how sure that is."
+        "**DropBlock is ahead**: its test error is 28.5 %, 0.8 points below that of CamDrop "
+        "and 9.0 points below the baseline's; one seed cannot say how sure that is."
     ]
     (tie,) = outcome(race(BASELINE, BLOCKS), [result("baseline", 30.0), result("blocks", 30.0)], {})
-    assert tie.startswith("**Baseline and DropBlock γ 0.9 r 4 share the lead** with a test error of 30.0 %; one seed")
+    assert tie.startswith("**Baseline and DropBlock share the lead** with a test error of 30.0 %; one seed")
 
 
 def test_who_is_ahead_over_seeds() -> None:
@@ -48,7 +48,7 @@ def test_who_is_ahead_over_seeds() -> None:
     assert "**Baseline is ahead**: its mean test error over 3 seeds is 31.0 %, 10.0 points below that of Drop" in far
     assert far.endswith("the lead over the next is more than the spread over the seeds (± 1.0).")
     (near,) = outcome(run, records, {"baseline": Spread((30.0, 40.0)), "blocks": Spread((40.0, 29.0))})
-    assert "**DropBlock γ 0.9 r 4 is ahead**" in near and "no more than the spread over the seeds (± 7.8)" in near
+    assert "**DropBlock is ahead**" in near and "no more than the spread over the seeds (± 7.8)" in near
 
 
 def test_nobody_is_ahead_of_nobody() -> None:
@@ -63,7 +63,7 @@ def test_memorised_or_not() -> None:
     why = "Wrong without masks, and expected if training images were no better known than those held out."
     assert outcome(run, [*end("baseline", 2.0, 30.0), *end("blocks", 25.0, 28.0)], {}) == [
         "**Memorised training images**: Baseline (2.0 %, expected 30.0 %); "
-        f"not DropBlock γ 0.9 r 4 (25.0 %, expected 28.0 %). {why}"
+        f"not DropBlock (25.0 %, expected 28.0 %). {why}"
     ]
     (none,) = outcome(race(BASELINE), end("baseline", 29.0, 30.0), {})
     assert none == f"**None memorised training images**: Baseline (29.0 %, expected 30.0 %). {why}"
@@ -83,8 +83,20 @@ def test_who_reads_the_label() -> None:
     why = "How often the answer is a random class for which the masks are drawn"
     sentences = outcome(run, [*end("blocks", 30.0, 30.0, 9.5), *end("camdrop", 60.0, 70.0, 93.0)], {})
     assert sentences[-1] == (
-        "**Read the label off the masks**: CamDrop γ 0.9 r 8 true class (93.0 %); not DropBlock γ 0.9 r 4 (9.5 %). "
-        f"{why}; chance is 10 %."
+        f"**Read the label off the masks**: CamDrop (93.0 %); not DropBlock (9.5 %). {why}; chance is 10 %."
     )
     free = outcome(race(CAMDROP, data="folder:x"), end("camdrop", 30.0, 30.0, 12.0), {})[-1]
-    assert free == f"**None read the label off the masks**: CamDrop γ 0.9 r 8 true class (12.0 %). {why}."
+    assert free == f"**None read the label off the masks**: CamDrop (12.0 %). {why}."
+
+
+def test_names_are_as_short_as_they_can_be() -> None:
+    predicted, linear = Contender("p", CamDrop(label="predicted")), Contender("l", CamDrop(), "linear")
+    told = outcome(
+        race(BLOCKS, CAMDROP, predicted), [*end("p", 30.0, 30.0, 12.0), *end("camdrop", 60.0, 70.0, 93.0)], {}
+    )
+    assert "masks**: CamDrop (true class) (93.0 %); not CamDrop (predicted class) (12.0 %)." in told[-1]
+    nobody = Contender("n", CamDrop(guide="mean", channels="all"))
+    told = outcome(race(CAMDROP, nobody), [*end("n", 30.0, 30.0, 12.0), *end("camdrop", 60.0, 70.0, 93.0)], {})
+    assert "CamDrop (true class) (93.0 %); not CamDrop (no class) (12.0 %)." in told[-1]
+    (told,) = outcome(race(CAMDROP, linear), [result("camdrop", 30.0), result("l", 31.0)], {})
+    assert "**CamDrop γ 0.9 r 8 true class is ahead**" in told and "CamDrop γ 0.9 r 8 true class linear; one" in told
