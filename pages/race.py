@@ -16,13 +16,29 @@ HOW = """
 crops and mirrorings; they differ in their dropout alone. So a difference between two curves at one step is no luck of
 the draw, but for the coins of the masks themselves.
 
-**Errors.** The training error is that of the batches as they are trained on, masks included: dropout raises it. The
-validation error is of images held out, with no masks. The test images are touched once, at the end, by the checkpoint
-with the least validation error.
+**The race that this page opens with** has 1,000 training images, and 40 % of their labels are drawn anew: so few images
+with so many wrong labels that a network without dropout learns them by heart. Where a network trains on all images for
+a few epochs, it learns too little rather than too much, and every dropout only costs. Images and labels are drawn by
+the seed; validation and test images keep their true labels. Both are settings under Recipe, for any data set.
 
-**A low training error beside a high validation error** is what CamDrop as the paper states it often shows here. Its
-masks are drawn with the true label, so where they cut tells the label, and the network learns to read it there; when
-it is tested there are no masks to read. The mask lab shows that leak; the reading *official* drops too little for it.
+**Errors.** The training error is that of the batches as they are trained on, masks included, since the epoch began.
+The *training error without masks* is measured after each epoch, on at most 500 training images with the labels that are
+trained on. The validation error is of images held out, with no masks. The test images are touched once, at the end, by
+the checkpoint with the least validation error.
+
+**Memorised** is said, below the table, of a network whose training error without masks, after the last epoch, is at
+least 10 points below the one to expect of images never seen: the validation error e, or with a share p of labels drawn
+anew (1 − p)·e + p·(1 − 1/classes), since such a label is hit by chance alone.
+
+**A low training error with masks beside a high one without them** is what CamDrop as the paper states it often shows
+here. Its masks are drawn with the true label, so where they cut tells the label, and the network learns to read it
+there; when it is tested there are no masks to read. Guided by the *predicted* class instead, or by a random one, a mask
+tells no more of the label than the image does, and there is nothing to read. The reading *official* drops too little
+for either to matter.
+
+**Obeys its masks** measures that after each epoch, where it is asked for under Recipe: masks are drawn for a random
+class at the sites of training, for at most 250 images held out, and what counts is how often the network answers that
+class. By chance that is one in the number of classes; the sentence below the table speaks from 10 points more on.
 
 **Share dropped** is what the masks really dropped, beside 1 − γ: a guided method has few places where a block may
 begin, so with the same γ it drops much less than DropBlock.
@@ -84,7 +100,8 @@ def page() -> None:
 def watch(before: Any) -> None:
     """The live part: reads the run folder, every second while something happens there."""
     from camdrop import runs
-    from camdrop.report.curves import BOUNDS, MEASURES
+    from camdrop.report.curves import offered
+    from camdrop.report.outcome import outcome
     from camdrop.runs import scheduler
     from camdrop.runs.records import over_seeds, results
     from ui.components.curves import curves
@@ -102,14 +119,16 @@ def watch(before: Any) -> None:
         races.attempt(scheduler.launch, run.folder.parent)
     others = races.alike(run) if run.state == "finished" else []
     rows = results(run, records)
-    st.html(races.progress(run) + races.table(rows, over_seeds(run, others)))
+    spreads = over_seeds(run, others)
+    st.html(races.progress(run) + races.table(rows, spreads))
     if run.message and run.state in ("failed", "stopped"):
         st.error(run.message, icon=":material/error:")
     if run.state == "finished":
+        st.markdown("\n".join(f"- {sentence}" for sentence in outcome(run, records, spreads)))
         with st.container(horizontal=True, vertical_alignment="center"):
             races.links(run)
             st.button("Again, next seed", icon=":material/replay:", on_click=race_setup.again, args=(run, "run"))
-    measures = list(MEASURES | BOUNDS if run.config.bounds else MEASURES)
+    measures = offered(run.config, records)
     with st.container(horizontal=True, vertical_alignment="center"):
         shown = st.pills(
             "Curves", measures, selection_mode="multi", default=measures[:2], key="curves",

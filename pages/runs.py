@@ -21,7 +21,7 @@ A click on a name in the legend hides a curve, a double click all others; drag t
 def page() -> None:
     with st.spinner("Loading PyTorch …"):
         from camdrop import runs
-        from camdrop.report.curves import BOUNDS, MEASURES
+        from camdrop.report.curves import MEASURES, offered
         from camdrop.runs import scheduler
         from ui.choosers.run_checkpoints import root
         from ui.components.curves import curves
@@ -73,7 +73,13 @@ def page() -> None:
     if not compare:
         st.info("Choose a run in the table to see its curves.", icon=":material/arrow_upward:")
         return
-    measures = list(MEASURES | BOUNDS if any(run.config.bounds for run in compare) else MEASURES)
+    readable = []
+    for run in compare:
+        try:
+            readable.append((run, offered(run.config, races.records(run))))
+        except runs.RunError as error:
+            st.error(str(error), icon=":material/error:")
+    measures = list(dict.fromkeys([*MEASURES, *(title for _, titles in readable for title in titles)]))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Figure 2", icon=":material/stacked_line_chart:", help="Training left, validation right, as in the "
                   "paper", on_click=lambda: st.session_state.update(curves=list(MEASURES)[:2]))  # fmt: skip
@@ -84,11 +90,8 @@ def page() -> None:
         log = st.toggle("Logarithmic", key="log", bind="query-params")
     if shown:
         drawn = []
-        for run in compare:
-            try:
-                drawn += races.curves_of(run, f"{run.name} · " if len(compare) > 1 else "")
-            except runs.RunError as error:
-                st.error(str(error), icon=":material/error:")
+        for run, _ in readable:
+            drawn += races.curves_of(run, f"{run.name} · " if len(compare) > 1 else "")
         curves(drawn, shown, key="runs.curves", log=log, keep=" ".join(chosen))
     for run in compare:
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from camdrop.figures import METHOD_COLOURS, method_css
 from camdrop.figures.plots import Figure
-from camdrop.runs import Run
+from camdrop.runs import Run, RunConfig
 from camdrop.runs.records import Record, label
 from camdrop.training.config import method_name
 
@@ -22,6 +22,8 @@ MEASURES = {  # title → name in the records, unit
     "Learning rate": ("learning_rate", ""),
     "Images a second": ("images_per_second", ""),
 }
+UNMASKED = {"Training error without masks": ("unmasked_train_error", "%")}  # of races since it is recorded
+OBEYS = {"Obeys its masks": ("obeys", "%")}  # of races that measure it
 BOUNDS = {  # of races that measure them
     "Gradient bound": ("gradient_bound", ""),
     "Bound without its mask": ("unmasked_bound", ""),
@@ -54,11 +56,22 @@ def curves_of(run: Run, records: Sequence[Record], prefix: str = "") -> list[Cur
 
 
 def panels(chosen: Sequence[Curve], measures: Sequence[str]) -> list[dict[str, Any]]:
-    """A plot for each of `measures` (titles in `MEASURES` or `BOUNDS`): its title, unit and Plotly traces."""
+    """A plot for each of `measures` (titles that `offered` may name): its title, unit and Plotly traces."""
+    known = MEASURES | UNMASKED | OBEYS | BOUNDS
     return [
         {"title": title, "unit": unit, "traces": _traces(chosen, name, first=i == 0)}
-        for i, (title, (name, unit)) in enumerate((title, (MEASURES | BOUNDS)[title]) for title in measures)
+        for i, (title, (name, unit)) in enumerate((title, known[title]) for title in measures)
     ]
+
+
+def offered(config: RunConfig, records: Sequence[Record]) -> list[str]:
+    """Titles of the measures that a run records, or will have recorded at the end of its first epoch."""
+    epoch_ended = any(record["epoch"] >= 1 for record in records)
+    unmasked = not epoch_ended or any("unmasked_train_error" in record for record in records)
+    return [
+        *MEASURES, *(UNMASKED if unmasked else ()), *(OBEYS if config.leakage else ()),
+        *(BOUNDS if config.bounds else ()),
+    ]  # fmt: skip
 
 
 def _traces(chosen: Sequence[Curve], measure: str, *, first: bool) -> list[dict[str, Any]]:

@@ -13,14 +13,20 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from camdrop.masks import METHODS
+from camdrop.masks import METHODS, CamDrop
 from camdrop.runs.folder import Run, RunConfig, RunError, read_metrics
 from camdrop.training.config import Contender, Recipe, method_name
 
 Record = dict[str, Any]
 
 SIGNS = {"keep_prob": "γ", "block_size": "r"}
-_DETAILS = {"reading": "paper", "guide": "cam", "channels": "dominant", "channel_fraction": 1 / 8, "label": "true"}
+_DETAILS = {  # option → its usual value, and the words for another
+    "reading": ("paper", "reading {}"),
+    "guide": ("cam", "guide {}"),
+    "channels": ("dominant", "{} channels"),
+    "channel_fraction": (1 / 8, "{:g} of channels"),
+    "position_fraction": (None, "{:g} of positions"),
+}
 
 
 class Follower:
@@ -144,16 +150,16 @@ def same_but_seed(a: RunConfig, b: RunConfig) -> bool:
 
 
 def label(contender: Contender) -> str:
-    """A contender in words, such as `CamDrop γ 0.9 r 7 reading official`."""
+    """A contender for people, such as `CamDrop γ 0.9 r 7 true class reading official`."""
     method = contender.method
     if method is None:
         return "Baseline"
     parts = [type(method).__name__]
     parts += [f"{sign} {getattr(method, name):g}" for name, sign in SIGNS.items() if hasattr(method, name)]
-    for name, usual in _DETAILS.items():
-        value = getattr(method, name, usual)
-        if value != usual:
-            parts.append(f"{value:g} of channels" if isinstance(value, float) else f"{name} {value}")
+    if isinstance(method, CamDrop):
+        parts += [f"{method.label} class"] if method.guided_by_class else []
+        values = ((getattr(method, name), usual, words) for name, (usual, words) in _DETAILS.items())
+        parts += [words.format(value) for value, usual, words in values if value != usual]
     parts += [contender.schedule] if contender.schedule != "constant" else []
     parts += ["at " + ", ".join(names) for names in (contender.stages, contender.kinds) if names]
     return " ".join(parts)

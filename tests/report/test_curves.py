@@ -1,8 +1,12 @@
 """Records of races become Plotly traces."""
 
+from dataclasses import replace
+
 from plotly.graph_objects import Figure
 
-from camdrop.report.curves import MEASURES, Curve, panels, side_by_side
+from camdrop.report.curves import BOUNDS, MEASURES, Curve, offered, panels, side_by_side
+from camdrop.runs import RunConfig
+from camdrop.training.config import Contender, Recipe
 
 RECORDS = [
     {"kind": "point", "step": step, "epoch": step / 100, "train_error": 100 - step / 10, "dropped": 0.01,
@@ -34,6 +38,19 @@ def test_contenders_of_one_method_differ_in_their_dashes() -> None:
         if "line" in trace
     )  # fmt: skip
     assert first["color"] == second["color"] and first["dash"] != second["dash"]
+
+
+def test_measures_are_offered_where_they_are_recorded() -> None:
+    recipe = Recipe("resnet8", epochs=2)
+    config = RunConfig("fashion-sample", recipe, (Contender("baseline"),))
+    assert offered(config, []) == [*MEASURES, "Training error without masks"]  # the first epoch will record it
+    assert offered(config, RECORDS) == list(MEASURES)  # an older run
+    asked = replace(config, leakage=True, bounds=True)
+    found = offered(asked, [{"kind": "point", "epoch": 1.0, "unmasked_train_error": 3.0, "obeys": 12.0}])
+    assert found == [*MEASURES, "Training error without masks", "Obeys its masks", *BOUNDS]
+    point = {"kind": "point", "step": 9, "epoch": 1.0, "unmasked_train_error": 3.0, "obeys": 12.0}
+    drawn = panels([Curve("CamDrop", "camdrop", [point])], ["Training error without masks", "Obeys its masks"])
+    assert [(panel["unit"], panel["traces"][0]["y"]) for panel in drawn] == [("%", [3.0]), ("%", [12.0])]
 
 
 def test_two_panels_make_one_figure() -> None:

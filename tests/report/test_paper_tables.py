@@ -183,9 +183,11 @@ def test_bounds_of_a_race_are_its_last(root: Path) -> None:
             point = {"kind": "point", "contender": name, "step": epoch, "epoch": epoch, "gradient_bound": bound}
             file.write(json.dumps(point | {"unmasked_bound": 2.5, "saturated": 0.25, "validation_error": 7.0}) + "\n")
     text = report.tensions(report.find([root]))
-    assert "| Baseline | 3.00 | 2.50 | 25.0 % | 7.0 |" in text and "| CamDrop γ 0.9 r 8 | 2.00 | 2.50 |" in text
+    assert (
+        "| Baseline | 3.00 | 2.50 | 25.0 % | 7.0 |" in text and "| CamDrop γ 0.9 r 8 true class | 2.00 | 2.50 |" in text
+    )
     assert "after 2 epochs of cifar10, resnet20" in text
-    assert "bounds: Baseline 25 %, CamDrop γ 0.9 r 8 25 %" in report.overview([root])
+    assert "bounds: Baseline 25 %, CamDrop γ 0.9 r 8 true class 25 %" in report.overview([root])
 
 
 def links(text: str) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from camdrop import runs
 from camdrop.masks import CamDrop, DropBlock, Dropout
 from camdrop.runs import records as results
-from camdrop.training.config import Contender, Recipe, contender, method_name
+from camdrop.training.config import NOISE_METHODS, Contender, Recipe, contender, method_name
 
 CONTENDERS = (Contender("baseline"), Contender("camdrop", CamDrop(keep_prob=0.8, block_size=7, reading="official")))
 
@@ -93,7 +93,7 @@ def test_the_command_names_the_class_that_guides_and_nothing_for_a_baseline():
     words = shlex.split(results.command(runs.RunConfig("d", Recipe("resnet8", epochs=1), cs), "run"))
     lines = words[words.index("--methods") + 1].split(",")
     assert lines[0] == "baseline" and contender(lines[1], {}).method == cs[1].method
-    assert results.label(cs[1]) == "CamDrop γ 0.9 r 8 label random"
+    assert results.label(cs[1]) == "CamDrop γ 0.9 r 8 random class 0.5 of positions"
 
 
 def test_names_tell_contenders_apart():
@@ -103,12 +103,22 @@ def test_names_tell_contenders_apart():
     assert [c.name for c in named] == ["baseline", "dropblock block_size=3", "dropblock block_size=5", "camdrop"]
     assert [method_name(c.method) for c in named] == ["baseline", "dropblock", "dropblock", "camdrop"]
     assert results.label(Contender("x", CamDrop(keep_prob=0.8, reading="matched"), "linear")) == (
-        "CamDrop γ 0.8 r 8 reading matched linear"
+        "CamDrop γ 0.8 r 8 true class reading matched linear"
     )
     here = Contender("x", DropBlock(), stages=("layer3",), kinds=("conv", "skip"))
     assert results.label(here) == "DropBlock γ 0.9 r 8 at layer3 at conv, skip"
     alike = results.unique_names([Contender("x", DropBlock()), here])
     assert [c.name for c in alike] == ["dropblock stages=all sites=all", "dropblock stages=layer3 sites=conv+skip"]
+
+
+def test_labels_tell_the_contenders_of_the_default_race_apart():
+    assert [results.label(contender(text, {})) for text in NOISE_METHODS.split(",")] == [
+        "Baseline", "DropBlock γ 0.9 r 4",
+        "CamDrop γ 0.9 r 4 predicted class reading matched all channels 0.5 of positions",
+        "CamDrop γ 0.9 r 8 true class",
+    ]  # fmt: skip
+    nobody = CamDrop(guide="mean", channels="all")  # no class guides it
+    assert results.label(Contender("x", nobody)) == "CamDrop γ 0.9 r 8 guide mean all channels"
 
 
 def test_csv_has_a_column_for_each_entry():

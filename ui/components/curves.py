@@ -18,7 +18,7 @@ _curves = component("curves", isolate=False)  # Plotly puts its styles into the 
 
 
 def curves(chosen: Sequence[Curve], measures: Sequence[str], *, key: str, log: bool = False, keep: str = "") -> None:
-    """A plot for each of `measures` (titles in `MEASURES` or `BOUNDS`), side by side where there is room, over epochs.
+    """A plot for each of `measures` (titles in camdrop/report/curves.py), over epochs, side by side if there is room.
 
     Hover compares all contenders at one step. Zoom and hidden curves last as long as `keep` is the same.
     """

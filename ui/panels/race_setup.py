@@ -10,7 +10,7 @@ import streamlit as st
 
 from camdrop import runs
 from camdrop.data import INFO, DataInfo, load_dataset, short_name
-from camdrop.masks import CHANNELS, GUIDES, METHODS, READINGS
+from camdrop.masks import CHANNELS, GUIDES, LABELS, METHODS, READINGS
 from camdrop.report.paper_tables import preset_methods
 from camdrop.resnet import ARCHITECTURES, KINDS
 from camdrop.runs import Run, RunConfig, RunError, scheduler
@@ -32,14 +32,18 @@ from ui.choosers.run_checkpoints import root
 from ui.panels.races import duration
 
 SIZES = {"fashion-sample": 6_000, "fashion-mnist": 60_000, "mnist": 60_000, "cifar10": 50_000}
-DEFAULT = ("baseline", "dropblock", "camdrop")
-_R = 7  # as in the checkpoints that ship
+DEFAULT = "noise"  # the preset that the page opens with
+_R = 4  # of a contender that is added, as in the default race
+_MEASURED = 500 + 250  # images at most, beside those held out, that each epoch ends with: unmasked error, obedience
 _THREADS = max(1, (os.cpu_count() or 2) // 2)  # the others are for the page
 
 
 def setup() -> RunConfig | None:
     """The controls of a new race, and the configuration that they say; None, with the reason, if it makes no sense."""
     store = st.session_state
+    if "race.contenders" not in store:
+        for key, value in _filled_in(DEFAULT).items():
+            store.setdefault(key, value)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         data = st.selectbox(
             "Data set", list(SIZES), key="race.data", width=200, persist_state="session", accept_new_options=True,
@@ -48,13 +52,13 @@ def setup() -> RunConfig | None:
         )  # fmt: skip
         network = st.selectbox("Network", list(ARCHITECTURES), key="race.network", width=140, persist_state="session")
         unit = st.segmented_control(
-            "Budget", ["minutes", "epochs"], default="minutes", required=True, key="race.unit", persist_state="session"
+            "Budget", ["minutes", "epochs"], required=True, key="race.unit", persist_state="session"
         )
         if unit == "minutes":
             budget = st.number_input("Minutes", 0.1, None, 2.0, 0.5, "%.3g", key="race.minutes", width=120,
                                      persist_state="session")  # fmt: skip
         else:
-            budget = st.number_input("Epochs", 1, 100_000, 10, key="race.epochs", width=120, persist_state="session")
+            budget = st.number_input("Epochs", 1, 100_000, key="race.epochs", width=120, persist_state="session")
         seed = st.number_input("Seed", 0, 2**31, 0, key="race.seed", width=120, persist_state="session")
         with st.popover("Recipe", icon=":material/tune:", help="Learning rate, batch size, augmentation …"):
             given = _recipe()
@@ -62,13 +66,19 @@ def setup() -> RunConfig | None:
                 "Measure gradient bounds", key="race.bounds", persist_state="session",
                 help="Eq. 13–15 and saturated units, after each epoch; of data sets with at most 100 classes.",
             )  # fmt: skip
+            leakage = st.toggle(
+                "Measure whether networks obey their masks", key="race.leakage", persist_state="session",
+                help="After each epoch: shown masks drawn for a random class, how often does a network answer that "
+                "class? One that does so more often than by chance reads the label off its mask.",
+            )  # fmt: skip
     contenders = _contenders(tuple(f"layer{i + 1}" for i in range(len(ARCHITECTURES[network].blocks))))
     given |= {"model": network, "seed": seed, unit or "minutes": budget}
     try:
         recipe = make_recipe(None, given)
         config = RunConfig(
-            str(data or "fashion-sample"), recipe, tuple(unique_names(contenders)), None, _THREADS, bounds=bounds
-        )
+            str(data or "fashion-sample"), recipe, tuple(unique_names(contenders)), None, _THREADS,
+            bounds=bounds, leakage=leakage,
+        )  # fmt: skip
     except ValueError as error:
         st.error(str(error), icon=":material/error:")
         return None
@@ -82,53 +92,87 @@ def setup() -> RunConfig | None:
     return config
 
 
-def _recipe() -> dict[str, Any]:
-    """The rarer parts of a recipe."""
+def _filled_in(preset: str) -> dict[str, Any]:
+    """What a preset sets: values of the widgets' keys. Contenders stay as they are where it names none."""
+    recipe = dataclasses.asdict(make_recipe(preset, {}))
+    values = {f"race.{part}": recipe[part] for part in ("epochs", *_RECIPE)}
+    values |= {"race.network": recipe["model"], "race.unit": "epochs", "race.leakage": preset == DEFAULT}
+    methods = preset_methods(preset)
+    if methods is None:
+        return values
+    shared = {"block_size": preset_block_size(preset)}
+    contenders = [contender(text, shared) for text in methods.split(",")]
+    values["race.contenders"] = list(range(len(contenders)))
+    values["race.methods"] = {i: method_name(c.method) for i, c in enumerate(contenders)}
+    for i, c in enumerate(contenders):
+        values |= _set_to(i, c)
+    return values
 
-    def preset() -> None:
-        values = dataclasses.asdict(make_recipe(name, {})) if (name := st.session_state["race.preset"]) else None
-        if values:
-            st.session_state["race.network"], st.session_state["race.unit"] = values["model"], "epochs"
-            for part in ("epochs", "learning_rate", "lr_schedule", "batch_size", "weight_decay", "validation", "crop",
-                         "flip"):  # fmt: skip
-                st.session_state[f"race.{part}"] = values[part]
-            if methods := preset_methods(name):
-                _set_contenders(
-                    [contender(text, {"block_size": preset_block_size(name)}) for text in methods.split(",")]
-                )
+
+def _set_to(number: int, contender: Contender) -> dict[str, Any]:
+    """Values of the widgets' keys by which the settings of a number say this contender."""
+    options = {} if contender.method is None else dataclasses.asdict(contender.method)
+    options |= {"schedule": contender.schedule}
+    options |= {"stages": list(contender.stages or ()), "kinds": list(contender.kinds or ())}
+    return {f"race.{number}.{part}": value for part, value in options.items()}
+
+
+_RECIPE = (
+    "images", "label_noise", "learning_rate", "lr_schedule", "batch_size", "weight_decay", "label_smoothing",
+    "validation", "crop", "flip",
+)  # fmt: skip
+
+
+def _recipe() -> dict[str, Any]:
+    """The rarer parts of a recipe, by their names in `Recipe`; at first they are those of the preset `DEFAULT`."""
+
+    def fill_in() -> None:
+        if name := st.session_state["race.preset"]:
+            st.session_state.update(_filled_in(name))
 
     st.selectbox(
-        "Preset", list(PRESETS), index=None, key="race.preset", on_change=preset, placeholder="Choose to fill in",
-        help="Those for CIFAR and ImageNet are the paper's: 400 epochs, learning rate ÷ 10 after 150, 250 and 350; "
-        "105 epochs, ÷ 10 after 50, 80 and 100.",
+        "Preset", list(PRESETS), index=None, key="race.preset", on_change=fill_in, placeholder="Choose to fill in",
+        help="noise: few images, many with wrong labels, as this page opens. Those for CIFAR and ImageNet are the "
+        "paper's: 400 epochs, learning rate ÷ 10 after 150, 250 and 350; 105 epochs, ÷ 10 after 50, 80 and 100.",
     )  # fmt: skip
     keep: Any = {"persist_state": "session"}
     return {
+        "images": st.number_input(
+            "Train on so many images", 2, None, None, 100, key="race.images", placeholder="all",
+            help="As many of each class as can be, of those that are not held out. Empty: all.", **keep,
+        ),
+        "label_noise": st.number_input(
+            "Labels drawn anew", 0.0, 1.0, step=0.05, key="race.label_noise",
+            help="Share of the training images that get a class drawn uniformly in place of the true one. Validation "
+            "and test images keep their true labels.", **keep,
+        ),
         "learning_rate": st.number_input(
-            "Learning rate", 0.0, None, 0.1, 0.01, "%.4g", key="race.learning_rate", **keep
+            "Learning rate", 0.0, None, step=0.01, format="%.4g", key="race.learning_rate", **keep
         ),
         "lr_schedule": st.segmented_control(
-            "Its schedule", list(reversed(LR_SCHEDULES)), default="onecycle", required=True, key="race.lr_schedule",
+            "Its schedule", list(reversed(LR_SCHEDULES)), required=True, key="race.lr_schedule",
             help="onecycle for short runs; step and imagenet-step: ÷ 10 three times, as in the paper", **keep,
         ),
-        "batch_size": st.number_input("Batch size", 2, 4096, 128, key="race.batch_size", **keep),
-        "weight_decay": st.number_input("Weight decay", 0.0, 1.0, 5e-4, 1e-4, "%.4g", key="race.weight_decay", **keep),
-        "label_smoothing": st.number_input("Label smoothing", 0.0, 0.9, 0.0, 0.05, key="race.label_smoothing", **keep),
+        "batch_size": st.number_input("Batch size", 2, 4096, key="race.batch_size", **keep),
+        "weight_decay": st.number_input(
+            "Weight decay", 0.0, 1.0, step=1e-4, format="%.4g", key="race.weight_decay", **keep
+        ),
+        "label_smoothing": st.number_input("Label smoothing", 0.0, 0.9, step=0.05, key="race.label_smoothing", **keep),
         "validation": st.number_input(
-            "Held out for validation", 0.0, 0.9, 0.05, 0.05, key="race.validation",
+            "Held out for validation", 0.0, 0.9, step=0.05, key="race.validation",
             help="Share of the training images. Without any, the best checkpoint is that of the least training error.",
             **keep,
         ),
-        "crop": st.number_input("Random crop, pixels", 0, 16, 4, key="race.crop", **keep),
-        "flip": st.toggle("Random mirror images", True, key="race.flip", **keep),
+        "crop": st.number_input("Random crop, pixels", 0, 16, key="race.crop", **keep),
+        "flip": st.toggle("Random mirror images", key="race.flip", **keep),
     }  # fmt: skip
 
 
 def _contenders(stages: tuple[str, ...]) -> list[Contender]:
     """The chips: each opens to its settings. `stages` are those of the network."""
     store = st.session_state
-    numbers: list[int] = store.setdefault("race.contenders", list(range(len(DEFAULT))))
-    names: dict[int, str] = store.setdefault("race.methods", dict(enumerate(DEFAULT)))
+    numbers: list[int] = store["race.contenders"]
+    names: dict[int, str] = store["race.methods"]
     chosen = []
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("Contenders", width="content")
@@ -147,20 +191,11 @@ def _contenders(stages: tuple[str, ...]) -> list[Contender]:
     return chosen
 
 
-def _set_contenders(contenders: list[Contender]) -> None:
-    store = st.session_state
-    store["race.contenders"] = list(range(len(contenders)))
-    store["race.methods"] = {i: method_name(c.method) for i, c in enumerate(contenders)}
-    for i, c in enumerate(contenders):
-        options = {} if c.method is None else dataclasses.asdict(c.method)
-        for part, value in (options | {"schedule": c.schedule}).items():
-            store[f"race.{i}.{part}"] = value
-
-
 def _add(name: str) -> None:
     number = max(st.session_state["race.contenders"], default=-1) + 1
     st.session_state["race.methods"][number] = name
     st.session_state["race.contenders"].append(number)
+    st.session_state.update(_set_to(number, contender(name, {"block_size": _R})))
 
 
 def _remove(number: int) -> None:
@@ -168,21 +203,14 @@ def _remove(number: int) -> None:
 
 
 def _contender(number: int, name: str, stages: tuple[str, ...]) -> Contender:
-    """A contender as its settings say; those not touched yet have their defaults."""
+    """A contender as its settings say."""
     store, key = st.session_state, f"race.{number}."
     if name == "baseline":
         return Contender("baseline")
-    fields = [field.name for field in dataclasses.fields(METHODS[name])]
-    options = {field: store[key + field] for field in fields if key + field in store}
+    options = {field.name: store[key + field.name] for field in dataclasses.fields(METHODS[name])}
     at = tuple(s for s in stages if s in (store.get(key + "stages") or ()))
     kinds = tuple(k for k in KINDS if k in (store.get(key + "kinds") or ()))
-    return Contender(
-        name,
-        make_method(name, options, {"block_size": _R}),
-        store.get(key + "schedule") or "constant",
-        at or None,
-        kinds or None,
-    )
+    return Contender(name, make_method(name, options), store[key + "schedule"], at or None, kinds or None)
 
 
 def _settings(number: int, name: str, stages: tuple[str, ...]) -> None:
@@ -191,21 +219,28 @@ def _settings(number: int, name: str, stages: tuple[str, ...]) -> None:
     if name == "baseline":
         st.caption("No dropout.")
         return
-    st.slider("Keep rate γ", 0.0, 1.0, 0.9, 0.01, key=key + "keep_prob", width=260, **keep)
+    st.slider("Keep rate γ", 0.0, 1.0, step=0.01, key=key + "keep_prob", width=260, **keep)
     if name in ("dropblock", "camdrop"):
-        st.slider("Block size r", 1, 16, _R, key=key + "block_size", width=260, **keep)
+        st.slider("Block size r", 1, 16, key=key + "block_size", width=260, **keep)
     choices: list[tuple[str, str, tuple[str, ...], str]] = [
         ("γ over the run", "schedule", KEEP_SCHEDULES, "linear: 1 → γ, inverse: γ → 1 (Table 5)")
     ]
     if name == "camdrop":
-        st.number_input("Channel fraction", 0.005, 1.0, 0.125, 0.005, "%.3f", key=key + "channel_fraction", **keep)
+        st.number_input("Channel fraction", 0.005, 1.0, step=0.005, format="%.3f", key=key + "channel_fraction", **keep)
+        st.number_input(
+            "Position fraction", 0.005, 1.0, None, 0.05, "%.3f", key=key + "position_fraction", placeholder="1/r²",
+            help="Share of the positions, those with the largest activation, where a block may begin. Empty: 1/r² "
+            "(Eq. 6).", **keep,
+        )  # fmt: skip
         choices += [
+            ("Class that guides", "label", LABELS, "With the true one, as in the paper, the mask tells the label. The "
+             "one that the network predicts, or one drawn at random, tells no more than the image does."),
             ("Reading of the paper", "reading", READINGS, "How likely a candidate becomes a seed: see the mask lab"),
             ("Guide", "guide", GUIDES, "The class activation map, or the mean of all channels (Table 2)"),
             ("Channels", "channels", CHANNELS, "Those with the largest α, or all of them (Table 3)"),
-        ]
+        ]  # fmt: skip
     for title, part, values, why in choices:
-        st.segmented_control(title, values, default=values[0], required=True, key=key + part, help=why, **keep)
+        st.segmented_control(title, values, required=True, key=key + part, help=why, **keep)
     st.pills(
         "Only in these stages", stages, selection_mode="multi", key=key + "stages",
         help="None chosen: all three of a CIFAR network, the last two of an ImageNet network.", **keep,
@@ -259,12 +294,19 @@ def forecast(config: RunConfig) -> str:
     # What changes the speed of a step, and nothing else, so that it is measured once.
     plain = Recipe(recipe.model, epochs=1, batch_size=recipe.batch_size, crop=recipe.crop, flip=recipe.flip)
     image = sum(_speed(plain, info, dataclasses.replace(c, name="timed")) for c in config.contenders)
-    train = count - int(count * recipe.validation)
+    held = int(count * recipe.validation)
+    train = count - held
+    if recipe.images is not None:
+        if recipe.images > train:
+            raise ValueError(f"There are only {train:,} images to train on, not {recipe.images:,}: see Recipe.")
+        train = recipe.images
     many = "network" if len(config.contenders) == 1 else "networks"
     speed = f"Measured here: {1 / image:,.0f} images a second through {len(config.contenders)} {many}"
-    epoch = train * image * OVERHEAD
+    noise = f" **{100 * recipe.label_noise:g} % of their labels are drawn anew.**" if recipe.label_noise else ""
     if recipe.minutes is not None:
-        epochs = 60 * recipe.minutes / epoch
-        return f"{speed}, so **{recipe.minutes:g} min are about {epochs:.2g} epochs** of {train:,} images."
+        epochs = 60 * recipe.minutes / (train * image * OVERHEAD)
+        return f"{speed}, so **{recipe.minutes:g} min are about {epochs:.2g} epochs** of {train:,} images.{noise}"
     assert recipe.epochs is not None
-    return f"{speed}, so **{recipe.epochs} epochs of {train:,} images take about {duration(recipe.epochs * epoch)}**."
+    # A forward pass is about a third of a step.
+    seconds = recipe.epochs * (train + (held + min(train, _MEASURED)) / 3) * image * OVERHEAD
+    return f"{speed}, so **{recipe.epochs} epochs of {train:,} images take about {duration(seconds)}**.{noise}"

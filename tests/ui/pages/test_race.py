@@ -9,11 +9,13 @@ from streamlit.testing.v1 import AppTest
 
 from camdrop import runs
 from camdrop.masks import CamDrop
+from camdrop.report.paper_tables import preset_methods
 from camdrop.runs import scheduler
 from camdrop.runs.trainer import train
-from camdrop.training.config import Contender, Recipe
+from camdrop.training.config import NOISE_METHODS, Contender, Recipe, contender, make_recipe
 from tests.support import ROOT
 from tests.support.shades import shades
+from ui.panels import race_setup
 
 CONTENDERS = (Contender("baseline"), Contender("camdrop", CamDrop(keep_prob=0.8, block_size=3)))
 
@@ -55,32 +57,66 @@ def said(app: AppTest) -> str:
 @pytest.mark.slow
 def test_a_race_is_set_up_measured_and_put_in_the_queue(root, monkeypatch):
     monkeypatch.setattr(scheduler, "launch", lambda root: [])
-    app = open_page("race")
-    assert re.search(r"Measured here: [\d,]+ images a second through 3 networks, so \*\*2 min are about", said(app))
+    app = open_page("race", session={"race.unit": "minutes"})
+    assert re.search(r"Measured here: [\d,]+ images a second through 4 networks, so \*\*2 min are about", said(app))
     app.number_input("race.minutes").set_value(0.5)
     app.slider("race.2.keep_prob").set_value(0.7)
     app.button("race.remove.1").click()
     app.run()
+    app.button("race.remove.3").click().run()
     app.button("race.add.camdrop").click().run()
     assert not app.exception
     app.slider("race.3.block_size").set_value(3).run()
     next(b for b in app.button if b.label == "Start").click().run()
     (run,) = runs.list_runs(root)
+    ours = "reading=matched channels=all"
     assert run.state == "queued" and run.config.recipe.minutes == 0.5
     assert [c.name for c in run.config.contenders] == [
-        "baseline", "camdrop keep_prob=0.7 block_size=7", "camdrop keep_prob=0.9 block_size=3"
+        "baseline", f"camdrop keep_prob=0.7 block_size=4 position_fraction=0.5 {ours} label=predicted",
+        "camdrop keep_prob=0.9 block_size=3 position_fraction=None reading=paper channels=dominant label=true",
     ]  # fmt: skip
     assert app.selectbox("run").value == run.name and "Waiting" in said(app)
     next(b for b in app.button if b.label == "Stop").click().run()
     assert runs.load_run(run.folder).state == "stopped" and not app.exception
 
 
+def test_the_page_opens_with_the_race_in_which_dropout_matters(root, monkeypatch):
+    monkeypatch.setattr(scheduler, "launch", lambda root: [])
+    app = open_page("race")
+    assert re.search(r"\*\*30 epochs of 1,000 images take about .*\*\*40 % of their labels", said(app))
+    next(b for b in app.button if b.label == "Start").click().run()
+    config = runs.list_runs(root)[0].config
+    assert config.recipe == make_recipe("noise", {}) and config.data == "fashion-sample" and config.leakage
+    methods = [contender(text, {}).method for text in NOISE_METHODS.split(",")]
+    assert [c.method for c in config.contenders] == methods and not app.exception
+
+
+def test_a_preset_sets_all_that_it_names(root, monkeypatch):
+    monkeypatch.setattr(race_setup, "forecast", lambda config: "")  # their networks are large
+    app = open_page("race")
+    app.selectbox("race.preset").set_value("table4").run()
+    config = app.session_state["race.config"]
+    assert config.recipe == make_recipe("table4", {}) and not config.leakage
+    wanted = [contender(text, {"block_size": 8}).method for text in preset_methods("table4").split(",")]
+    assert [c.method for c in config.contenders] == wanted
+    app.selectbox("race.preset").set_value("noise").run()
+    config = app.session_state["race.config"]
+    assert config.recipe == make_recipe("noise", {}) and config.leakage and not app.exception
+    assert [c.method.label for c in config.contenders if isinstance(c.method, CamDrop)] == ["predicted", "true"]
+
+
+def test_more_images_than_there_are_is_a_sentence(root):
+    app = open_page("race")
+    app.number_input("race.images").set_value(6000).run()
+    assert "There are only 5,400 images to train on, not 6,000" in said(app) and not app.exception
+
+
 @pytest.mark.slow
 def test_settings_that_make_no_sense_are_a_sentence(root):
     app = open_page("race")
-    app.button("race.add.camdrop").click().run()
+    app.button("race.add.dropblock").click().run()
     assert "Two contenders are the same" in said(app)
-    for number in (0, 1, 2, 3):
+    for number in (0, 1, 2, 3, 4):
         app.button(f"race.remove.{number}").click().run()
     assert "press Add" in said(app) and not [b for b in app.button if b.label == "Start"]
     app = open_page("race", session={"race.data": "folder:/no/such/place"})

@@ -1,0 +1,102 @@
+"""Sentences about races with made-up records."""
+
+from pathlib import Path
+from typing import Any
+
+from camdrop.masks import CamDrop, DropBlock
+from camdrop.report.outcome import outcome
+from camdrop.runs import Run, RunConfig
+from camdrop.runs.records import Spread
+from camdrop.training.config import Contender, Recipe
+
+BASELINE, BLOCKS = Contender("baseline"), Contender("blocks", DropBlock(block_size=4))
+CAMDROP = Contender("camdrop", CamDrop())
+
+
+def race(*contenders: Contender, data: str = "fashion-sample", noise: float = 0.0) -> Run:
+    return Run(Path("run"), RunConfig(data, Recipe("resnet8", epochs=9, label_noise=noise), contenders), "finished")
+
+
+def end(name: str, unmasked: float, validation: float | None, obeys: float | None = None) -> list[dict[str, Any]]:
+    """The points of an epoch: one that ends it, before it one that another epoch left."""
+    point = {"kind": "point", "step": 8, "epoch": 9.0, "contender": name, "train_error": 50.0}
+    entries = {"unmasked_train_error": unmasked, "validation_error": validation, "obeys": obeys}
+    return [
+        point | dict.fromkeys(entries, 99.0) | {"step": 4},
+        point | {k: v for k, v in entries.items() if v is not None},
+    ]
+
+
+def result(name: str, error: float) -> dict[str, Any]:
+    return {"kind": "result", "step": 9, "contender": name, "test_error": error, "best_epoch": 9}
+
+
+def test_who_is_ahead_with_one_seed() -> None:
+    run = race(BASELINE, BLOCKS, CAMDROP)
+    records = [result("baseline", 37.5), result("blocks", 28.5), result("camdrop", 29.25)]
+    assert outcome(run, records, {"blocks": Spread((28.5,))}) == [
+        "**DropBlock is ahead**: its test error is 28.5 %, 0.8 points below that of CamDrop "
+        "and 9.0 points below the baseline's; one seed cannot say how sure that is."
+    ]
+    (tie,) = outcome(race(BASELINE, BLOCKS), [result("baseline", 30.0), result("blocks", 30.0)], {})
+    assert tie.startswith("**Baseline and DropBlock share the lead** with a test error of 30.0 %; one seed")
+
+
+def test_who_is_ahead_over_seeds() -> None:
+    run, records = race(BASELINE, BLOCKS), [result("baseline", 30.0), result("blocks", 40.0)]
+    (far,) = outcome(run, records, {"baseline": Spread((30.0, 31.0, 32.0)), "blocks": Spread((40.0, 41.0, 42.0))})
+    assert "**Baseline is ahead**: its mean test error over 3 seeds is 31.0 %, 10.0 points below that of Drop" in far
+    assert far.endswith("the lead over the next is more than the spread over the seeds (± 1.0).")
+    (near,) = outcome(run, records, {"baseline": Spread((30.0, 40.0)), "blocks": Spread((40.0, 29.0))})
+    assert "**DropBlock is ahead**" in near and "no more than the spread over the seeds (± 7.8)" in near
+
+
+def test_nobody_is_ahead_of_nobody() -> None:
+    assert outcome(race(BASELINE), [result("baseline", 30.0)], {}) == []
+    ended = {"kind": "end", "step": 3, "contender": "blocks", "reason": "diverged"}
+    assert outcome(race(BASELINE, BLOCKS), [result("baseline", 30.0), ended], {}) == []
+    assert outcome(race(BASELINE, BLOCKS), [], {}) == []
+
+
+def test_memorised_or_not() -> None:
+    run = race(BASELINE, BLOCKS)
+    why = "Wrong without masks, and expected if training images were no better known than those held out."
+    assert outcome(run, [*end("baseline", 2.0, 30.0), *end("blocks", 25.0, 28.0)], {}) == [
+        "**Memorised training images**: Baseline (2.0 %, expected 30.0 %); "
+        f"not DropBlock (25.0 %, expected 28.0 %). {why}"
+    ]
+    (none,) = outcome(race(BASELINE), end("baseline", 29.0, 30.0), {})
+    assert none == f"**None memorised training images**: Baseline (29.0 %, expected 30.0 %). {why}"
+    assert outcome(race(BASELINE), end("baseline", 29.0, None), {}) == []
+
+
+def test_wrong_labels_are_errors_that_one_expects() -> None:
+    # 0.6 · 30 % + 0.4 · 90 %: a network that memorised nothing contradicts nine of ten labels drawn anew.
+    (text,) = outcome(race(BASELINE, noise=0.4), end("baseline", 40.0, 30.0), {})
+    assert text.startswith("**Memorised training images**: Baseline (40.0 %, expected 54.0 %). ")
+    assert text.endswith("those held out and 40 % of their labels drawn anew.")
+    assert outcome(race(BASELINE, data="folder:x", noise=0.4), end("baseline", 40.0, 30.0), {}) == []
+
+
+def test_who_reads_the_label() -> None:
+    run = race(BLOCKS, CAMDROP)
+    why = "How often the answer is a random class for which the masks are drawn"
+    sentences = outcome(run, [*end("blocks", 30.0, 30.0, 9.5), *end("camdrop", 60.0, 70.0, 93.0)], {})
+    assert sentences[-1] == (
+        f"**Read the label off the masks**: CamDrop (93.0 %); not DropBlock (9.5 %). {why}; chance is 10 %."
+    )
+    free = outcome(race(CAMDROP, data="folder:x"), end("camdrop", 30.0, 30.0, 12.0), {})[-1]
+    assert free == f"**None read the label off the masks**: CamDrop (12.0 %). {why}."
+
+
+def test_names_are_as_short_as_they_can_be() -> None:
+    predicted, linear = Contender("p", CamDrop(label="predicted")), Contender("l", CamDrop(), "linear")
+    told = outcome(
+        race(BLOCKS, CAMDROP, predicted), [*end("p", 30.0, 30.0, 12.0), *end("camdrop", 60.0, 70.0, 93.0)], {}
+    )
+    assert "masks**: CamDrop (true class) (93.0 %); not CamDrop (predicted class) (12.0 %)." in told[-1]
+    nobody = Contender("n", CamDrop(guide="mean", channels="all"))
+    told = outcome(race(CAMDROP, nobody), [*end("n", 30.0, 30.0, 12.0), *end("camdrop", 60.0, 70.0, 93.0)], {})
+    assert "CamDrop (true class) (93.0 %); not CamDrop (no class) (12.0 %)." in told[-1]
+    (told,) = outcome(race(CAMDROP, linear), [result("camdrop", 30.0), result("l", 31.0)], {})
+    assert "**CamDrop γ 0.9 r 8 true class is ahead**" in told and "CamDrop γ 0.9 r 8 true class linear; one" in told
