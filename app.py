@@ -2,11 +2,10 @@
 
 import streamlit as st
 
-from ui.entry import keep_order
+from ui.entry import run
 
-keep_order()
 st.set_page_config(page_title="CamDrop Lab", page_icon="🎯", layout="wide")
-st.navigation(
+page = st.navigation(
     [
         st.Page("pages/explore.py", title="Explore", icon=":material/image_search:", default=True),
         st.Page("pages/tour.py", title="Tour", icon=":material/school:"),
@@ -20,4 +19,5 @@ st.navigation(
         st.Page("pages/sweep.py", title="Sweep", icon=":material/grid_on:"),
     ],
     position="top",
-).run()
+)
+run(page)

@@ -14,6 +14,8 @@ from ui.entry import through_app
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
 
+through_app()
+
 HOW = r"""
 **The attack** knows the network (white box). Projected gradient descent changes an image $x_0$ step by step so that the
 cross-entropy $\mathcal L$ of a target class $t$, drawn at random from all but the true one, falls:
@@ -37,7 +39,6 @@ compare the order of the methods, not the values.
 """
 
 
-@st.fragment
 def page() -> None:
     """What changes rarely; the rest is in `duel` and in the table."""
     with st.spinner("Loading PyTorch …"):
@@ -101,7 +102,6 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
             )
 
 
-through_app()
 st.title("Attack")
 st.caption("How little must an image change until a network errs, and does one trained with masks resist better?")
 page()

@@ -11,10 +11,13 @@ from ui.choosers.checkpoint import choose_subjects
 from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
+from ui.entry import through_app
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
     from ui.panels.views import Seen, Style
+
+through_app()
 
 LINK = (
     *("checkpoints", "image", "image_from", "image_class", "image_show", "class", "stage"),
@@ -47,7 +50,6 @@ and a high insertion score.
 """
 
 
-@st.fragment
 def page() -> None:
     """What changes rarely; the rest is in `look_at`."""
     with st.spinner("Loading PyTorch …"):

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
-from ui.choosers.scene import FIRST_DRAW, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
+from ui.choosers.checkpoint import choose_checkpoint
+from ui.choosers.scene import FIRST_DRAW, carry_over, cells, choose_rates, choose_scene, draw_again
 from ui.components.pictures import pictures
 from ui.entry import through_app
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from camdrop.checkpoints import Checkpoint
+
+through_app()
 
 HOW = """
 Each block is the features of one image at one drop site: slices are channels (the eight with the largest α), each of
@@ -22,29 +32,15 @@ those drawn, and DropBlock alone sets its rate so that about 1 − γ is dropped
 
 
 @st.fragment
-def blocks(scene: Scene, reading: str, seed: int) -> None:
-    """What follows the hand: γ, r and all blocks."""
+def blocks(checkpoint: Checkpoint, row: DeltaGenerator) -> None:
+    """What follows the hand: all but the checkpoint. The choosers are in `row`."""
     from camdrop.analysis.mask_steps import dissect, remarks
-    from camdrop.masks import METHODS
+    from camdrop.masks import METHODS, READINGS
     from camdrop.training.config import make_method
     from ui.panels.figure_1 import figure_1
 
-    gamma, r = choose_rates()
-    options = {"keep_prob": gamma, "block_size": r, "reading": reading}
-    methods = [method for name in METHODS if (method := make_method(name, {}, options))]
-    draws = [dissect(scene.activation, method, scene.label, seed) for method in methods]
-    said = [scene.remark, *(f"CamDrop: {remark}" for remark in remarks(draws[-1]))]
-    st.caption(" ".join(said).strip() or "&nbsp;")
-    drawn = [(d, cells(d, seed)) for d in draws]
-    pictures(figure_1(scene, drawn), key="blocks", columns=3, min_width=220, max_width=440)
-
-
-@st.fragment
-def page() -> None:
-    from camdrop.masks import READINGS
-
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        scene = choose_scene()
+    with row:
+        scene = choose_scene(checkpoint)
         if scene is None:
             return
         st.button("Draw again", icon=":material/casino:", on_click=draw_again, help="The next seed")
@@ -59,13 +55,28 @@ def page() -> None:
                 bind="query-params",
                 help="How likely a candidate becomes a seed in CamDrop.",
             )
-    blocks(scene, reading, seed)
+    gamma, r = choose_rates()
+    options = {"keep_prob": gamma, "block_size": r, "reading": reading}
+    methods = [method for name in METHODS if (method := make_method(name, {}, options))]
+    draws = [dissect(scene.activation, method, scene.label, seed) for method in methods]
+    said = [scene.remark, *(f"CamDrop: {remark}" for remark in remarks(draws[-1]))]
+    st.caption(" ".join(said).strip() or "&nbsp;")
+    drawn = [(d, cells(d, seed)) for d in draws]
+    pictures(figure_1(scene, drawn), key="blocks", columns=3, min_width=220, max_width=440)
+
+
+def page() -> None:
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row, st.container(width=340):
+        chosen = choose_checkpoint("Checkpoint", key="checkpoint")
+    if chosen is None:
+        return
+    blocks(chosen[1], row)
     st.page_link("pages/mask_lab.py", label="One of these masks, step by step", icon=":material/layers:")
     with st.expander("How it is computed"):
         st.markdown(HOW)
 
 
-through_app()
 st.title("Five methods")
 st.caption("What does each kind of dropout take away from the same features?")
 carry_over("five_methods")

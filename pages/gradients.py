@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
     from camdrop.checkpoints.metadata import Meta
 
+through_app()
+
 HOW = r"""
 **The bound.** A parameter $b$ moves the loss through the $K$ scores (Eq. 13), and no $\partial L/\partial S_k$ of the
 cross-entropy is larger than 1. So (Eq. 15)
@@ -70,7 +72,6 @@ def choose_methods(meta: Meta, names: tuple[str, ...], sliders: DeltaGenerator) 
     return make_method(kinds[str(kind)], {}, options), make_method("camdrop", options), count, seed, wanted
 
 
-@st.fragment
 def page() -> None:
     with st.spinner("Loading PyTorch …"):
         from camdrop.analysis.gradient_bounds import PARAMETERS, layers
@@ -127,7 +128,6 @@ def page() -> None:
     st.dataframe(columns, hide_index=True, column_config=config)
 
 
-through_app()
 st.title("Gradients")
 st.caption("Does a mask tighten what a gradient can be at most, and CamDrop's more than DropBlock's?")
 page()

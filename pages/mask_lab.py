@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
-from ui.choosers.scene import FIRST_DRAW, Scene, carry_over, cells, choose_rates, choose_scene, draw_again
+from ui.choosers.checkpoint import choose_checkpoint
+from ui.choosers.scene import FIRST_DRAW, carry_over, cells, choose_rates, choose_scene, draw_again
 from ui.components.pictures import Picked, pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from camdrop.checkpoints import Checkpoint
+
+through_app()
 
 LARGE = 128  # pixels
 HOW = """
@@ -69,27 +79,36 @@ def choose_options(guided: bool, channels: int) -> tuple[dict[str, object], int,
 
 
 @st.fragment
-def lab(scene: Scene, name: str, options: dict[str, object], seed: int, rank: int) -> None:
-    """What follows the hand: γ, r and all pictures."""
+def lab(checkpoint: Checkpoint, row: DeltaGenerator) -> None:
+    """What follows the hand: all but the checkpoint. The choosers are in `row`."""
     from camdrop.analysis.mask_steps import dissect, remarks, shares
+    from camdrop.masks import METHODS
     from camdrop.training.config import make_method
     from ui.panels import mask_lab
 
     def visit(picked: Picked) -> None:
         st.session_state["site"] = sites[picked.index].name
 
-    model, sites = scene.activation.model, scene.activation.model.drop_sites
+    model, sites = checkpoint.model, checkpoint.model.drop_sites
+    names = {kind.__name__: name for name, kind in reversed(METHODS.items())}
+    with row:
+        scene = choose_scene(checkpoint)
+        if scene is None:
+            return
+        name = names[st.selectbox("Method", list(names), key="method", bind="query-params", width=150)]
+        st.button("Draw again", icon=":material/casino:", on_click=draw_again, help="The next seed")
+        options, seed, rank = choose_options(name == "camdrop", scene.activation.site.channels)
     gamma, r = choose_rates(blocks=name in ("camdrop", "dropblock"))
     method = make_method(name, {}, options | {"keep_prob": gamma, "block_size": r})
     assert method is not None  # as it is for the baseline, which is no choice here
     d = dissect(scene.activation, method, scene.label, seed)
     shown = cells(d, seed)
     st.caption(" ".join([scene.remark, *remarks(d)]).strip() or "&nbsp;")
-    picked = pictures(mask_lab.strip(scene, d, shown, rank), key="strip", columns=6, on_pick=enlarge)
+    pictures(mask_lab.strip(scene, d, shown, rank), key="strip", columns=6, on_pick=enlarge)
     left, right = st.columns(2)
     with left:
         grid = [mask_lab.channels(d, shown, rank)]
-        picked = pictures(grid, key="grid", columns=1, max_width=760, on_pick=enlarge) or picked
+        pictures(grid, key="grid", columns=1, max_width=760, on_pick=enlarge)
     with right:
         numbers = [mask_lab.enlarged(d, shown, rank), mask_lab.numbers(scene, d, d.after())]
         pictures(numbers, key="numbers", columns=2)
@@ -100,30 +119,21 @@ def lab(scene: Scene, name: str, options: dict[str, object], seed: int, rank: in
             draws = max(1, 36 // len(sites))
             found = shares(model, scene.image, method, scene.label, seed, draws)
             panels = mask_lab.sites(scene, found, 1 - gamma, draws)
-            picked = pictures(panels, key="sites", columns=2, on_pick=visit) or picked
-    if picked:
-        st.rerun()  # what was picked is chosen outside of this fragment
+            pictures(panels, key="sites", columns=2, on_pick=visit)
 
 
-@st.fragment
 def page() -> None:
-    from camdrop.masks import METHODS
-
-    names = {kind.__name__: name for name, kind in reversed(METHODS.items())}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        scene = choose_scene()
-        if scene is None:
-            return
-        name = names[st.selectbox("Method", list(names), key="method", bind="query-params", width=150)]
-        st.button("Draw again", icon=":material/casino:", on_click=draw_again, help="The next seed")
-        options, seed, rank = choose_options(name == "camdrop", scene.activation.site.channels)
-    lab(scene, name, options, seed, rank)
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row, st.container(width=340):
+        chosen = choose_checkpoint("Checkpoint", key="checkpoint")
+    if chosen is None:
+        return
+    lab(chosen[1], row)
     st.page_link("pages/five_methods.py", label="These features under all five methods", icon=":material/view_in_ar:")
     with st.expander("How it is computed"):
         st.markdown(HOW)
 
 
-through_app()
 st.title("Mask lab")
 st.caption("Which units does a mask drop, and why just those?")
 carry_over("mask_lab")

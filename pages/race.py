@@ -57,14 +57,13 @@ reads its folder. One race runs at a time, later ones wait (`CAMDROP_MAX_RUNS`).
 """
 
 
-@st.fragment
 def page() -> None:
     """Which race; then its setup, or how it goes."""
     with st.spinner("Loading PyTorch …"):
         from camdrop import runs
         from camdrop.runs import scheduler
         from ui.choosers.run_checkpoints import root
-        from ui.panels import race_setup, races
+        from ui.panels import heatmap_history, race_setup, races
 
     races.attempt(scheduler.launch, root())
     names = [run.name for run in runs.list_runs(root())]
@@ -79,7 +78,9 @@ def page() -> None:
         st.warning(f"The link names the race {wanted}, which is not here.", icon=":material/link_off:")
     if name != NEW:
         run = runs.load_run(root() / name)
-        st.fragment(watch, run_every=1.0 if run.state in ("running", "queued") else None)(run)
+        pace = 1.0 if run.state in ("running", "queued") else None
+        st.fragment(watch, run_every=pace)(run)
+        heatmap_history.show(run, pace)
         return
     config = race_setup.setup()
     if config is None:
@@ -140,8 +141,6 @@ def watch(before: Any) -> None:
                 heatmap_history.knobs(run)
     if shown:
         curves(races.curves_of(run), shown, key="race.curves", log=log, keep=run.name)
-    st.subheader("Where they look")
-    heatmap_history.show(run, records)
 
 
 st.title("Race")

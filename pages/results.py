@@ -31,7 +31,6 @@ With a single seed and a small budget, neighbours of half a point say nothing.
 """
 
 
-@st.fragment
 def page() -> None:
     with st.spinner("Loading PyTorch …"):
         from camdrop import report

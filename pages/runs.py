@@ -17,7 +17,6 @@ A click on a name in the legend hides a curve, a double click all others; drag t
 """
 
 
-@st.fragment
 def page() -> None:
     with st.spinner("Loading PyTorch …"):
         from camdrop import runs

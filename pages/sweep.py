@@ -32,7 +32,6 @@ line: `python -m camdrop sweep --run runs/sweep`.
 """
 
 
-@st.fragment
 def page() -> None:
     """Which sweep; then its setup, or how it goes."""
     with st.spinner("Loading PyTorch …"):

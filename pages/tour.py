@@ -15,6 +15,8 @@ from ui.panels.lessons import LESSONS, Lesson, Slider
 if TYPE_CHECKING:
     from ui.components.pictures import Panel
 
+through_app()
+
 # Another lesson begins at its title, also for those who use the keyboard or listen: the next Tab is its link.
 FOCUS = """
 export default ({ parentElement, data }) => {
@@ -124,7 +126,6 @@ def show(number: int) -> None:
         picture(number, value)
 
 
-through_app()
 with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
     with st.container(width="content"):
         st.title("Tour", width="content")

@@ -1,35 +1,29 @@
-"""The way into a page."""
+"""The way into a page: app.py runs around it, with the page config and the navigation."""
+
+from contextvars import ContextVar
+from pathlib import Path
 
 import streamlit as st
-from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
-from streamlit.runtime.pages_manager import PagesManager
+
+_in_app = ContextVar("in_app", default=False)
+_ROOT = Path(__file__).parent.parent
+
+
+def run(page: st.Page) -> None:
+    """Run the page that st.navigation has chosen: for app.py."""
+    token = _in_app.set(True)
+    try:
+        page.run()
+    finally:
+        _in_app.reset(token)
 
 
 def through_app() -> None:
     """Run app.py around this page, even if a link led straight to it on a server just started; call it first.
 
-    A folder named pages makes Streamlit serve each file on its own, without our layout and navigation, until
-    st.navigation has run once in the process. This says what st.navigation will say, and starts the run again.
+    A folder named pages makes Streamlit serve each file on its own, until st.navigation has run once on the server. So
+    it runs here, with the pages under the same addresses, and the run starts again.
     """
-    if PagesManager.uses_pages_directory:
-        PagesManager.uses_pages_directory = False
+    if not _in_app.get():
+        st.navigation([_ROOT / "app.py", *(_ROOT / "pages").glob("*.py")])  # the first one has no address
         st.rerun()
-
-
-def keep_order() -> None:
-    """Let the rerun of a fragment drop nothing that is still on its way to the browser; for the whole process.
-
-    Streamlit drops what that fragment has sent, but not what fragments inside it have: these then have no place in
-    the page, and it goes blank ("Cannot set a node at a delta path") when someone is quicker than the server.
-    """
-    ForwardMsgQueue.clear = _clear  # type: ignore[assignment, method-assign]
-
-
-_streamlits_clear = ForwardMsgQueue.clear
-
-
-def _clear(
-    queue: ForwardMsgQueue, retain_lifecycle_msgs: bool = False, fragment_ids_this_run: list[str] | None = None
-) -> None:
-    # What belongs to none of the fragments named stays, so none is named.
-    _streamlits_clear(queue, retain_lifecycle_msgs, None if fragment_ids_this_run is None else [])

@@ -1,55 +1,76 @@
-"""The way into a page, in the browser."""
+"""The way into a page in the browser: by a link, and on a server slower than the hand."""
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support import ROOT
 from tests.support.browser import serve
 
-SCRIPT = """
-import time
 
-import streamlit as st
+@pytest.mark.parametrize("name", ["race", "explore"])
+def test_a_link_to_a_page_of_a_server_just_started_has_the_navigation(page: Page, name: str) -> None:
+    with serve("app.py") as url:
+        page.goto(f"{url}/{name}")
+        for title in ("Tour", "Sweep"):
+            expect(page.get_by_role("link", name=title, exact=True)).to_be_visible(timeout=60_000)
+        expect(page).to_have_title("CamDrop Lab")
+        expect(page.get_by_role("heading", level=1)).to_have_count(1)
+        expect(page.get_by_role("dialog")).to_have_count(0)  # which would say that there is no such page
+        page.goto("about:blank")
+
+
+# The app on a server that in its first run waits in one of our functions for a press, and then is too busy to send what
+# it draws.
+BUSY = """
+import time
+from pathlib import Path
+
 from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from ui.entry import keep_order
+from ui.choosers import {module} as module
 
-keep_order()
-runs = st.session_state.setdefault("runs", [])
+if not hasattr(module, "at_once"):
+    module.at_once, waits = module.{function}, [True]
 
+    def function(*args, **options):
+        if waits:
+            waits.clear()
+            (Path(__file__).parent / "waits").touch()
+            requests = get_script_run_ctx().script_requests
+            while str(requests._state) != "ScriptRequestType.RERUN":
+                time.sleep(0.01)
+            loop = Runtime.instance()._get_async_objs().eventloop
+            loop.call_soon_threadsafe(time.sleep, 0.5)
+            time.sleep(0.1)
+        return module.at_once(*args, **options)
 
-@st.fragment
-def outer():
-    runs.append(None)
-    st.button("Press")
-    if len(runs) == 1:
-        requests = get_script_run_ctx().script_requests
-        while str(requests._state) != "ScriptRequestType.RERUN":  # until the button is pressed
-            time.sleep(0.01)
-        loop = Runtime.instance()._get_async_objs().eventloop
-        loop.call_soon_threadsafe(time.sleep, 0.5)  # a server too busy to send what follows before the next run
-        time.sleep(0.1)
-    st.text(f"Run {len(runs)}")
-    with st.container():
-        inner()
-
-
-@st.fragment
-def inner():
-    st.text("What is inside")
-
-
-outer()
+    module.{function} = function
 """
 
 
-def test_whoever_is_quicker_than_the_server_sees_the_page(page: Page, tmp_path: Path) -> None:
-    script = tmp_path / "app.py"
-    script.write_text(SCRIPT)
-    with serve(str(script)) as url:
-        page.goto(url)
-        page.get_by_role("button", name="Press").click()
-        expect(page.get_by_text("Run 2")).to_be_visible()
-        expect(page.get_by_text("What is inside")).to_be_visible()
+@pytest.mark.parametrize(
+    ("name", "module", "function", "button", "sliders"),
+    [
+        ("", "checkpoint", "choose_shelf", "Add", ("Image", "Opacity")),  # outside of any fragment
+        ("mask_lab", "scene", "choose_rates", "Draw again", ("Keep rate γ", "Block size r")),  # inside of one
+    ],
+)
+def test_whoever_is_quicker_than_the_server_sees_the_page(
+    page: Page, tmp_path: Path, name: str, module: str, function: str, button: str, sliders: tuple[str, ...]
+) -> None:
+    (tmp_path / "pages").symlink_to(ROOT / "pages")
+    _, _, app = (ROOT / "app.py").read_text("utf-8").split('"""')  # its docstring would not be the first
+    (tmp_path / "app.py").write_text(BUSY.format(module=module, function=function) + app, "utf-8")
+    with serve(str(tmp_path / "app.py")) as url:
+        page.goto(f"{url}/{name}")
+        while not (tmp_path / "waits").exists():
+            page.wait_for_timeout(50)
+        page.get_by_role("button", name=button).click()
+        for slider in sliders:
+            expect(page.get_by_role("slider", name=slider, exact=True)).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("img").first).to_be_visible()
+        expect(page.get_by_text("How it is computed")).to_be_visible()
         page.goto("about:blank")

@@ -5,10 +5,23 @@ from pathlib import Path
 
 import pytest
 import torch
+from streamlit.runtime.pages_manager import PagesManager
 
 from camdrop.checkpoints import Checkpoint
 from tests.support.checkpoint_files import FASHION_METHODS, fashion, make_checkpoint
 from tests.support.lab_pages import Pages
+
+
+@pytest.fixture(autouse=True)
+def st_navigation_has_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest takes each run for the first one on its server: see `through_app` in ui/entry.py."""
+    init = PagesManager.__init__
+
+    def and_go_on(*args: object, **options: object) -> None:
+        init(*args, **options)  # type: ignore[arg-type]
+        PagesManager.uses_pages_directory = False
+
+    monkeypatch.setattr(PagesManager, "__init__", and_go_on)
 
 
 @pytest.fixture(scope="module")

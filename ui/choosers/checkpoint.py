@@ -2,8 +2,7 @@
 
 With the pictures of image.py, what pages start from.
 
-Every choice but one added for the session is in the link. Call these inside a fragment: they load PyTorch when they
-are first called.
+Every choice but one added for the session is in the link.
 """
 
 from __future__ import annotations

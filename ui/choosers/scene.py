@@ -1,4 +1,4 @@
-"""Choosing where to stop: checkpoint, image, label and drop site, alike (and by the same links) on several pages."""
+"""Choosing where to stop: image, label and drop site, alike (and by the same links) on several pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ui.choosers.checkpoint import choose_checkpoint
 from ui.choosers.image import ChosenImage, choose_picture
 from ui.components.slider import Live, live_slider
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from camdrop.analysis.mask_steps import Activation, Dissection
+    from camdrop.checkpoints import Checkpoint
     from camdrop.checkpoints.metadata import Meta
 
 TRUE, PREDICTED = "True label", "Predicted label"
@@ -54,20 +54,13 @@ class Scene:
         return self.meta.classes[self.label]
 
 
-def choose_scene() -> Scene | None:
+def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     """The choosers, and what they lead to; None, with the reason on the page, where something is missing.
 
-    In the link: `checkpoint`, `image` (and what belongs to it), `label`, `site`. Call it inside a fragment, in a
-    horizontal container.
+    In the link: `image` (and what belongs to it), `label`, `site`. Call it inside a fragment, as the image follows the
+    hand, and in a horizontal container.
     """
-    from camdrop.analysis.mask_steps import capture
-    from camdrop.data import normalise
-
-    with st.container(width=340):
-        chosen = choose_checkpoint("Checkpoint", key="checkpoint")
-    if chosen is None:
-        return None
-    model, meta = chosen[1].model, chosen[1].meta
+    model, meta = checkpoint.model, checkpoint.meta
     with st.popover("Image", icon=":material/image:", help="Another image: from a gallery, a file or the camera"):
         picture = choose_picture(meta, key="image")
     names = [site.name for site in model.drop_sites]
@@ -97,8 +90,7 @@ def choose_scene() -> Scene | None:
     if picture is None:
         st.info("Choose an image first: press Image above.", icon=":material/arrow_upward:")
         return None
-    image = normalise(picture.pixels[None], meta.mean, meta.std)
-    activation = capture(model, image, site)
+    image, activation = _captured(checkpoint, picture, site)
     remark = ""
     predicted = int(activation.before.argmax())
     if label == PREDICTED:
@@ -111,6 +103,21 @@ def choose_scene() -> Scene | None:
         target = predicted
         remark = f"This image has no true label here, so the predicted one guides: {meta.classes[target]}."
     return Scene(meta, picture, image, activation, target, remark)
+
+
+def _captured(checkpoint: Checkpoint, picture: ChosenImage, site: str) -> tuple[Tensor, Activation]:
+    """The normalised image and what `capture` makes of it, the same objects as long as nothing of it changes."""
+    from camdrop.analysis.mask_steps import capture
+    from camdrop.data import normalise
+
+    meta = checkpoint.meta
+    choice = (checkpoint, picture.pixels.numpy().tobytes(), site)
+    before, found = st.session_state.get("scene", (None, None))
+    if found is None or choice != before:
+        image = normalise(picture.pixels[None], meta.mean, meta.std)
+        found = image, capture(checkpoint.model, image, site)
+        st.session_state["scene"] = choice, found
+    return found
 
 
 def choose_rates(blocks: bool = True) -> tuple[float, int]:

@@ -13,10 +13,11 @@ from camdrop import runs
 from camdrop.figures import NEUTRAL, lut
 from camdrop.masks import CamDrop, DropBlock
 from camdrop.runs import Run, RunError
-from camdrop.runs.records import Record, label
+from camdrop.runs.records import label
 from camdrop.training.config import Contender
 from ui.components.pictures import Heat, Panel, Raster, Tiles, pictures
 from ui.components.slider import live_slider
+from ui.panels import races
 
 _BEAT = 0.4  # seconds a frame stays while the history plays
 _COLUMNS = 2  # of images
@@ -28,13 +29,21 @@ def _frame(path: Path, changed: int) -> dict[str, np.ndarray]:
         return {name: frame[name].astype(np.float32) for name in frame.files}
 
 
-def show(run: Run, records: list[Record]) -> None:
-    """The frames so far, with a slider over the epochs and play. Beyond the newest frame it follows the race."""
+def show(run: Run, pace: float | None) -> None:
+    """The frames so far, with a slider over the epochs and play. Beyond the newest frame it follows the race.
+
+    It looks for new frames every `pace` seconds; never if that is None.
+    """
     playing = bool(st.session_state.get("film.play"))
-    st.fragment(_film, run_every=_BEAT if playing else None)(run, records, playing)
+    st.fragment(_film, run_every=_BEAT if playing else pace)(run, playing)
 
 
-def _film(run: Run, records: list[Record], playing: bool) -> None:
+def _film(run: Run, playing: bool) -> None:
+    try:
+        records = races.records(run)
+    except RunError:
+        return  # the page says it above
+    st.subheader("Where they look")
     paths = sorted((run.folder / "film").glob("*.npz"))
     store, count = st.session_state, len(paths)
     newest = store.get(f"film.newest.{run.name}", 0)
