@@ -231,10 +231,15 @@ def stop(folder: Path) -> None:
 
 def delete(folder: Path) -> None:
     """Delete a run folder, even a damaged one. RunError while the run is running or if the folder holds no run."""
-    if not (folder / "config.json").exists():
-        raise RunError(f"{folder} holds no run")
+    remove(folder, "run", "config.json")
+
+
+def remove(folder: Path, kind: str, file: str) -> None:
+    """Delete a folder of a run or a sweep (`kind`), which `file` makes it. RunError while in use or without the file."""
+    if not (folder / file).exists():
+        raise RunError(f"{folder} holds no {kind}")
     with locked(folder, LAUNCHED), locked(folder):
-        (folder / "config.json").unlink()  # no longer a run, so nobody starts it
+        (folder / file).unlink()  # no longer a run or a sweep, so nobody starts it
     shutil.rmtree(folder)  # after the release: some systems cannot delete open files
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from camdrop.data import short_name
 from camdrop.data.files import write_atomic
 from camdrop.masks import METHODS, Method
-from camdrop.runs.folder import RunError, claim, in_use, open_folder
+from camdrop.runs.folder import RunError, claim, in_use, open_folder, remove
 from camdrop.training.config import Recipe, make_method
 
 # Section 4.2: between 0.03 and 15, with 1, 3 and 10 among them; γ from 1 to 0.5, with each tenth among them.
@@ -239,3 +239,8 @@ def stop(folder: Path) -> None:
             os.kill(sweep.pid, signal.SIGTERM)
     elif sweep.state == "queued":
         set_state(folder, "stopped", "stopped while it waited")
+
+
+def delete(folder: Path) -> None:
+    """Delete a sweep's folder, even a damaged one. RunError while it is running or if the folder holds no sweep."""
+    remove(folder, "sweep", "sweep.json")

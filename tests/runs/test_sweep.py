@@ -14,7 +14,7 @@ import torch
 
 from camdrop import cli
 from camdrop.masks import CamDrop
-from camdrop.runs import RunError, in_use, scheduler, sweep, sweep_workers
+from camdrop.runs import LAUNCHED, RunError, in_use, locked, scheduler, sweep, sweep_workers
 from camdrop.runs.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Cell, Plan
 from camdrop.training import Race, evaluate
 from camdrop.training.config import Contender
@@ -139,6 +139,19 @@ def test_killed_and_resumed(long, tmp_path):
     finished = sweep_workers.run_sweep(folder, resume=True, workers=1)
     assert finished.state == "finished" and set(finished.cells) == set(long.cells)
     assert lines(folder)[: len(kept)] == kept and len(lines(folder)) == 12
+
+
+def test_delete(plan, tmp_path):
+    with pytest.raises(RunError, match="holds no sweep"):
+        sweep.delete(tmp_path)
+    sweep.create(tmp_path / "s", plan)
+    (tmp_path / "s" / "status.json").write_text("{")  # a damaged one can go too
+    for lock in (".lock", LAUNCHED):
+        with locked(tmp_path / "s", lock), pytest.raises(RunError, match="in use"):
+            sweep.delete(tmp_path / "s")
+    assert (tmp_path / "s" / "sweep.json").exists()
+    sweep.delete(tmp_path / "s")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 
 import streamlit as st
 
 from camdrop.data import INFO, short_name
 from camdrop.figures.plots import sweep_heatmap, sweep_surface
 from camdrop.masks import METHODS, READINGS
-from camdrop.runs import LAUNCHED, RunError, locked, sweep
+from camdrop.runs import RunError, sweep
 from camdrop.runs.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Plan, Sweep
 from camdrop.training import pick_device
 from camdrop.training.config import Contender
@@ -85,8 +84,7 @@ def start(plan: Plan) -> None:
 
 
 def _delete(found: Sweep) -> None:
-    with locked(found.folder, LAUNCHED), locked(found.folder):
-        shutil.rmtree(found.folder)
+    sweep.delete(found.folder)
     st.session_state.pop("sweep", None)
 
 
