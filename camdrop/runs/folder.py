@@ -235,7 +235,7 @@ def delete(folder: Path) -> None:
 
 
 def remove(folder: Path, kind: str, file: str) -> None:
-    """Delete a folder of a run or a sweep (`kind`), which `file` makes it. RunError while in use or without the file."""
+    """Delete a folder of a run or a sweep (`kind`), which has `file`. RunError where it lacks that, or is in use."""
     if not (folder / file).exists():
         raise RunError(f"{folder} holds no {kind}")
     with locked(folder, LAUNCHED), locked(folder):

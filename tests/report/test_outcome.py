@@ -91,12 +91,15 @@ def test_who_reads_the_label() -> None:
 
 def test_names_are_as_short_as_they_can_be() -> None:
     predicted, linear = Contender("p", CamDrop(label="predicted")), Contender("l", CamDrop(), "linear")
-    told = outcome(
+    sentences = outcome(
         race(BLOCKS, CAMDROP, predicted), [*end("p", 30.0, 30.0, 12.0), *end("camdrop", 60.0, 70.0, 93.0)], {}
     )
-    assert "masks**: CamDrop (true class) (93.0 %); not CamDrop (predicted class) (12.0 %)." in told[-1]
+    assert "masks**: CamDrop (true class) (93.0 %); not CamDrop (predicted class) (12.0 %)." in sentences[-1]
     nobody = Contender("n", CamDrop(guide="mean", channels="all"))
-    told = outcome(race(CAMDROP, nobody), [*end("n", 30.0, 30.0, 12.0), *end("camdrop", 60.0, 70.0, 93.0)], {})
-    assert "CamDrop (true class) (93.0 %); not CamDrop (no class) (12.0 %)." in told[-1]
-    (told,) = outcome(race(CAMDROP, linear), [result("camdrop", 30.0), result("l", 31.0)], {})
-    assert "**CamDrop γ 0.9 r 8 true class is ahead**" in told and "CamDrop γ 0.9 r 8 true class linear; one" in told
+    sentences = outcome(race(CAMDROP, nobody), [*end("n", 30.0, 30.0, 12.0), *end("camdrop", 60.0, 70.0, 93.0)], {})
+    assert "CamDrop (true class) (93.0 %); not CamDrop (no class) (12.0 %)." in sentences[-1]
+    (sentences,) = outcome(race(CAMDROP, linear), [result("camdrop", 30.0), result("l", 31.0)], {})
+    assert (
+        "**CamDrop γ 0.9 r 8 true class is ahead**" in sentences
+        and "CamDrop γ 0.9 r 8 true class linear; one" in sentences
+    )

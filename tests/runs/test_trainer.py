@@ -77,8 +77,8 @@ def test_a_run_records_itself(start):
         assert meta.validation_error == min(r["validation_error"] for r in own if r.get("validation_error") is not None)
     linear = [r["keep_prob"] for r in records if r["contender"] == "camdrop" and r["kind"] == "point"]
     assert linear == pytest.approx([1 - 0.5 * step / 24 for step in range(1, 25)])
-    film = runs.read_heatmap_history(folder)
-    assert list(film) == [8, 16, 24] and film[8]["camdrop"].shape == (8, 2, 2)
+    history = runs.read_heatmap_history(folder)
+    assert list(history) == [8, 16, 24] and history[8]["camdrop"].shape == (8, 2, 2)
     assert np.load(folder / "probes.npz")["images"].shape == (8, 1, 8, 8)
     assert runs.load_run(folder).config == runs.RunConfig.from_json((folder / "config.json").read_text())
     assert [r.name for r in runs.list_runs(folder.parent)] == ["run"]

@@ -204,7 +204,7 @@ def _row(name: str, key: str, folder: Path) -> None:
 
 def _to_describe(key: str) -> None:
     st.session_state[f"{key}.add"] = False  # it would lie over the dialog
-    st.session_state["by_hand.opened"] = st.session_state.get("by_hand.opened", 0) + 1
+    st.session_state["overrides.opened"] = st.session_state.get("overrides.opened", 0) + 1
 
 
 def plain(name: str) -> str:

@@ -26,7 +26,7 @@ def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
 
     checkpoint = networks[name]
     meta = checkpoint.meta
-    key = f"override.{st.session_state['by_hand.opened']}"  # each opening starts from the current metadata
+    key = f"override.{st.session_state['overrides.opened']}"  # each opening starts from the current metadata
     st.text(name)
     if meta.notes == BY_CONVENTION:
         st.info(

@@ -57,7 +57,7 @@ def chains(
     seed: int,
     progress: Callable[[float, str], object],
 ) -> list[Pair]:
-    """Eq. 16 for a parameter at each layer; `progress` is told the share done and the layer under way."""
+    """Eq. 16 for a parameter at each layer; `progress` is called with the share done and the layer under way."""
     found = []
     for i, layer in enumerate(layers):
 

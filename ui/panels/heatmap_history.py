@@ -34,7 +34,7 @@ def show(run: Run, pace: float | None) -> None:
 
     It looks for new frames every `pace` seconds; never if that is None.
     """
-    playing = bool(st.session_state.get("film.play"))
+    playing = bool(st.session_state.get("history.play"))
     st.fragment(_film, run_every=_BEAT if playing else pace)(run, playing)
 
 
@@ -46,22 +46,22 @@ def _film(run: Run, playing: bool) -> None:
     st.subheader("Where they look")
     paths = sorted((run.folder / "film").glob("*.npz"))
     store, count = st.session_state, len(paths)
-    newest = store.get(f"film.newest.{run.name}", 0)
+    newest = store.get(f"history.newest.{run.name}", 0)
     shown = store.get("live.frame", 1)
     if playing and shown >= count:
-        store["film.play"] = False
-    if bool(store.get("film.play")) != playing:
+        store["history.play"] = False
+    if bool(store.get("history.play")) != playing:
         st.rerun()  # this fragment's pace is set outside of it
     if playing:
         store["live.frame"] = shown + 1
     elif shown >= newest and "frame" not in st.query_params:
         store["live.frame"] = max(1, count)
-    store[f"film.newest.{run.name}"] = count
+    store[f"history.newest.{run.name}"] = count
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button(
             "Stop" if playing else "Play",
             icon=":material/pause:" if playing else ":material/play_arrow:",
-            key="film.button",
+            key="history.button",
             on_click=_play,
             args=(not playing, count),
             disabled=count < 2,
@@ -70,7 +70,9 @@ def _film(run: Run, playing: bool) -> None:
             last = max(1, count)
             at = live_slider("Epoch", key="frame", min=1, max=max(2, last), step=1, default=last, disabled=count < 2)
     if not paths:
-        st.caption("The film begins with the first epoch: heatmaps of images that none of the networks trains on.")
+        st.caption(
+            "The heatmap history begins with the first epoch: heatmaps of images that none of the networks trains on."
+        )
         return
     path = paths[min(int(at), count) - 1]
     epochs = {r["step"]: r["epoch"] for r in records if r["kind"] == "point"}
@@ -80,7 +82,7 @@ def _film(run: Run, playing: bool) -> None:
     height, width = pixels.shape[1:3]
     tiles = Tiles(len(pixels), _COLUMNS, width, height, 1)
     picture, lines = Raster(_mosaic(pixels)), Raster(_between(pixels))
-    alt = "The images that the film shows"
+    alt = "The images of the heatmap history"
     panels = [Panel("Images", alt, [picture, lines], id="images", subtitle="held out", tiles=tiles)]
     for contender in run.config.contenders:
         name, layers = label(contender), list[Raster | Heat]([picture])
@@ -89,7 +91,7 @@ def _film(run: Run, playing: bool) -> None:
             layers.append(Heat(_mosaic(own), lut("viridis"), 0.0, 1.0, 0.6))
         words = f"Where {name} looks in these images, {epoch}"
         panels.append(Panel(name, words, [*layers, lines], id=contender.name, subtitle=epoch, tiles=tiles))
-    pictures(panels, key="film", columns=min(4, len(panels)), min_width=150, max_width=330)
+    pictures(panels, key="history", columns=min(4, len(panels)), min_width=150, max_width=330)
 
 
 @functools.lru_cache(maxsize=16)
@@ -117,7 +119,7 @@ def _between(tiles: np.ndarray) -> np.ndarray:
 
 
 def _play(on: bool, count: int) -> None:
-    st.session_state["film.play"] = on
+    st.session_state["history.play"] = on
     if on and st.session_state.get("live.frame", count) >= count:
         st.session_state["live.frame"] = 0
 

@@ -20,13 +20,13 @@ def dialog(networks: dict[str, Checkpoint], memory: Path) -> AppTest:
 
         from ui.choosers.overrides import override
 
-        st.session_state.setdefault("by_hand.opened", 1)
+        st.session_state.setdefault("overrides.opened", 1)
         override("mine", networks, memory)
 
     return settled(AppTest.from_function(script, args=(networks, memory), default_timeout=60).run())
 
 
-def test_described_by_hand_and_remembered(tmp_path: Path) -> None:
+def test_described_and_remembered(tmp_path: Path) -> None:
     networks = {"mine": load(headerless_file(1), name="mine")}
     app = dialog(networks, tmp_path)
     assert app.info[0].value.startswith("The file holds weights only") and app.caption[0].value.startswith("5 of 5")
