@@ -35,10 +35,10 @@ def show(run: Run, pace: float | None) -> None:
     It looks for new frames every `pace` seconds; never if that is None.
     """
     playing = bool(st.session_state.get("history.play"))
-    st.fragment(_film, run_every=_BEAT if playing else pace)(run, playing)
+    st.fragment(_frames, run_every=_BEAT if playing else pace)(run, playing)
 
 
-def _film(run: Run, playing: bool) -> None:
+def _frames(run: Run, playing: bool) -> None:
     try:
         records = races.records(run)
     except RunError:
