@@ -121,7 +121,8 @@ def watch(before: Any) -> None:
     others = races.alike(run) if run.state == "finished" else []
     rows = results(run, records)
     spreads = over_seeds(run, others)
-    st.html(races.progress(run) + races.table(rows, spreads))
+    races.progress(run)
+    races.table(rows, spreads)
     if run.message and run.state in ("failed", "stopped"):
         st.error(run.message, icon=":material/error:")
     if run.state == "finished":

@@ -43,8 +43,8 @@ def live_slider(
     and is written to the address bar on release, or left out of it where it is the default. It is an int if `min`,
     `max`, `step` and `default` are. A page sets it by `st.session_state["live.<key>"] = value` before it runs.
     With `log` the range is logarithmic (`min` > 0). With `local` only the release is sent: for what the browser
-    draws itself. `format` is a printf format as for `st.slider`. Call it inside a fragment: a whole-page rerun is
-    cut off by the next one, and so would never finish while the hand moves.
+    draws itself. `format` is a printf format as for `st.slider`. Without `local`, call it inside a fragment: a
+    whole-page rerun is cut off by the next one, and so would never finish while the hand moves.
     """
     integer = all(isinstance(number, int) for number in (min, max, step, default))
     store = st.session_state

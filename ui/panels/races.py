@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import html
 import io
+import re
 import threading
 import zipfile
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from camdrop import runs
@@ -24,6 +25,15 @@ from camdrop.training.config import method_name
 from ui.choosers.run_checkpoints import PREFIX
 
 STATES = {"queued": "waiting", "running": "running", "stopped": "stopped", "finished": "finished", "failed": "failed"}
+_FORMATS = {
+    "Test error": "**{:.2f} %**",
+    "Training error": "{:.2f} %",
+    "Validation error": "{:.2f} %",
+    "Gap": "{:+.2f}",
+    "Share dropped": "{:.3g} %",
+    "1 − γ": "{:.3g} %",
+    "Images / s": "{:,.0f}",
+}
 
 
 @st.cache_resource(max_entries=64)
@@ -59,67 +69,60 @@ def duration(seconds: float) -> str:
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def progress(run: Run) -> str:
-    """State, progress bar, time spent and time left, as HTML."""
-    share = run.step / run.total if run.total else 0.0
-    words = [f"<b>{STATES[run.state].capitalize()}</b>"]
+def progress(run: Run) -> None:
+    """State, progress bar, time spent and time left."""
+    words = [f"**{STATES[run.state].capitalize()}**"]
     if run.state == "running" and not run.step:
-        words.append(html.escape(run.message or "starting"))
+        words.append(_plain(run.message or "starting"))
     if run.total:
         words.append(f"step {run.step:,} of {run.total:,}")
     if run.seconds:
         words.append(f"{duration(run.seconds)} so far" if run.state == "running" else duration(run.seconds))
     if run.state == "running" and run.seconds_left is not None:
         words.append(f"{duration(run.seconds_left)} left")
-    style = "width:100%;height:0.6rem;accent-color:#2a8fb0"
-    bar = f'<progress value="{share:.4f}" max="1" aria-label="Progress" style="{style}"></progress>'
-    return f'<div style="font-variant-numeric:tabular-nums">{" · ".join(words)}{bar}</div>'
+    st.progress(min(run.step / run.total, 1.0) if run.total else 0.0, " · ".join(words))
 
 
-def table(rows: Sequence[Result], spreads: dict[str, Spread]) -> str:
-    """How the contenders stand, as an HTML table."""
-    ended = any(row.test_error is not None for row in rows)
-    heads = ["Contender", "Training error", "Validation error", "Gap", "Share dropped", "Images / s", "Time"]
-    heads[1:1] = ["Test error"] if ended else []
-    heads += ["Test error over seeds"] if any(str(s) for s in spreads.values()) else []
-    body = []
-    for row in rows:
-        method = row.contender.method
-        color = method_css(method_name(method))
-        name = (
-            f'<span style="color:{color}">⬤</span>&ensp;{html.escape(label(row.contender))}'
-            + (f'<br><small class="ended">{html.escape(row.ended)}</small>' if row.ended else "")
-        )  # fmt: skip
-        wanted = "" if method is None else f" <small>1 − γ: {100 * (1 - method.keep_prob):.3g} %</small>"
-        cells = [name, _percent(row.train_error), _percent(row.validation_error)]
-        cells[1:1] = [f"<b>{_percent(row.test_error)}</b>"] if ended else []
-        cells += [
-            "–" if row.gap is None else f"{row.gap:+.2f}",
-            "–" if row.dropped is None or method is None else f"{100 * row.dropped:.3g} %{wanted}",
-            "–" if row.images_per_second is None else f"{row.images_per_second:,.0f}",
-            duration(row.seconds) if row.seconds else "–",
-        ]
-        if heads[-1] == "Test error over seeds":
-            cells.append(str(spreads.get(row.contender.name, "")) or "–")
-        body.append("".join(f"<td>{cell}</td>" for cell in cells))
-    head = "".join(f"<th>{h}</th>" for h in heads)
-    return f'{_STYLE}<div class="race"><table><tr>{head}</tr><tr>{"</tr><tr>".join(body)}</tr></table></div>'
+def table(rows: Sequence[Result], spreads: dict[str, Spread]) -> None:
+    """How the contenders stand, with their test errors as soon as there are some."""
+    methods = [row.contender.method for row in rows]
+    numbers = {
+        "Test error": [row.test_error for row in rows],
+        "Training error": [row.train_error for row in rows],
+        "Validation error": [row.validation_error for row in rows],
+        "Gap": [row.gap for row in rows],
+        "Share dropped": [None if m is None else row.dropped for m, row in zip(methods, rows, strict=True)],
+        "1 − γ": [None if m is None else 1 - m.keep_prob for m in methods],
+        "Images / s": [row.images_per_second for row in rows],
+    }
+    frame = pd.DataFrame(numbers, dtype=float)
+    frame[["Share dropped", "1 − γ"]] *= 100
+    if frame["Test error"].isna().all():
+        del frame["Test error"]
+    frame.insert(0, "Contender", [_contender(row) for row in rows])
+    frame["Time"] = [duration(row.seconds) if row.seconds else "–" for row in rows]
+    over_seeds = [str(spreads.get(row.contender.name, "")) for row in rows]
+    if any(over_seeds):
+        frame["Test error over seeds"] = [_unbroken(words or "–") for words in over_seeds]
+    formats = {head: _unbroken(how) for head, how in _FORMATS.items() if head in frame}
+    st.table(frame.style.format(formats, na_rep="–"), hide_index=True, border="horizontal")
 
 
-_STYLE = """<style>
-.race { overflow-x: auto; }
-.race table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.race th, .race td { padding: 0.3rem 0.7rem; text-align: right; white-space: nowrap;
-  border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent); }
-.race th { font-weight: 600; font-size: 0.85rem; opacity: 0.75; }
-.race th:first-child, .race td:first-child { text-align: left; padding-left: 0; }
-.race small { opacity: 0.7; }
-.race .ended { color: #d0442c; opacity: 1; }
-</style>"""
+def _contender(row: Result) -> str:
+    """A contender in the colour of its method, and why it ended, as Markdown."""
+    color = method_css(method_name(row.contender.method))
+    name = f':color[⬤]{{foreground="{color}"}} {_plain(label(row.contender))}'
+    return _unbroken(name) + (f"  \n:small[:red[{_plain(row.ended)}]]" if row.ended else "")
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f} %"
+def _plain(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    return re.sub(r"([\\`*_\[\]<>#|~$:])", r"\\\1", text)
+
+
+def _unbroken(text: str) -> str:
+    """Text on one line, also on a phone."""
+    return text.replace(" ", "\u00a0")
 
 
 def manage(run: Run, *, key: str | None) -> None:

@@ -51,7 +51,10 @@ def open_page(name: str, session: dict[str, str] | None = None, **link: str) -> 
 
 def said(app: AppTest) -> str:
     shown = [*app.markdown, *app.info, *app.warning, *app.error, *app.caption]
-    return " ".join([*(e.value for e in shown), *(e.proto.body for e in app.get("html"))])
+    words = [*(e.value for e in shown), *(e.proto.text for e in app.get("progress"))]
+    for table in app.table:
+        words += [*table.value.columns, *(str(cell) for cell in table.value.to_numpy().ravel())]
+    return " ".join(words).replace("\u00a0", " ")
 
 
 @pytest.mark.slow
