@@ -61,6 +61,7 @@ def test_ranges_and_differences(three: list[tuple[str, Checkpoint]]) -> None:
     assert relative[1].low == -relative[1].high  # zero is in the middle, and so white
 
 
+@pytest.mark.slow
 def test_filters_find_what_they_say(three: list[tuple[str, Checkpoint]]) -> None:
     split, info = gallery("fashion-mnist")
     seen: list[float] = []
