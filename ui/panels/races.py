@@ -112,7 +112,7 @@ def _contender(row: Result) -> str:
     """A contender in the colour of its method, and why it ended, as Markdown."""
     color = method_css(method_name(row.contender.method))
     name = f':color[⬤]{{foreground="{color}"}} {_plain(label(row.contender))}'
-    return _unbroken(name) + (f"  \n:small[:red[{_plain(row.ended)}]]" if row.ended else "")
+    return name + (f"  \n:small[:red[{_plain(row.ended)}]]" if row.ended else "")
 
 
 def _plain(text: str) -> str:
