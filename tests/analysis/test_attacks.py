@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import torch
-from scipy.stats import binomtest
 
 from camdrop import cli
 from camdrop.analysis.attacks import PGD, Rate, Tally, attack_dataset, fgsm, random_targets
@@ -106,6 +105,8 @@ def test_random_targets_are_uniform_over_the_other_classes() -> None:
 
 @pytest.mark.parametrize(("count", "n"), [(0, 20), (1, 20), (309, 1000), (7, 7), (8221, 10_000)])
 def test_wilson_interval(count: int, n: int) -> None:
+    from scipy.stats import binomtest  # takes a second
+
     expected = binomtest(count, n).proportion_ci(0.95, "wilson")
     assert Rate(count, n).interval == pytest.approx((100 * expected.low, 100 * expected.high), abs=1e-4)
     assert Rate(count, n).percent == 100 * count / n

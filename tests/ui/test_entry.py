@@ -35,6 +35,7 @@ def test_a_page_goes_through_app_before_all_else(name: str) -> None:
     assert first == "through_app()"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_no_fragment_is_inside_another(lab: Pages, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMDROP_RUNS", str(tmp_path))

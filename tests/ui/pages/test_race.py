@@ -83,6 +83,7 @@ def test_a_race_is_set_up_measured_and_put_in_the_queue(root, monkeypatch):
     assert runs.load_run(run.folder).state == "stopped" and not app.exception
 
 
+@pytest.mark.slow
 def test_the_page_opens_with_the_race_in_which_dropout_matters(root, monkeypatch):
     monkeypatch.setattr(scheduler, "launch", lambda root: [])
     app = open_page("race")
