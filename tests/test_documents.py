@@ -73,6 +73,7 @@ def test_the_header_of_a_checkpoint() -> None:
     assert FORMATS["Checkpoints"] == [fields(Meta)]
 
 
+@pytest.mark.slow
 def test_the_files_of_a_run(run: Path) -> None:
     tree = re.findall(r"```\n(.*?)```", read("docs/formats.md"), re.DOTALL)[0]
     said = {re.sub(r"\d+", "N", word) for word in re.findall(r"[\w.]+", tree)}

@@ -71,6 +71,7 @@ def test_what_a_probe_sees():
     assert leakage.mask_features(mask).tolist() == [[0, 1, 0, 0.5, 0.5, 0.5, 0, 0]]
 
 
+@pytest.mark.slow
 def test_masks_of_the_true_class_can_be_read_and_others_cannot():
     true = measured(Toy(1), ONE_CHANNEL).readable[leakage.ALL]
     assert true.accuracy.value == 1 and true.accuracy.n == 240 and true.accuracy.chance == 0.25
@@ -116,6 +117,7 @@ def test_batch_statistics_stay():
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     torch.manual_seed(0)
     model = build("resnet8", num_classes=10, in_channels=1).eval()

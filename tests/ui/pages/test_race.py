@@ -17,6 +17,8 @@ from tests.support import ROOT
 from tests.support.shades import shades
 from ui.panels import race_setup
 
+pytestmark = pytest.mark.slow  # the page measures how fast this machine trains
+
 CONTENDERS = (Contender("baseline"), Contender("camdrop", CamDrop(keep_prob=0.8, block_size=3)))
 
 
@@ -57,7 +59,6 @@ def said(app: AppTest) -> str:
     return " ".join(words).replace("\u00a0", " ")
 
 
-@pytest.mark.slow
 def test_a_race_is_set_up_measured_and_put_in_the_queue(root, monkeypatch):
     monkeypatch.setattr(scheduler, "launch", lambda root: [])
     app = open_page("race", session={"race.unit": "minutes"})
@@ -83,7 +84,6 @@ def test_a_race_is_set_up_measured_and_put_in_the_queue(root, monkeypatch):
     assert runs.load_run(run.folder).state == "stopped" and not app.exception
 
 
-@pytest.mark.slow
 def test_the_page_opens_with_the_race_in_which_dropout_matters(root, monkeypatch):
     monkeypatch.setattr(scheduler, "launch", lambda root: [])
     app = open_page("race")
@@ -115,7 +115,6 @@ def test_more_images_than_there_are_is_a_sentence(root):
     assert "There are only 5,400 images to train on, not 6,000" in said(app) and not app.exception
 
 
-@pytest.mark.slow
 def test_settings_that_make_no_sense_are_a_sentence(root):
     app = open_page("race")
     app.button("race.add.dropblock").click().run()
@@ -127,7 +126,6 @@ def test_settings_that_make_no_sense_are_a_sentence(root):
     assert "/no/such/place" in said(app) and not app.exception
 
 
-@pytest.mark.slow
 def test_a_finished_race_has_its_table_and_what_to_take_away(finished):
     app = open_page("race", run="shades", curves="Loss")
     text = said(app)
@@ -144,7 +142,6 @@ def test_a_finished_race_has_its_table_and_what_to_take_away(finished):
     assert not finished.folder.exists() and app.selectbox("run").value == "New race" and not app.exception
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", ["race", "runs"])
 def test_garbage_in_the_link_and_broken_folders_are_a_sentence(finished, page):
     (finished.folder.parent / "broken").mkdir()
@@ -157,7 +154,6 @@ def test_garbage_in_the_link_and_broken_folders_are_a_sentence(finished, page):
     assert "is damaged" in said(open_page(page, run="shades", runs="shades"))
 
 
-@pytest.mark.slow
 def test_runs_without_any_and_with_one(root, request):
     assert "No race was run here yet" in said(open_page("runs"))
     request.getfixturevalue("finished")
