@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.support.browser import launch, serve
 
@@ -30,6 +30,7 @@ def browser() -> Iterator[BrowserContext]:
         chromium = launch(playwright)
         context = chromium.new_context(viewport={"width": 1440, "height": 900})
         context.set_default_timeout(20_000)
+        expect.set_options(timeout=20_000)
         yield context
         chromium.close()
 
