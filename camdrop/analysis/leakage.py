@@ -8,7 +8,6 @@ and `obeys`, how often the network answers the class for which its masks were dr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from camdrop.analysis.attacks import Rate
 from camdrop.analysis.heatmap_metrics import Estimate, estimate
 from camdrop.masks import Mask, Method
 from camdrop.resnet import Network
@@ -53,12 +53,9 @@ class Share:
 
 def share(hits: int, n: int, chance: float) -> Share:
     """`hits` of `n`; NaN with an interval of the whole range where n is 0."""
-    from scipy.stats import binomtest
-
-    if n == 0:
-        return Share(math.nan, 0.0, 1.0, 0, chance)
-    interval = binomtest(hits, n).proportion_ci(method="wilson")
-    return Share(hits / n, float(interval.low), float(interval.high), n, chance)
+    rate = Rate(hits, n)
+    low, high = rate.interval
+    return Share(rate.percent / 100, low / 100, high / 100, n, chance)
 
 
 @dataclass(frozen=True)
