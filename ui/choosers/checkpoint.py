@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from camdrop.checkpoints.metadata import Meta
 
 FOLDER = Path(os.environ.get("CAMDROP_CHECKPOINTS") or shipped("checkpoints"))
+FIRST_SET = "fashion-noise-resnet8"  # of the set that pages open on
 
 
 def open_checkpoint(name: str) -> Checkpoint:
@@ -155,6 +156,11 @@ def _kind(meta: Meta) -> tuple[str, int, int]:
     return meta.dataset, meta.num_classes, meta.in_channels
 
 
+def _rank(name: str) -> tuple[bool, bool]:
+    """Where a checkpoint stands in lists, those of the same rank in order of their names: the leaky one after others."""
+    return not name.startswith(FIRST_SET), name.endswith("-leaky")
+
+
 def _open(names: list[str]) -> list[tuple[str, Checkpoint]]:
     from camdrop.checkpoints import CheckpointError
 
@@ -182,7 +188,8 @@ def _offer(
     """In `row`, a place for the choice and the button to add checkpoints; what there is then, what came and went."""
     place = row.container(width=width)
     added, gone = add.offer(key, FOLDER, row)
-    metas = {path.stem: meta for path, meta in _shipped(FOLDER)} | _of_runs()
+    kept = sorted(_shipped(FOLDER), key=lambda entry: _rank(entry[0].stem))
+    metas = {path.stem: meta for path, meta in kept} | _of_runs()
     metas |= {name: checkpoint.meta for name, checkpoint in add.added().items()}
     problems = [reason for _, reason in _listing(FOLDER, FOLDER.stat().st_mtime_ns)[1]] if FOLDER.is_dir() else []
     for problem in problems:
