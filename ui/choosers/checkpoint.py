@@ -157,7 +157,7 @@ def _kind(meta: Meta) -> tuple[str, int, int]:
 
 
 def _rank(name: str) -> tuple[bool, bool]:
-    """Where a checkpoint stands in lists, those of the same rank in order of their names: the leaky one after others."""
+    """Where a checkpoint stands in lists; those of the same rank are in order of their names."""
     return not name.startswith(FIRST_SET), name.endswith("-leaky")
 
 
