@@ -81,7 +81,7 @@ def open_viewer(source: str, weights: Path | None = None) -> Viewer:
             data = weights.read_bytes()
         except OSError as error:
             raise ValueError(f"{weights} cannot be read ({error.strerror}); check the path") from None
-        state = safetensors.torch.load(data) if data[8:9] == b"{" else unpickle(data, str(weights))
+        state = safetensors.torch.load(data) if data[8:9] == b"{" else unpickle(data, str(weights)).weights
         model, key = _build(library, name), hashlib.sha256(data).hexdigest()
         head = state.get(f"{inspect(model).classifier}.weight")
         if head is not None and len(head) != 1000:

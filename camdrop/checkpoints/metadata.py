@@ -15,7 +15,7 @@ from camdrop.resnet import ARCHITECTURES
 
 LIMIT = 1 << 30  # bytes of a checkpoint; ResNet-50 with its optimiser's state is 0.2 GB
 TORCHVISION = "torchvision:"  # of an architecture: one of torchvision's classifiers follows
-BY_CONVENTION = "no header: classes and normalisation are by convention"  # `notes` of other people's files
+NO_HEADER = "no header: "  # so begin the `notes` of other people's files, which tell what was assumed
 
 
 class CheckpointError(ValueError):

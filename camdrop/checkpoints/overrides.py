@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import nn
 
 from camdrop.checkpoints.format import Checkpoint, CheckpointError
-from camdrop.checkpoints.metadata import BY_CONVENTION, Meta
+from camdrop.checkpoints.metadata import NO_HEADER, Meta
 from camdrop.data import INFO
 from camdrop.data.files import write_atomic
 
@@ -101,7 +101,7 @@ def amend(
         std=tuple(std),
         image_size=image_size,
         dataset=dataset,
-        notes=_OVERRIDDEN if meta.notes == BY_CONVENTION else meta.notes,
+        notes=_OVERRIDDEN if meta.notes.startswith(NO_HEADER) else meta.notes,
     )
 
 

@@ -13,7 +13,6 @@ from camdrop.cam import class_activation_map
 from camdrop.resnet import build
 from tests.support.other_networks import METHOD, batch, foreign, restored, tiny
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
 
 
