@@ -60,7 +60,7 @@ def _no_bytes(*ignored: object) -> bytes:
 
 
 def _path(*parts: object) -> str:
-    return "/".join(map(str, parts))
+    return "/".join(map(str, parts)).replace("//", "/", 1)
 
 
 def _named(reader: Callable, modules: str, names: str) -> list[tuple[Callable, str]]:
