@@ -11,6 +11,7 @@ import types
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
+from camdrop.data.text import plain_text
 from camdrop.resnet import ARCHITECTURES
 
 LIMIT = 1 << 30  # bytes of a checkpoint; ResNet-50 with its optimiser's state is 0.2 GB
@@ -22,7 +23,7 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be read or written; the message is one line, whatever names the file has."""
 
     def __init__(self, message: str) -> None:
-        line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
+        line = plain_text(message)
         super().__init__(line if len(line) <= 600 else line[:599] + "…")
 
 
@@ -63,6 +64,9 @@ class Meta:
             if not _fits(getattr(self, name), hint):
                 kind = Meta.__annotations__[name]
                 raise CheckpointError(f"{name} must be of type {kind}, got {reprlib.repr(getattr(self, name))}")
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, plain_text(value))
+        object.__setattr__(self, "classes", tuple(map(plain_text, self.classes)))
         ours = ARCHITECTURES.get(self.architecture)
         if ours is None and not re.fullmatch(rf"{TORCHVISION}\w+", self.architecture):
             known = f"one of {', '.join(ARCHITECTURES)}, or {TORCHVISION}NAME"

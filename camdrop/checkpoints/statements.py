@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from camdrop.checkpoints.harmless import plain
+from camdrop.data.text import plain_text
 
 _DEPTH = 6  # of containers in containers
 _ENTRIES = 10_000  # of all containers together
@@ -111,7 +112,7 @@ def class_names(value: object) -> tuple[str, ...]:
     names = [entry[-1] if isinstance(entry, list | tuple) and entry else entry for entry in value]
     if not all(isinstance(name, str) for name in names):
         return ()
-    lines = tuple(" ".join("".join(c if c.isprintable() else " " for c in name).split()) for name in names)
+    lines = tuple(map(plain_text, names))
     often = Counter(lines)  # ImageNet has two cranes
     return tuple(line if often[line] == 1 else f"{line} ({k})" for k, line in enumerate(lines)) if all(lines) else ()
 

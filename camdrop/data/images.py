@@ -11,15 +11,21 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
+from camdrop.data.text import plain_text
+from camdrop.data.walker import optional_formats
+
 Source = str | Path | bytes | BinaryIO
 
 # A closed list: Pillow's other readers are seldom needed, and some of them pass the file to another program.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
 
 
 class DataError(ValueError):
-    """Data that cannot be used; the message is one sentence that says what is wrong and what to do."""
+    """Data that cannot be used; the message is one line that says what is wrong and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(plain_text(message))
 
 
 def read_image(source: Source) -> Image.Image:
@@ -50,7 +56,7 @@ def open_image(source: Source, name: str | None = None) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="PIL")  # about size and odd tags: serious problems raise below
-            image = Image.open(stream, formats=FORMATS)
+            image = Image.open(stream, formats=(*FORMATS, *optional_formats()))
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
                     f"{name} is too large ({image.width:,} × {image.height:,} pixels): make it smaller,"
