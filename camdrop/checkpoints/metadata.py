@@ -15,6 +15,7 @@ from camdrop.data.text import plain_text
 from camdrop.resnet import ARCHITECTURES
 
 LIMIT = 1 << 30  # bytes of a checkpoint; ResNet-50 with its optimiser's state is 0.2 GB
+MAX_SIDE = 4096  # pixels of an image
 TORCHVISION = "torchvision:"  # of an architecture: one of torchvision's classifiers follows
 NO_HEADER = "no header: "  # so begin the `notes` of other people's files, which tell what was assumed
 
@@ -88,8 +89,8 @@ class Meta:
             raise CheckpointError(f"shortcut must be pad or conv, got {self.shortcut!r}")
         if min(self.std) <= 0:
             raise CheckpointError(f"std must be above 0, got {self.std}")
-        if self.image_size is not None and self.image_size < 1:
-            raise CheckpointError(f"image_size must be at least 1, got {self.image_size}")
+        if self.image_size is not None and not 1 <= self.image_size <= MAX_SIDE:
+            raise CheckpointError(f"image_size must be at least 1 and at most {MAX_SIDE}, got {self.image_size}")
 
     def to_json(self) -> str:
         """The header as text."""
