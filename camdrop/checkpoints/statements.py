@@ -18,7 +18,17 @@ _DEPTH = 6  # of containers in containers
 _ENTRIES = 10_000  # of all containers together
 _CLASSES = (
     *("classes", "class_names", "classnames", "class_to_idx", "idx_to_class", "id2label", "label2id", "labels"),
-    *("label_names", "class_labels", "categories", "target_names", "names", "label_map", "idx2label", "label_list"),
+    *(
+        "label_names",
+        "class_labels",
+        "categories",
+        "target_names",
+        "names",
+        "label_map",
+        "idx2label",
+        "label_list",
+        "vocab",
+    ),
 )
 _MEANS = (("mean", "std"), ("image_mean", "image_std"), ("pixel_mean", "pixel_std"), ("norm_mean", "norm_std"))
 _SIZES = ("image_size", "img_size", "input_size", "crop_size", "imgsz", "resolution")
@@ -109,10 +119,11 @@ def class_names(value: object) -> tuple[str, ...]:
             return ()
     if not isinstance(value, list | tuple):
         return ()
-    names = [entry[-1] if isinstance(entry, list | tuple) and entry else entry for entry in value]
-    if not all(isinstance(name, str) for name in names):
+    names = [entry.get("name") if isinstance(entry, Mapping) else entry for entry in value]  # as COCO has them
+    names = [entry[-1] if isinstance(entry, list | tuple) and entry else entry for entry in names]
+    lines = tuple(plain_text(name) for name in names if isinstance(name, str))
+    if len(lines) < len(names):
         return ()
-    lines = tuple(map(plain_text, names))
     often = Counter(lines)  # ImageNet has two cranes
     return tuple(line if often[line] == 1 else f"{line} ({k})" for k, line in enumerate(lines)) if all(lines) else ()
 

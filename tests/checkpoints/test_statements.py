@@ -36,6 +36,7 @@ SAID = {
     "hyperparameters": {"hyper_parameters": {"model": {"class_names": list(WILD)}, "lr": 0.1}},
     "arguments": {"args": argparse.Namespace(lr=0.1, names=list(WILD))},
     "arguments in arguments": {"config": argparse.Namespace(data=argparse.Namespace(classes=",".join(WILD)))},
+    "as in COCO": {"meta": {"CATEGORIES": [{"id": k, "name": name} for k, name in NUMBERED.items()]}},
     "JSON": {"config": json.dumps({"id2label": NUMBERED})},
     "beside a data set that has as many": {"dataset": "cifar10", "meta": {"categories": list(WILD)}},
 }
