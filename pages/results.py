@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from camdrop.report import Section
-    from camdrop.report.paper_tables import Found
+    from camdrop.report.finished import Found
 
 through_app()
 

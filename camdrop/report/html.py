@@ -15,6 +15,8 @@ from camdrop.data import INFO, DataError, Split, gallery
 from camdrop.figures import Picture
 from camdrop.figures.plots import Figure, sweep_heatmap, sweep_surface
 from camdrop.report import curves, markdown
+from camdrop.report.finished import find
+from camdrop.report.race_sections import bound_runs, race_runs
 from camdrop.runs import Run
 from camdrop.runs.records import Record, same_but_seed
 from camdrop.shipped import shipped
@@ -30,10 +32,10 @@ def html_report(folders: Sequence[Path], checkpoints: Path | None = None) -> str
     from markdown_it import MarkdownIt
 
     render = MarkdownIt("commonmark").enable("table").render
-    found, plotly = markdown.find(folders), _plotly()
+    found, plotly = find(folders), _plotly()
     drawn = {
-        "figure-2": _curves(markdown.race_runs(found), ("Training error", "Validation error")),
-        "equation-16": _curves(markdown.bound_runs(found), ("Gradient bound", "Saturated units")),
+        "figure-2": _curves(race_runs(found), ("Training error", "Validation error")),
+        "equation-16": _curves(bound_runs(found), ("Gradient bound", "Saturated units")),
         "figure-4": _sweeps(folders),
     }
     title = html.escape(markdown.TITLE)

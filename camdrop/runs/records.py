@@ -13,9 +13,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from camdrop.checkpoints.metadata import Meta
 from camdrop.masks import METHODS, CamDrop
 from camdrop.runs.folder import Run, RunConfig, RunError, read_metrics
-from camdrop.training.config import Contender, Recipe, method_name
+from camdrop.training.config import Contender, Recipe, make_method, method_name
 
 Record = dict[str, Any]
 
@@ -88,9 +89,11 @@ class Result:
 
 def results(run: Run, records: Sequence[Record]) -> list[Result]:
     """A result for each contender: its last records, and after the test the errors of its best checkpoint."""
-    rows = []
+    rows, by_name = [], dict[str, list[Record]]()
+    for record in records:
+        by_name.setdefault(record["contender"], []).append(record)
     for contender in run.config.contenders:
-        own = [record for record in records if record["contender"] == contender.name]
+        own = by_name.get(contender.name, [])
         points = [record for record in own if record["kind"] == "point"]
         known: Record = {}
         seconds, before = 0.0, 0
@@ -163,6 +166,16 @@ def label(contender: Contender) -> str:
     parts += [contender.schedule] if contender.schedule != "constant" else []
     parts += ["at " + ", ".join(names) for names in (contender.stages, contender.kinds) if names]
     return " ".join(parts)
+
+
+def contender_of(meta: Meta) -> Contender | None:
+    """The contender that a checkpoint's header describes; None where it names no method of ours."""
+    if meta.method not in ("baseline", *METHODS):
+        return None
+    options = dict(meta.method_options)
+    places = [tuple(found) if (found := options.pop(name, None)) else None for name in ("stages", "kinds")]
+    schedule = options.pop("schedule", "constant")
+    return Contender(meta.method, make_method(meta.method, options), schedule, *places)
 
 
 def command(config: RunConfig, folder: str) -> str:

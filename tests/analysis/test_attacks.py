@@ -194,7 +194,7 @@ def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert run(monkeypatch, "attack", *paths, *options, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["attack"] == {
-        "epsilon": 8.0, "step": 1.0, "iterations": 5, "targeted": True, "random_start": False,
+        "epsilon": 8.0, "step": 1.0, "iterations": 5, "targeted": True, "random_start": False, "reach_epsilon": False,
     }  # fmt: skip
     assert found["seed"] == 2
     images, _ = gallery("fashion-mnist")

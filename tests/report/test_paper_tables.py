@@ -134,7 +134,7 @@ def test_presets_name_recipe_and_contenders() -> None:
     for table in paper_tables.TABLES.values():
         assert table.preset in PRESETS and f"--preset {table.preset} " in table.command
         assert paper_tables.preset_methods(table.preset) == table.methods
-        assert len({contender(text, {}) for text in table.methods.split(",")}) == len(table.rows)
+        assert len({contender(text, {}) for text in table.methods.split(",")}) == len(table.rows) + len(table.arms)
     assert paper_tables.preset_methods("fashion") is None and paper_tables.preset_methods(None) is None
     recipe = make_recipe("table5", {"epochs": 3})
     assert (recipe.model, recipe.epochs, recipe.learning_rate, recipe.lr_schedule) == ("resnet110", 3, 2.0, "step")

@@ -13,8 +13,8 @@ import streamlit as st
 from camdrop.data import DataError
 from camdrop.report import SWEEP_COMMAND, bound_runs, find_sweeps, race_runs
 from camdrop.report.curves import MEASURES, curves_of
+from camdrop.report.finished import Found
 from camdrop.report.html import SHEET_WORDS, sheet
-from camdrop.report.paper_tables import Found
 from ui.choosers.checkpoint import choose_checkpoints
 from ui.components.curves import curves
 from ui.panels import sweeps
