@@ -19,15 +19,21 @@ through_app()
 
 HOW = """
 Every finished run is put into the tables by its configuration: data set, network, budget and recipe make a column,
-method and options a row, seeds what stands behind ±. Runs that come with CamDrop Lab are in `results/`, your own in
-`runs/`. The same as a file: `python -m camdrop report --out report.html`.
+method and options a row, seeds what stands behind ±. Of CamDrop, each class that guides (*true*, as in the paper, or
+*predicted*) has a column of its own, and in Tables 2 to 5 each reading too; what these do not change, such as the
+baseline, is in all of them. Runs that come with CamDrop Lab are in `results/`, your own in `runs/`. The same as a file:
+`python -m camdrop report --out report.html`, the numbers with `--out report.json`.
 
 **Readings.** The paper's equations and its public code differ in how often a block is dropped, and the difference is
-large: the mask lab explains *paper*, *official* and *matched*. The row *+ CamDrop* is the reading *paper*; other
-readings stand below it.
+large: the mask lab explains *paper*, *official* and *matched*. In Table 1 the row *+ CamDrop* is the reading *paper*;
+other readings stand below it.
 
 **In the paper's order**: of each two rows of a column, the better one is the one that the paper has as the better one.
 With a single seed and a small budget, neighbours of half a point say nothing.
+
+**Paired tests.** Networks of one seed share their images, labels, first weights and the order of both. So the
+difference of two of them says more than their errors: its mean over n seeds, with the p-value of Student's t-test that
+it is zero. The p-values are not corrected for how many there are; one in twenty is below 0.05 by chance.
 """
 
 
@@ -49,6 +55,10 @@ def page() -> None:
         st.download_button(
             "Report (Markdown)", lambda: report.markdown_report(folders), "report.md", icon=":material/markdown:",
             on_click="ignore", help="Its tables, for a repository or a paper",
+        )  # fmt: skip
+        st.download_button(
+            "Numbers (JSON)", lambda: report.json_report(folders), "report.json", icon=":material/data_object:",
+            on_click="ignore", help="Each cell with its seeds, its spread and its paired tests",
         )  # fmt: skip
     st.markdown(report.overview(folders, found))
     st.markdown(report.WHY)

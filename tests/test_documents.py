@@ -13,12 +13,15 @@ from camdrop import runs
 from camdrop.analysis.attacks import PGD, Tally
 from camdrop.analysis.bound_summary import Chain
 from camdrop.analysis.heatmap_metrics import MEASURES, Estimate
+from camdrop.analysis.seeds import Paired, Spread, over_seeds
 from camdrop.checkpoints import Meta
 from camdrop.masks import DropBlock
+from camdrop.report import json_report
 from camdrop.runs import sweep
 from camdrop.runs.trainer import train
 from camdrop.training.config import Contender, Recipe
 from tests.support import ROOT
+from tests.support.finished_runs import finish
 from tests.support.imports import MODULES, arrows, between_rooms
 from tests.support.shades import shades
 
@@ -127,13 +130,35 @@ def test_sweeps(tmp_path: Path) -> None:
 
 def test_json_results() -> None:
     parts = re.split(r"^#+ (\w+)\n", read("docs/formats.md"), flags=re.MULTILINE)
-    said = {kind: set(re.findall(r"`(\w+)`", parts[parts.index(kind) + 1])) for kind in ("attack", "compare", "bounds")}
+    kinds = ("attack", "compare", "bounds")
+    said = {kind: set(re.findall(r"`(\w+)`", parts[parts.index(kind) + 1])) for kind in (*kinds, "over_seeds")}
     assert said["attack"] >= {*fields(PGD), *Tally(1).numbers()}
     assert said["compare"] >= {*MEASURES, *fields(Estimate)}
     assert FORMATS["bounds"][1] == [name for name in fields(Chain) if name not in ("histogram", "points")]
+    groups = said.pop("over_seeds")
+    assert groups >= {
+        *fields(Spread),
+        *fields(Paired),
+        *over_seeds({0: Meta("resnet8", 2, 1)}, {0: {}}, lambda _: {})[0],
+    }
     for kind, names in said.items():
         for path in (ROOT / "results" / kind).glob("*.json"):
-            assert keys(json.loads(path.read_text())) <= names, path
+            assert keys(json.loads(path.read_text())) <= names | groups, path
+
+
+def test_the_report_as_json(tmp_path: Path) -> None:
+    lines = (
+        "baseline,dropblock,camdrop:channels=all,camdrop:channels=all:label=predicted,camdrop:guide=mean:channels=all"
+    )
+    for seed in (0, 1):
+        finish(tmp_path / f"run{seed}", lines, [9.0 + seed, 8.0, 7.0, 6.0, 5.0], seed=seed)
+    said = json.loads(json_report([tmp_path]))
+    text = (
+        read("docs/formats.md").partition("## The report as JSON")[2]
+        + read("docs/formats.md").partition("### over_")[2]
+    )
+    titles = {row["title"] for table in said["tables"] for row in table["rows"]}
+    assert said["guides"] and keys(said) - titles <= set(re.findall(r"`([\w ]+)`", text)) | set(fields(Recipe))
 
 
 def keys(value: object) -> set[str]:

@@ -52,14 +52,15 @@ def networks_over_seeds(
 ) -> list[dict[str, Any]]:
     """`camdrop.analysis.seeds.over_seeds` of checkpoints, with words for what each group is and was trained on."""
     from camdrop.analysis.seeds import over_seeds
-    from camdrop.report.cells import setting_of
+    from camdrop.report.cells import setting_of, who_guides
     from camdrop.runs.records import contender_of, label
 
     def describe(path: Path) -> dict[str, Any]:
         meta = loaded[path].meta
         contender, setting = contender_of(meta), setting_of(meta)
         name = label(contender) if contender else path.stem
-        return {"network": name, "method": meta.method, "trained": setting.title if setting else ""}
+        who = who_guides(contender.method) if contender else None
+        return {"network": name, "method": meta.method, "who": who, "trained": setting.title if setting else ""}
 
     return over_seeds({path: checkpoint.meta for path, checkpoint in loaded.items()}, numbers, describe)
 

@@ -75,7 +75,7 @@ def bounds(
         else:
             numbers = {path: over_layers(chains) for path, chains in found.items()}
             said |= options | {"results": rows, "over_seeds": networks_over_seeds(loaded, numbers)}
-        typer.echo(json.dumps(said, indent=1))
+        typer.echo(json.dumps(said, indent=1 if len(rows) == 1 else None))
     else:
         for path, chains in found.items():
             Console().print(_bounds_table(chains, f"{path.stem}: " if len(found) > 1 else "", len(some), traditional))

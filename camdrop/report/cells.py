@@ -41,6 +41,13 @@ class Variant:
         return ", ".join(parts)
 
 
+def who_guides(method: Method | None) -> str | None:
+    """The class that guides the masks, `nobody` where none does; None for a method that nothing guides."""
+    if not isinstance(method, CamDrop):
+        return None
+    return method.label if method.guided_by_class else "nobody"
+
+
 def variant_of(contender: Contender, readings: bool) -> Variant:
     """The variant of a contender; without `readings` the class alone."""
     method = contender.method

@@ -5,26 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from camdrop.analysis.seeds import Paired, Spread
-from camdrop.data import short_name
+from camdrop.masks import METHODS
 from camdrop.report.result_files import Json
 from camdrop.report.verdicts import count, p_value
 
 
 def over_seeds(said: Json) -> list[Json]:
-    """The groups of a file's networks that differ in the seed alone, as `camdrop.analysis.seeds.over_seeds` says them.
+    """The groups of a file's networks that differ in the seed alone; [] where no group has two.
 
-    None where no group has two.
+    A group is as `camdrop.analysis.seeds.over_seeds` says it, with a `name` that is as short as it can be.
     """
     groups: list[Json] = said.get("over_seeds", [])
-    return groups if any(len(group["seeds"]) > 1 for group in groups) else []
+    if not any(len(group["seeds"]) > 1 for group in groups):
+        return []
+    shorter = [[_method(group), _guided(group)] for group in groups]
+    named = []
+    for i, group in enumerate(groups):
+        alone = (name for level, name in enumerate(shorter[i]) if [names[level] for names in shorter].count(name) == 1)
+        named.append(group | {"name": next(alone, group["network"])})
+    return named
+
+
+def _method(group: Json) -> str:
+    method = group["method"]
+    return METHODS[method].__name__ if method in METHODS else method.capitalize() or str(group["network"])
+
+
+def _guided(group: Json) -> str:
+    """The method, with the class that guides it."""
+    who = group["who"]
+    return f"{_method(group)} ({'no' if who == 'nobody' else who} class)" if who else _method(group)
 
 
 def title(group: Json) -> str:
-    return f"{group['network']}, {count(len(group['seeds']))}"
+    """Its name and how many seeds it has."""
+    return f"{group['name']}, {count(len(group['seeds']))}"
 
 
-def title_on(group: Json, said: Json) -> str:
-    return f"{title(group)}, {short_name(said['data'])}"
+def legend(said: Json) -> str:
+    """What the names of a file's groups stand for."""
+    groups = over_seeds(said)
+    words = (f"{g['name']}: {g['network']}" if g["name"] != g["network"] else str(g["name"]) for g in groups)
+    return f"Trained on {groups[0]['trained']}: {'; '.join(words)}." if groups else ""
 
 
 def guided_after_baseline(groups: Sequence[Json]) -> list[Json]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from camdrop.analysis.seeds import spread
 from camdrop.data import INFO
 from camdrop.masks import CamDrop
-from camdrop.report.cells import Cell, Setting, cell
+from camdrop.report.cells import Cell, Setting, cell, who_guides
 from camdrop.report.finished import Found
 from camdrop.report.paper_tables import references
 from camdrop.report.result_files import head, row
@@ -62,7 +62,7 @@ def guided(found: Found) -> tuple[Guided, ...]:
         for result in rows:
             method, where = result.contender.method, _where(result.contender, recipe.model)
             if isinstance(method, CamDrop) and method.channels == "all" and where and result.test_error is not None:
-                who = method.label if method.guide == "cam" else "nobody"
+                who = who_guides(method) or ""
                 alike = dataclasses.replace(method, label="true", guide="cam")
                 seeds = grouped.setdefault((setting, alike), {}).setdefault((who, where), {})
                 seeds[recipe.seed] = (result, run.device)

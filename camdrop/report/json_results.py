@@ -16,10 +16,10 @@ from camdrop.report.groups import (
     against_first,
     difference,
     guided_after_baseline,
+    legend,
     over_seeds,
     plus_minus,
     title,
-    title_on,
 )
 from camdrop.report.result_files import Json, by_method, each, head, joined, network, row
 from camdrop.report.verdicts import Verdict, verdict
@@ -35,13 +35,14 @@ def attacks(folders: Sequence[Path]) -> str:
     """Table 7: the paper's rates, and those of the files of `camdrop attack` in the folders."""
     lines = head("", "Clean error", "Error rate", "Success rate", "Images")
     lines += [row(f"Paper: {name}", "", f"{e:.2f}", f"{s:.2f}", "") for name, e, s in ATTACKED]
-    found, problems = each(folders, "attack", lambda said: (_attack_rows(said), _attack_note(said)))
+    found, problems = each(folders, "attack", lambda said: (_unlike_the_paper(said), said))
+    files = [said for _, said in sorted(found, key=lambda pair: len(pair[0]))]
     notes = [
         "In percent; in brackets: 95 % confidence intervals; of several networks, mean ± standard deviation over their "
         "seeds, and behind it the difference to the first, paired by the seed, with the p-value of its t-test.",
-        *dict.fromkeys(note for _, note in found if note), *problems,
+        *dict.fromkeys(note for said in files for note in (_attack_note(said), legend(said)) if note), *problems,
     ]  # fmt: skip
-    return joined([*lines, *(line for rows, _ in found for line in rows)], notes, "attack")
+    return joined([*lines, *(line for said in files for line in _attack_rows(said))], notes, "attack")
 
 
 def _attack_rows(said: Json) -> list[str]:
@@ -57,16 +58,16 @@ def _rates(found: Json) -> list[str]:
 
 
 def _attack_note(said: Json) -> str:
-    pgd = PGD(**said.get("attack", {}))
-    return f"{', '.join(_unlike_the_paper(pgd)).capitalize() or 'As in the paper'}: {pgd}."
+    return f"{', '.join(_unlike_the_paper(said)).capitalize() or 'As in the paper'}: {PGD(**said.get('attack', {}))}."
 
 
 def _attacked(said: Json) -> str:
     """The data, and what of the attack is not as in the paper."""
-    return ", ".join([short_name(said["data"]), *_unlike_the_paper(PGD(**said.get("attack", {})))])
+    return ", ".join([short_name(said["data"]), *_unlike_the_paper(said)])
 
 
-def _unlike_the_paper(pgd: PGD) -> list[str]:
+def _unlike_the_paper(said: Json) -> list[str]:
+    pgd = PGD(**said.get("attack", {}))
     other = ["random start"] if pgd.random_start else []
     other += ["step ε ÷ iterations"] if pgd.reach_epsilon else []
     other += [] if (pgd.epsilon, pgd.step, pgd.iterations) == (5, 1, 2) and pgd.targeted else ["another attack"]
@@ -80,7 +81,7 @@ def attack_verdicts(folders: Sequence[Path]) -> list[str]:
         if groups := over_seeds(said):
             before = plus_minus(groups[0], "success_rate", 1)
             return [
-                f"{_attacked(said)}, {group['network']}: {before} → {plus_minus(group, 'success_rate', 1)}"
+                f"{_attacked(said)}, {group['name']}: {before} → {plus_minus(group, 'success_rate', 1)}"
                 for group in guided_after_baseline(groups)
             ]
         plain, guided = by_method(said, "baseline"), by_method(said, "camdrop")
@@ -103,18 +104,18 @@ def looks(folders: Sequence[Path]) -> str:
     """What Figure 3 asserts, measured: the files of `camdrop compare` in the folders, paired by image or by seed."""
     means = head("", *_HEADS.values(), "Images")
     apart = head("Minus the first of its data", *_HEADS.values())
-    found, problems = each(folders, "compare", lambda said: (_mean_rows(said), _difference_rows(said)))
+    found, problems = each(folders, "compare", lambda said: (_mean_rows(said), _difference_rows(said), legend(said)))
     if not found:
         return joined([], ["No comparison of ours is recorded yet.", *problems], "compare")
-    means += [line for rows, _ in found for line in rows]
-    apart += [line for _, rows in found for line in rows]
-    words = "; ".join(f"{name}: {what}" for name, what in zip(_HEADS.values(), MEASURES.values(), strict=True))
+    means += [line for rows, *_ in found for line in rows]
+    apart += [line for _, rows, _ in found for line in rows]
+    words = "; ".join(f"{_HEADS[name]}: {what}" for name, what in MEASURES.items())
     notes = [
         "Of several seeds: mean ± standard deviation over the networks, and the difference paired by the seed with its "
         "95 % interval over the networks. Of one network alone: 95 % intervals over its images, which say nothing of "
         "another network trained alike; differences are of the same images. Bold where 0 is outside. "
         f"{words}.",
-        *problems,
+        *filter(None, (words for *_, words in found)), *problems,
     ]  # fmt: skip
     return joined([*means, "", *apart], notes, "compare")
 
@@ -122,7 +123,7 @@ def looks(folders: Sequence[Path]) -> str:
 def _mean_rows(said: Json) -> list[str]:
     if groups := over_seeds(said):
         cells = ((group, [plus_minus(group, name, 3) for name in MEASURES]) for group in groups)
-        return [row(title_on(group, said), *numbers, f"{said['n']:,}") for group, numbers in cells]
+        return [row(_on(title(group), said), *numbers, f"{said['n']:,}") for group, numbers in cells]
 
     def means(found: Json) -> list[str]:
         return [*(str(Estimate(**found[name])) for name in MEASURES), f"{said['n']:,}"]
@@ -134,7 +135,7 @@ def _difference_rows(said: Json) -> list[str]:
     if groups := over_seeds(said):
         tests = ((group, [against_first(group, name) for name in MEASURES]) for group in groups[1:])
         return [
-            row(title_on(group, said), *("–" if d is None else _signed(d) for d in found)) for group, found in tests
+            row(_on(title(group), said), *("–" if d is None else _signed(d) for d in found)) for group, found in tests
         ]
 
     def differences(found: Json) -> list[str]:
@@ -150,7 +151,7 @@ def look_verdicts(folders: Sequence[Path]) -> list[str]:
         data = short_name(said["data"])
         if groups := over_seeds(said):
             tests = ((group, against_first(group, "coverage")) for group in guided_after_baseline(groups))
-            return [f"{data}, {group['network']}: {_signed(test)}" for group, test in tests if test]
+            return [f"{data}, {group['name']}: {_signed(test)}" for group, test in tests if test]
         guided = by_method(said, "camdrop")
         if guided is None or said["results"][0].get("method") != "baseline":
             return []
@@ -179,7 +180,7 @@ def _bounds_groups(said: Json) -> list[str]:
     """A line for each group of networks: means over the layers, then over the seeds."""
     lines = [
         f"**{short_name(said['data'])}**, {_measured(said)}: means over all layers of a network, ± the standard "
-        "deviation over the seeds; *not rescaled*: without the factor of Eq. 10.",
+        f"deviation over the seeds; *not rescaled*: without the factor of Eq. 10. {legend(said)}",
         "",
         *head("Trained with", "c ≤ t ≤ none", "not rescaled", "t ÷ none", "c ÷ none", "dropped by t", "by c"),
     ]
@@ -225,7 +226,7 @@ def bound_verdicts(folders: Sequence[Path]) -> list[str]:
 
     def verdicts(said: Json) -> list[str]:
         if groups := over_seeds(said):
-            return [f"{group['network']}: {plus_minus(group, 'holds', 0, 100)} % of the pairs" for group in groups]
+            return [f"{group['name']}: {plus_minus(group, 'holds', 0, 100)} % of the pairs" for group in groups]
         found = []
         for one in said.get("results", [said]):
             held = [chain["holds"] for chain in one["chains"] if chain["rescaled"]]
@@ -242,7 +243,7 @@ def bound_words(folders: Sequence[Path]) -> list[Verdict]:
     def read(said: Json) -> list[Verdict]:
         if groups := over_seeds(said):
             found = ((group, [Spread(**group[name]).test() for name in names]) for group in groups)
-            return [Verdict(verdict(tests), g["trained"], g["network"], len(g["seeds"])) for g, tests in found]
+            return [Verdict(verdict(tests), g["trained"], g["name"], len(g["seeds"])) for g, tests in found]
         return [Verdict(verdict([]), network(one), "", 1) for one in said.get("results", [said])]
 
     return [word for words in each(folders, "bounds", read)[0] for word in words]
@@ -259,13 +260,23 @@ def _words(
     def read(said: Json) -> list[Verdict]:
         if groups := over_seeds(said):
             return [
-                Verdict(verdict(tests(g)), f"{g['trained']}, on {data(said)}", g["network"], len(g["seeds"]))
+                Verdict(verdict(tests(g)), _trained(g, data(said)), g["name"], len(g["seeds"]))
                 for g in guided_after_baseline(groups)
             ]
         pair = said["results"][0].get("method") == "baseline" and by_method(said, "camdrop")
         return [Verdict(verdict([]), data(said), "", 1)] if pair else []
 
     return [word for words in each(folders, kind, read)[0] for word in words]
+
+
+def _trained(group: Json, data: str) -> str:
+    """What a group was trained on, and on what it was measured where that is not the same."""
+    name, *other = data.split(", ")
+    return ", ".join([group["trained"], *([] if name in group["trained"].split(", ") else [f"on {name}"]), *other])
+
+
+def _on(name: str, said: Json) -> str:
+    return f"{name}, {short_name(said['data'])}"
 
 
 def _rows(said: Json, results: Sequence[Json], cells: Callable[[Json], list[str]]) -> list[str]:

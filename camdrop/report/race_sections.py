@@ -114,9 +114,9 @@ def crossing_verdicts(found: Found) -> list[Verdict]:
             method = r.contender.method
             if method_name(method) == "dropblock" and r.validation_error is not None:
                 blocks.setdefault(setting, {})[recipe.seed] = r
-            elif isinstance(method, CamDrop) and method.guided_by_class and r.validation_error is not None:
-                words = str(variant_of(r.contender, readings=True))
-                words += ", all channels" if method.channels == "all" else ""
+            elif isinstance(method, CamDrop) and r.validation_error is not None and method.label != "random":
+                variant = variant_of(r.contender, readings=True)
+                words = f"{variant}, all channels" if method.channels == "all" else str(variant)
                 guided.setdefault((setting, words), {})[recipe.seed] = r
     said = []
     for (setting, words), ours in guided.items():
@@ -131,11 +131,14 @@ _ERRORS = ("train_error", "validation_error")
 
 
 def _usual(r: Result) -> bool:
-    """Whether a contender has the sites and the schedule of the paper, and CamDrop its share of the channels."""
-    c = r.contender
-    fraction = c.method.channel_fraction == 1 / 8 if isinstance(c.method, CamDrop) else True
-    guide = c.method.guide == "cam" if isinstance(c.method, CamDrop) else True
-    return fraction and guide and c.schedule == "constant" and not (c.stages or c.kinds)
+    """Whether a contender has the sites and the schedule of the paper, and is none of its ablations of CamDrop."""
+    c, m = r.contender, r.contender.method
+    if c.schedule != "constant" or c.stages or c.kinds:
+        return False
+    if not isinstance(m, CamDrop):
+        return True
+    read_as_in_the_paper = (m.reading, m.position_fraction) == ("paper", None)
+    return m.guide == "cam" and m.channel_fraction == 1 / 8 and (m.channels == "dominant" or not read_as_in_the_paper)
 
 
 def _by_seed(rows: dict[int, Result], name: str) -> dict[int, float]:

@@ -187,12 +187,12 @@ LESSONS = (
         "Why hide the obvious? So that the network finds *all* parts that speak for a class, and leans less on a "
         "single one. The paper shows class activation maps of a few ImageNet photos and says that CamDrop’s network "
         "catches more of what matters. Here are three small networks of ours, alike but for the dropout in their "
-        "training. Nothing is dropped now. *Above half of maximum* says how much of the image is bright.",
+        "training. Nothing is dropped now. *Above half of the maximum* is the share of the image that is bright.",
         "Sections 1, 3.3 and 4.1, Figure 3",
         "Whose map covers most of this bag? Now predict: will it be the same network for other images? Try ten.",
         "No, it changes from image to image, so a few chosen pictures prove little. Over the 10,000 test images the "
-        "bright part covers 33.4 % (baseline), 29.2 % (DropBlock) and 33.6 % (CamDrop) of the image, ± 0.2. So "
-        "CamDrop’s network looks as wide as the baseline, no wider. That is one small network of each kind on "
+        "share of the image above half of the maximum is 33.4 % (baseline), 29.2 % (DropBlock) and 33.6 % (CamDrop). "
+        "So CamDrop’s network looks as wide as the baseline’s, no wider. That is one small network of each kind on "
         "Fashion-MNIST, and CamDrop in the *official* reading, which drops very little. The paper’s are "
         "ResNet-50 on ImageNet: ours do not settle what theirs do.",
         Slider("image", "Image", 19, 1, 1000, 1),
