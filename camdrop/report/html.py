@@ -143,7 +143,8 @@ h2 { margin-top: 3rem; }
 table { display: block; overflow-x: auto; margin: 1rem 0; border-collapse: collapse; }
 td { font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
-td a { white-space: nowrap; }
+td a, td[style*="right"] { white-space: nowrap; }
+td[style*="left"]:not(:first-child) { min-width: 12rem; vertical-align: top; }
 code, figcaption { overflow-wrap: anywhere; }
 figure { margin: 1.5rem 0; grid-column: 1 / -1; min-width: 0; }
 .plots { display: grid; grid-template-columns: 1fr 1fr; gap: 0 1rem; }

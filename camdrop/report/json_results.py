@@ -35,14 +35,19 @@ def attacks(folders: Sequence[Path]) -> str:
     """Table 7: the paper's rates, and those of the files of `camdrop attack` in the folders."""
     lines = head("", "Clean error", "Error rate", "Success rate", "Images")
     lines += [row(f"Paper: {name}", "", f"{e:.2f}", f"{s:.2f}", "") for name, e, s in ATTACKED]
-    found, problems = each(folders, "attack", lambda said: (_unlike_the_paper(said), said))
-    files = [said for _, said in sorted(found, key=lambda pair: len(pair[0]))]
+    found, problems = each(folders, "attack", _attack)
+    found.sort(key=lambda file: file[0])
     notes = [
         "In percent; in brackets: 95 % confidence intervals; of several networks, mean ± standard deviation over their "
         "seeds, and behind it the difference to the first, paired by the seed, with the p-value of its t-test.",
-        *dict.fromkeys(note for said in files for note in (_attack_note(said), legend(said)) if note), *problems,
+        *dict.fromkeys(note for _, _, notes in found for note in notes if note), *problems,
     ]  # fmt: skip
-    return joined([*lines, *(line for said in files for line in _attack_rows(said))], notes, "attack")
+    return joined([*lines, *(line for _, rows, _ in found for line in rows)], notes, "attack")
+
+
+def _attack(said: Json) -> tuple[int, list[str], tuple[str, str]]:
+    """How unlike the paper's attack that of a file is, its rows, and its notes."""
+    return len(_unlike_the_paper(said)), _attack_rows(said), (_attack_note(said), legend(said))
 
 
 def _attack_rows(said: Json) -> list[str]:

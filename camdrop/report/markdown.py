@@ -14,7 +14,7 @@ from camdrop.report import json_results, race_sections, table_sections
 from camdrop.report.finished import Found, find
 from camdrop.report.guides import guides
 from camdrop.report.layout import places
-from camdrop.report.paper_tables import TABLES
+from camdrop.report.paper_tables import TABLES, columns
 from camdrop.report.published_code import PUBLISHED_CODE
 from camdrop.report.result_files import row
 from camdrop.report.verdicts import RULE, Verdict, in_words
@@ -35,6 +35,7 @@ WHY = (
     "baseline. The paper does not speak of this; whether its 400 epochs of a ResNet-110 overcome it, our budgets "
     "cannot tell."
 )
+_NARROW = 2  # columns of ours of a table that may share its line with another
 SWEEP_COMMAND = "python -m camdrop sweep --data mnist --run runs/sweep"
 
 
@@ -51,10 +52,13 @@ class Section:
 def sections(folders: Sequence[Path], found: Found | None = None) -> list[Section]:
     """All tables and figures that are measured, in the paper's order; then what is ours."""
     found = find(folders) if found is None else found
+    narrow = all(len(columns(TABLES[n], found)) <= _NARROW for n in (2, 3, 4, 5))
     tables = {
-        n: Section(f"table-{n}", f"Table {n}. {paper.title}", table_sections.table(paper, found), n in (2, 3, 4, 5))
+        n: Section(
+            f"table-{n}", f"Table {n}. {paper.title}", table_sections.table(paper, found), narrow and n in (2, 3, 4, 5)
+        )
         for n, paper in TABLES.items()
-    }
+    }  # fmt: skip
     figure_2 = Section("figure-2", "Figure 2. Training error and validation error", race_sections.races(found))
     figure_3 = Section("figure-3", "Figure 3. Where networks look", json_results.looks(folders))
     measured = "\n\n".join(filter(None, [race_sections.tensions(found), json_results.bounds(folders)]))

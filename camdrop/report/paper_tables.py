@@ -246,11 +246,17 @@ def best_is_best(table: PaperTable, cells: dict[str, Cell]) -> Literal["yes", "n
     return "yes" if ours.mean < rival.mean else "no"
 
 
-def verdict_of(table: PaperTable, cells: dict[str, Cell]) -> Word:
-    """Whether the paper's best row has a lower error than each other row that we have too."""
+def verdict_of(table: PaperTable, cells: dict[str, Cell], title: str | None = None) -> Word:
+    """Whether the paper's best row, or another reading of it, has a lower error than each other row that we have."""
     best = best_in_paper(table).title
-    others = [row.title for row in table.rows if row.title in cells and row.title != best]
-    return verdict(cells[best].minus(cells[title]) for title in others if best in cells)
+    ours, others = cells.get(title or best), [row.title for row in table.rows if row.title != best]
+    return verdict(ours.minus(cells[other]) for other in others if ours and other in cells)
+
+
+def readings(table: PaperTable, cells: dict[str, Cell]) -> list[str]:
+    """The titles of the paper's best row and, in Tables 1 and 6, of its other readings, as far as we have them."""
+    best = best_in_paper(table).title
+    return [title for title in cells if title == best or (_rows_of_readings(table) and title.startswith(f"{best}, "))]
 
 
 def _identity(c: Contender) -> tuple[object, ...]:

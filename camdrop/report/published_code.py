@@ -11,8 +11,8 @@ how to take the reading *official* and Table 7, no more.
     `ResNet/resnet_model.py`, line 18, adds 1 to a local variable. So it is always 0, and the guidance is never on.
   - CIFAR-10: `ResNet/cifar10-resnet.py`, lines 98 and 111, counts from −1 each time the graph is built, which is once a
     GPU. So the first GPU trains without guidance.
-- **It does not start.** `ResNet/cifar10-resnet.py`, line 17, and `ResNet/mnist-convnet.py`, line 20, import `CamDrop`,
-  but call `dropblock4` (lines 154 to 163 of the former), a name that is no longer there.
+- **A name is missing.** `ResNet/cifar10-resnet.py`, line 17, and `ResNet/mnist-convnet.py`, line 20, import `CamDrop`,
+  but call `dropblock4` (lines 154 to 163 of the former), which is no longer there.
 - **Where the guidance is on**, a candidate drops with DropBlock's probability, made for all positions, and one channel
   more than C/8 is dominant (`ResNet/dropblock.py`, lines 201 to 205): our reading *official*.
 - **The network of CIFAR-10** is pre-activation (`ResNet/cifar10-resnet.py`, lines 22, 23 and 155), its weight decay

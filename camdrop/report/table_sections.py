@@ -15,6 +15,7 @@ from camdrop.report.paper_tables import (
     columns,
     filling,
     in_order,
+    readings,
     references,
     verdict_of,
 )
@@ -117,13 +118,12 @@ def agreement(paper: PaperTable, found: Found) -> str:
 
 
 def verdicts(paper: PaperTable, found: Found) -> list[Verdict]:
-    """For each of our columns that has the paper's best row, whether that has the least error."""
-    best = best_in_paper(paper).title
-    return [
-        Verdict(
-            verdict_of(paper, cells), dataclasses.replace(setting, variant=None).title, str(setting.variant or ""),
-            cells[best].seeds,
-        )
-        for setting, cells in columns(paper, found).items()
-        if best in cells
-    ]  # fmt: skip
+    """For each of our columns that has the paper's best row, or a reading of it, whether that has the least error."""
+    said = []
+    for setting, cells in columns(paper, found).items():
+        shared = dataclasses.replace(setting, variant=None).title
+        for title in readings(paper, cells):
+            reading = title.removeprefix(best_in_paper(paper).title).strip(", ")
+            words = ", ".join(filter(None, [str(setting.variant or ""), reading]))
+            said.append(Verdict(verdict_of(paper, cells, title), shared, words, cells[title].seeds))
+    return said

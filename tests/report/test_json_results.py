@@ -49,6 +49,10 @@ def test_differences_are_paired_and_bold_where_zero_is_outside(tmp_path: Path) -
         | {"minus_first": dict.fromkeys(MEASURES, level) | {"coverage": apart}},
     ]  # fmt: skip
     (tmp_path / "compare.json").write_text(json.dumps({"data": "mnist", "n": 9, "results": rows}))
+    (tmp_path / "attack-torn.json").write_text(
+        json.dumps({"data": "x", "over_seeds": [{"seeds": [0, 1]}], "results": [rates(1, 1)]})
+    )
+    assert "attack-torn.json cannot be read (KeyError)" in json_results.attacks([tmp_path])
     (tmp_path / "compare-torn.json").write_text('{"data": "mnist", "results": [{}]')
     text = json_results.looks([tmp_path])
     assert "| b, mnist | **+0.020 (+0.010 to +0.030)** | −0.020 (−0.050 to +0.010) |" in text
