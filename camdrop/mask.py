@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,6 +69,16 @@ class Mask:
         """(N,) float: the realised share of units dropped, in [0, 1]."""
         whole = self.blocks[0].numel() if self.chosen is None else math.prod(self.shape[1:])
         return (count_units(self.blocks) if self.count is None else self.count) / whole
+
+    def _repr_png_(self) -> bytes:
+        """The mask of the first sample, for notebooks: a tile a channel, dropped units in orange."""
+        from camdrop.figures import DROPPED, channel_grid, png
+
+        dropped = (~self.keep[0]).cpu().numpy()
+        grid = channel_grid(np.zeros(dropped.shape, np.float32), np.arange(len(dropped)))
+        picture = grid.pixels.copy()
+        picture[grid.place(dropped.astype(np.uint8)) > 0] = DROPPED
+        return png(picture, scale=max(1, 640 // picture.shape[1]))
 
     def apply(self, x: Tensor) -> Tensor:
         """X̃ = M ⊙ X · scale (Eq. 3) for x (N, C, H, W) of the mask's shape; differentiable in x."""
