@@ -26,7 +26,7 @@ from camdrop.report.paper_tables import (
     in_order,
 )
 from camdrop.runs import Run, RunError, list_runs
-from camdrop.runs.records import Follower, Record, label, results
+from camdrop.runs.records import Follower, Record, label, results, turned
 from camdrop.runs.sweep import Sweep, list_sweeps
 from camdrop.training.config import method_name
 
@@ -165,7 +165,7 @@ def _cell(paper: PaperTable, cell: Cell | None) -> str:
 
 
 def race_runs(found: Found) -> list[tuple[Run, Sequence[Record]]]:
-    """The races of Figure 2: those with validation errors of two or more of its three networks, the fullest first."""
+    """The races of Figure 2, the fullest first: validation errors of two or more of its networks, no knobs turned."""
     wanted = {"baseline", "dropblock", "camdrop"}
 
     def shared(run: Run) -> int:
@@ -174,7 +174,10 @@ def race_runs(found: Found) -> list[tuple[Run, Sequence[Record]]]:
     fit = [
         (run, records)
         for run, records in found
-        if TABLES[1].takes(run.config.recipe) and shared(run) > 1 and any(_validated(record) for record in records)
+        if TABLES[1].takes(run.config.recipe)
+        and shared(run) > 1
+        and not turned(records)
+        and any(_validated(record) for record in records)
     ]
     return sorted(fit, key=lambda pair: (-shared(pair[0]), -len(pair[0].config.contenders), pair[0].name))
 
@@ -202,8 +205,8 @@ def races(found: Found) -> str:
 
 
 def bound_runs(found: Found) -> list[tuple[Run, Sequence[Record]]]:
-    """The races that measured gradient bounds while they trained."""
-    return [(run, records) for run, records in found if run.config.bounds and _tense(records)]
+    """The races that measured gradient bounds while they trained, and whose knobs nobody turned."""
+    return [(run, records) for run, records in found if run.config.bounds and _tense(records) and not turned(records)]
 
 
 def _tense(records: Sequence[Record]) -> dict[str, Record]:

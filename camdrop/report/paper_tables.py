@@ -163,7 +163,8 @@ Found = Sequence[tuple[Run, Sequence[Record]]]
 def columns(table: PaperTable, found: Found) -> dict[Setting, dict[str, Cell]]:
     """Our columns of a table: for each setting of the `found` runs that fills two rows or more, cells by row title.
 
-    Contenders of those runs that are no row of the table (other readings of the paper, say) are cells by their label.
+    Contenders of those runs that are no row of the table (other readings of the paper, say) are cells by their label;
+    those whose knobs were turned are left out.
     """
     wanted = {_identity(contender(row.contender, _COMMON)): row.title for row in table.rows}
     grouped: dict[Setting, dict[str, dict[int, tuple[Result, str]]]] = {}
@@ -172,7 +173,7 @@ def columns(table: PaperTable, found: Found) -> dict[Setting, dict[str, Cell]]:
         if not table.takes(recipe):
             continue
         for result in results(run, records):
-            if result.test_error is None or result.contender.stages or result.contender.kinds:
+            if result.test_error is None or result.knobs or result.contender.stages or result.contender.kinds:
                 continue
             title = wanted.get(_identity(result.contender)) or _extra(table, result.contender)
             if title:

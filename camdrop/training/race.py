@@ -63,6 +63,11 @@ class Runner:
         """Seed the masks from `step` on; each member of a team draws others."""
         self.generator.manual_seed(self.recipe.seed + 2 + 1_000_003 * self.team.rank + 7919 * step)
 
+    def knob(self, name: str) -> float | None:
+        """Where one of `KNOBS` stands: as turned, else as configured; None where the contender has no such knob."""
+        owner = self.recipe if name == "learning_rate" else self.contender.method
+        return self.knobs.get(name, getattr(owner, name, None))
+
     def method_at(self, progress: float) -> Method | None:
         """The method at `progress`, with the keep probability by schedule and knobs."""
         method = self.contender.method

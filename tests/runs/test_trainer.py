@@ -184,6 +184,8 @@ def test_knobs_take_effect_at_the_next_step_and_are_recorded(start):
             runs.turn_knobs(folder, "dropblock", {"keep_prob": 0.5, "learning_rate": 0.01, "block_size": 1})
 
     train(folder, listen=turn)
+    headers = [load(folder / name / "last.safetensors").meta for name in ("baseline", "dropblock")]
+    assert [meta.knobs for meta in headers] == [{}, {"keep_prob": 0.5, "learning_rate": 0.01, "block_size": 1}]
     own = [r for r in points(folder) if r["contender"] == "dropblock"]
     (knob,) = [r for r in own if r["kind"] == "knob"]
     assert (knob["step"], knob["keep_prob"], knob["learning_rate"], knob["block_size"]) == (10, 0.5, 0.01, 1)

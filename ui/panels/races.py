@@ -20,7 +20,18 @@ from camdrop.figures import method_css
 from camdrop.report import curves
 from camdrop.report.curves import Curve
 from camdrop.runs import Run, RunError, scheduler
-from camdrop.runs.records import Follower, Record, Result, Spread, command, label, metrics_csv, results, same_but_seed
+from camdrop.runs.records import (
+    Follower,
+    Record,
+    Result,
+    Spread,
+    command,
+    label,
+    metrics_csv,
+    results,
+    same_but_seed,
+    turned,
+)
 from camdrop.training.config import method_name
 from ui.choosers.run_checkpoints import PREFIX
 
@@ -111,7 +122,7 @@ def table(rows: Sequence[Result], spreads: dict[str, Spread]) -> None:
 def _contender(row: Result) -> str:
     """A contender in the colour of its method, and why it ended, as Markdown."""
     color = method_css(method_name(row.contender.method))
-    name = f':color[⬤]{{foreground="{color}"}} {_plain(label(row.contender))}'
+    name = f':color[⬤]{{foreground="{color}"}} {_plain(row.name)}'
     return name + (f"  \n:small[:red[{_plain(row.ended)}]]" if row.ended else "")
 
 
@@ -187,15 +198,29 @@ def overview(listed: Sequence[Run]) -> dict[str, list[Any]]:
         "Name": [run.name for run in listed],
         "State": [STATES[run.state] for run in listed],
         "progress": [1.0 if run.state == "finished" else run.step / run.total if run.total else 0.0 for run in listed],
-        "Best": [label(row.contender) if row else "" for row in best],
+        "Best": [row.name if row else "" for row in best],
         "Its error (%)": [row and row.error for row in best],
-        "Contenders": [", ".join(label(c) for c in run.config.contenders) for run in listed],
+        "Contenders": [", ".join(_names(run)) for run in listed],
         "Data set": [run.config.data for run in listed],
         "Network": [run.config.recipe.model for run in listed],
         "Seed": [run.config.recipe.seed for run in listed],
         "Time": [duration(run.seconds) for run in listed],
         "started": [datetime.fromtimestamp((run.folder / "config.json").stat().st_mtime) for run in listed],
     }
+
+
+def _names(run: Run) -> list[str]:
+    """The contenders of a run for people, with the knobs that were turned."""
+    knobs = _turned(run)
+    return [label(c, knobs.get(c.name)) for c in run.config.contenders]
+
+
+def _turned(run: Run) -> dict[str, dict[str, float]]:
+    """The knobs that were turned, by contender; none that are known where the records are damaged."""
+    try:
+        return turned(records(run))
+    except RunError:
+        return {}
 
 
 def _best(run: Run) -> Result | None:
@@ -214,11 +239,13 @@ def downloads(run: Run) -> None:
     def checkpoints() -> bytes:
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w") as archive:
-            for path in [run.folder / "config.json", *sorted(run.folder.glob("*/*.safetensors"))]:
+            kept = [run.folder / name for name in ("config.json", "knobs.json") if (run.folder / name).exists()]
+            for path in [*kept, *sorted(run.folder.glob("*/*.safetensors"))]:
                 archive.write(path, Path(run.name) / path.relative_to(run.folder))
         return out.getvalue()
 
-    name = run.name
+    knobs = _turned(run)
+    name = run.name + (" knobs turned" if knobs else "")
     st.download_button("Checkpoints (ZIP)", checkpoints, f"{name}.zip", icon=":material/folder_zip:", on_click="ignore")
     st.download_button(
         "Metrics (CSV)", lambda: metrics_csv(records(run)), f"{name}.csv", icon=":material/table:", on_click="ignore"
@@ -227,7 +254,7 @@ def downloads(run: Run) -> None:
         "Configuration (JSON)", run.config.to_json, f"{name}.json", icon=":material/data_object:", on_click="ignore"
     )
     st.caption("The same again, from the command line:")
-    st.code(command(run.config, f"runs/{name} again"), language="bash", wrap_lines=True)
+    st.code(command(run.config, f"runs/{run.name} again", knobs), language="bash", wrap_lines=True)
 
 
 def links(run: Run) -> None:
