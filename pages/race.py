@@ -63,7 +63,7 @@ def page() -> None:
         from camdrop import runs
         from camdrop.runs import scheduler
         from ui.choosers.run_checkpoints import root
-        from ui.panels import heatmap_history, race_setup, races
+        from ui.panels import heatmap_history, race_contenders, race_setup, races
 
     races.attempt(scheduler.launch, root())
     names = [run.name for run in runs.list_runs(root())]
@@ -78,16 +78,22 @@ def page() -> None:
         st.warning(f"The link names the race {wanted}, which is not here.", icon=":material/link_off:")
     if name != NEW:
         run = runs.load_run(root() / name)
-        pace = 1.0 if run.state in ("running", "queued") else None
-        st.fragment(watch, run_every=pace)(run)
+        live = races.under_way([run] if run.state != "finished" else races.relatives(run))
+        pace = 1.0 if live else None
+        st.fragment(watch, run_every=pace)(run, live)
         heatmap_history.show(run, pace)
         return
     config = race_setup.setup()
     if config is None:
         return
+    guess = race_contenders.choose_winner(config.contenders)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Start", type="primary", icon=":material/play_arrow:", on_click=race_setup.start, args=(config, "run")
+            "Start",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=race_setup.start,
+            args=(config, "run", guess),
         )
         with st.empty():
             try:
@@ -98,8 +104,8 @@ def page() -> None:
                 st.error(str(error), icon=":material/broken_image:")
 
 
-def watch(before: Any) -> None:
-    """The live part: reads the run folder, every second while something happens there."""
+def watch(before: Any, live: bool) -> None:
+    """The live part: reads the run folder, every second while something happens there or to its other seeds."""
     from camdrop import runs
     from camdrop.report.curves import offered
     from camdrop.report.outcome import outcome
@@ -114,22 +120,26 @@ def watch(before: Any) -> None:
     except runs.RunError as error:
         st.error(str(error), icon=":material/error:")
         return
-    if run.state != before.state:
+    relatives = races.relatives(run) if run.state == "finished" else [run]
+    if run.state != before.state or live != races.under_way(relatives):
         st.rerun()  # other buttons, and another pace
-    if run.state == "queued":
+    if live:
         races.attempt(scheduler.launch, run.folder.parent)
-    others = races.alike(run) if run.state == "finished" else []
-    rows = results(run, records)
-    spreads = over_seeds(run, others)
+    others = races.finished(relatives)
+    rows, spreads = results(run, records), over_seeds(run, others)
     races.progress(run)
     races.table(rows, spreads)
     if run.message and run.state in ("failed", "stopped"):
         st.error(run.message, icon=":material/error:")
     if run.state == "finished":
-        st.markdown("\n".join(f"- {sentence}" for sentence in outcome(run, records, spreads)))
+        st.markdown("\n".join(f"- {sentence}" for sentence in outcome(run, records, spreads, others)))
+        races.links(run)
         with st.container(horizontal=True, vertical_alignment="center"):
-            races.links(run)
-            st.button("Again, next seed", icon=":material/replay:", on_click=race_setup.again, args=(run, "run"))
+            st.button(
+                "Run it with two more seeds", icon=":material/replay:", on_click=race_setup.more_seeds, args=(run, 2),
+                disabled=live, help="Wait for those that are under way." if live else None,
+            )  # fmt: skip
+            races.seeds(run, relatives)
     measures = offered(run.config, records)
     with st.container(horizontal=True, vertical_alignment="center"):
         shown = st.pills(

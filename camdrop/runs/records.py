@@ -146,9 +146,14 @@ def knob_words(knobs: Mapping[str, float]) -> str:
 
 @dataclass(frozen=True)
 class Spread:
-    """Errors (percent) of runs that differ only in their seed."""
+    """Errors (percent) of runs that differ only in their seed, and these seeds where they are known."""
 
-    errors: tuple[float, ...] = field(default=())
+    errors: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def by_seed(self) -> dict[int, float]:
+        return dict(zip(self.seeds, self.errors, strict=False))
 
     def __str__(self) -> str:
         if len(self.errors) < 2:
@@ -168,7 +173,7 @@ def over_seeds(run: Run, others: Sequence[tuple[Run, Sequence[Record]]]) -> dict
             for row in results(other, records):
                 if row.test_error is not None and not row.knobs:
                     errors.setdefault(row.contender.name, {})[other.config.recipe.seed] = row.test_error
-    return {name: Spread(tuple(by_seed.values())) for name, by_seed in errors.items()}
+    return {name: Spread(tuple(by_seed.values()), tuple(by_seed)) for name, by_seed in errors.items()}
 
 
 def same_but_seed(a: RunConfig, b: RunConfig) -> bool:
@@ -178,17 +183,44 @@ def same_but_seed(a: RunConfig, b: RunConfig) -> bool:
 
 def label(contender: Contender, knobs: Mapping[str, float] | None = None) -> str:
     """A contender for people, such as `CamDrop γ 0.9 r 7 true class reading official`, with the turned knobs."""
-    method = contender.method
-    parts = ["Baseline" if method is None else type(method).__name__]
-    parts += [f"{sign} {getattr(method, name):g}" for name, sign in SIGNS.items() if hasattr(method, name)]
+    method, parts = contender.method, [brief(contender)]
     if isinstance(method, CamDrop):
-        parts += [f"{method.label} class"] if method.guided_by_class else []
         values = ((getattr(method, name), usual, words) for name, (usual, words) in _DETAILS.items())
         parts += [words.format(value) for value, usual, words in values if value != usual]
     if method is not None:
         parts += [contender.schedule] if contender.schedule != "constant" else []
         parts += ["at " + ", ".join(names) for names in (contender.stages, contender.kinds) if names]
     return " ".join([*parts, *([knob_words(knobs)] if knobs else [])])
+
+
+def brief(contender: Contender) -> str:
+    """The beginning of a contender's `label`: method, γ, r, and the class that guides."""
+    method = contender.method
+    parts = ["Baseline" if method is None else type(method).__name__]
+    parts += [f"{sign} {getattr(method, name):g}" for name, sign in SIGNS.items() if hasattr(method, name)]
+    parts += [f"{method.label} class"] if isinstance(method, CamDrop) and method.guided_by_class else []
+    return " ".join(parts)
+
+
+def short_names(contenders: Sequence[Contender]) -> dict[Contender, str]:
+    """The method of each, with the class that guides it or in full where that is what tells them apart."""
+    options = [(_kind(c), _guided_kind(c), label(c)) for c in contenders]
+    alike = [[names[level] for names in options] for level in range(2)]
+    return {
+        c: next((name for name, all_names in zip(names, alike, strict=False) if all_names.count(name) == 1), names[-1])
+        for c, names in zip(contenders, options, strict=True)
+    }
+
+
+def _kind(contender: Contender) -> str:
+    return "Baseline" if contender.method is None else type(contender.method).__name__
+
+
+def _guided_kind(contender: Contender) -> str:
+    method = contender.method
+    if isinstance(method, CamDrop):
+        return f"CamDrop ({f'{method.label} class' if method.guided_by_class else 'no class'})"
+    return _kind(contender)
 
 
 def command(config: RunConfig, folder: str, knobs: Mapping[str, Mapping[str, float]] | None = None) -> str:

@@ -186,7 +186,7 @@ def contender(
     stages: tuple[str, ...] | None = None,
     kinds: tuple[str, ...] | None = None,
 ) -> Contender:
-    """A contender from a line such as `camdrop:reading=official:keep_prob=0.8:stages=layer2+layer3:sites=conv+skip`.
+    """A contender from a line such as `camdrop:reading=official:keep_prob=0.8:stages=layer2+layer3.0:sites=conv+skip`.
 
     What the line leaves out is as in `shared`, `schedule`, `stages` and `kinds`, as far as the method has it.
     ValueError for an unknown method, an option that it lacks, or a wrong value.

@@ -92,7 +92,7 @@ def _frames(run: Run, playing: bool) -> None:
             layers.append(Heat(_mosaic(own), lut("viridis"), 0.0, 1.0, 0.6))
         words = f"Where {name} looks in these images, {epoch}"
         panels.append(Panel(name, words, [*layers, lines], id=contender.name, subtitle=epoch, tiles=tiles))
-    pictures(panels, key="history", columns=min(4, len(panels)), min_width=150, max_width=330)
+    pictures(panels, key="history", columns=min(5, len(panels)), min_width=150, max_width=330)
 
 
 @functools.lru_cache(maxsize=16)
