@@ -25,9 +25,19 @@ from camdrop.training.devices import autocast
 from camdrop.training.distributed import ALONE, Team
 
 KNOBS = ("learning_rate", "keep_prob", "block_size")
-OVERHEAD = 1.05  # time of a run ÷ time of its steps: validation, heatmap history, checkpoints
+OVERHEAD = 1.05  # time of a run ÷ time of its steps and evaluations: heatmap history, checkpoints
 _SAMPLE = 500  # training images, at most, on which the error without masks is measured
-_MEASURED_STEPS = 12  # of which the first few warm up
+_MEASURED_STEPS = 12  # at least, before the length of a run with a time budget is set
+_WARM_UP = 3  # of them
+_LONG = 0.1  # share of its time budget that a race spends in measuring, at most, where that is less than an epoch
+
+
+def evaluated(train: int, held: int) -> float:
+    """What the evaluations at an epoch's end cost, as so many images of training: a forward pass is a third of a step.
+
+    `train` and `held` are the numbers of images that a race trains on and holds out.
+    """
+    return (held + min(train, _SAMPLE)) / 3
 
 
 class Runner:
@@ -160,7 +170,8 @@ class Runner:
 class Race:
     """Contenders that see the same batches in the same order. `step` trains each by one batch.
 
-    `total` is the number of steps; for a recipe with minutes it is None until the race has measured some steps. On the
+    `total` is the number of steps; for a recipe with minutes it is None until the race has measured an epoch, or some
+    steps where epochs are long. On the
     CPU, a race that is restored from its `state` goes on bit for bit as if it had never stopped.
     """
 
@@ -189,6 +200,7 @@ class Race:
         self.batches = make_batches(self.train, self.batch, recipe, data.info, device, team)
         self.runners = [Runner(c, data.info, recipe, device, team, compiled) for c in contenders]
         self._times: list[float] = []
+        self._began: float | None = None  # when the first step did, by time.perf_counter
 
     @property
     def epoch(self) -> float:
@@ -211,6 +223,10 @@ class Race:
     def step(self) -> None:
         """Train every active contender by one batch."""
         begin = time.perf_counter()
+        if self.done == 0:
+            self._began = begin
+        if self.total is None:
+            self._plan(begin)
         (x, y), progress = self.batches.at(self.done), self.progress
         for runner in self.active:
             start = time.perf_counter()
@@ -219,18 +235,33 @@ class Race:
             runner.seconds += time.perf_counter() - start
         self.done += 1
         if self.total is None:
-            self._measure(time.perf_counter() - begin)
+            self._times.append(time.perf_counter() - begin)
 
-    def _measure(self, seconds: float) -> None:
-        """Note the time of a step; after some of them, set `total` to the number of steps that fit into the minutes."""
-        self._times.append(seconds)
-        if len(self._times) == _MEASURED_STEPS and self.recipe.minutes is not None:
-            typical = sorted(self._times[3:])[len(self._times[3:]) // 2]
-            total = max(self.done + 1, int(60 * self.recipe.minutes / (OVERHEAD * typical)))
-            begun = total % self.epoch_steps
-            if total > self.epoch_steps and begun < 0.1 * self.epoch_steps:
-                total -= begun  # without an epoch that would hardly begin
-            self.total = self.team.broadcast(total)
+    def _plan(self, now: float) -> None:
+        """Once an epoch, or enough of a long one, is measured, set `total` to the steps that fit into the minutes."""
+        if self.recipe.minutes is None or len(self._times) < _MEASURED_STEPS:
+            return
+        budget, measured = 60 * self.recipe.minutes, self._times[_WARM_UP:]
+        epochs, inside = divmod(self.done, self.epoch_steps)
+        step, spent, total = sum(measured) / len(measured), sum(self._times), None
+        if self._began is not None and inside == 0:
+            total = self._fit(budget - (now - self._began), step, (now - self._began - spent) / epochs)
+        elif self._began is None or len(self._times) == _MEASURED_STEPS:  # None after a restore
+            rest = OVERHEAD * evaluated(len(self.train), len(self.held)) / self.batch * step
+            if self._began is None or self.epoch_steps * step > _LONG * budget:
+                total = self._fit(budget - spent, step, rest)
+        else:
+            return
+        self.total = self.team.broadcast(total)
+
+    def _fit(self, seconds: float, step: float, rest: float) -> int:
+        """The number of steps in all if so many seconds are left, and every epoch ends with a `rest` in seconds."""
+        seconds -= rest  # the test at the end takes about as long
+        total = self.done + max(1, int(seconds / (self.epoch_steps * step + rest) * self.epoch_steps))
+        begun = total % self.epoch_steps
+        if total > self.epoch_steps and begun < 0.1 * self.epoch_steps:
+            total = max(self.done + 1, total - begun)  # without an epoch that would hardly begin
+        return total
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the race depends on."""

@@ -69,9 +69,23 @@ def test_compiled_it_learns_the_same_with_the_same_masks(monkeypatch):
 def test_a_budget_in_minutes_leaves_out_an_epoch_that_would_hardly_begin(monkeypatch):
     race = Race(stripes(), dataclasses.replace(RECIPE, epochs=None, minutes=1.0), [Contender("a")], CPU)
     race.epoch_steps = 100
-    for _ in range(12):
-        race._measure(60 / OVERHEAD / 209.5)  # seconds a step: 209 fit into the minute
+    # 60 s are 209.5 steps and two epochs' evaluations, and those take as long as two steps each, the test another two.
+    step = 60 / (209.5 + 3 * 2 * OVERHEAD)
+    race.done, race._began, race._times = 12, 0.0, [step] * 12
+    race._plan(12 * step)
     assert race.total == 200
+
+
+def test_a_budget_in_minutes_counts_what_an_epoch_takes_besides_its_steps():
+    race = Race(stripes(), dataclasses.replace(RECIPE, epochs=None, minutes=1.0), [Contender("a")], CPU)
+    race.epoch_steps, race._began = 24, 100.0
+    race.done, race._times = 12, [0.1] * 12
+    race._plan(101.2)
+    assert race.total is None  # an epoch is short: it waits for its end …
+    race.done, race._times = 24, [0.1] * 24
+    race._plan(103.4)  # … which takes 1 s besides the steps
+    # 56.6 s are left, of which the test takes one; an epoch takes 3.4 s.
+    assert race.total == 24 + int(55.6 / 3.4 * 24)
 
 
 def first_batch(recipe):

@@ -16,8 +16,9 @@ from camdrop.resnet import ARCHITECTURES
 from camdrop.runs import Run, RunConfig, scheduler
 from camdrop.runs.records import unique_names
 from camdrop.runs.seeds import next_seeds
+from camdrop.runs.trainer import OBEDIENCE_IMAGES
 from camdrop.schedules import LR_SCHEDULES
-from camdrop.training import OVERHEAD, pick_device
+from camdrop.training import OVERHEAD, evaluated, pick_device
 from camdrop.training.config import (
     PRESETS,
     Contender,
@@ -33,7 +34,6 @@ from ui.panels.races import attempt, duration, relatives
 
 SIZES = {"fashion-sample": 6_000, "fashion-mnist": 60_000, "mnist": 60_000, "cifar10": 50_000}
 DEFAULT = "noise"  # the preset that the page opens with
-_MEASURED = 500 + 250  # images at most, beside those held out, that each epoch ends with: unmasked error, obedience
 _THREADS = max(1, (os.cpu_count() or 2) // 2)  # the others are for the page
 
 
@@ -221,10 +221,11 @@ def forecast(config: RunConfig) -> str:
     many = "network" if len(config.contenders) == 1 else "networks"
     speed = f"Measured here: {1 / image:,.0f} images a second through {len(config.contenders)} {many}"
     noise = f" **{100 * recipe.label_noise:g} % of their labels are drawn anew.**" if recipe.label_noise else ""
+    obedience = OBEDIENCE_IMAGES / 2 if config.leakage else 0.0  # a forward pass with masks is half of a step
+    epoch = (train + evaluated(train, held) + obedience) * image * OVERHEAD
     if recipe.minutes is not None:
-        epochs = 60 * recipe.minutes / (train * image * OVERHEAD)
+        epochs = 60 * recipe.minutes / epoch
         return f"{speed}, so **{recipe.minutes:g} min are about {epochs:.2g} epochs** of {train:,} images.{noise}"
     assert recipe.epochs is not None
-    # A forward pass is about a third of a step.
-    seconds = recipe.epochs * (train + (held + min(train, _MEASURED)) / 3) * image * OVERHEAD
-    return f"{speed}, so **{recipe.epochs} epochs of {train:,} images take about {duration(seconds)}**.{noise}"
+    time = duration(recipe.epochs * epoch)
+    return f"{speed}, so **{recipe.epochs} epochs of {train:,} images take about {time}**.{noise}"

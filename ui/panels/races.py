@@ -122,7 +122,7 @@ def progress(run: Run) -> None:
 
 
 def table(rows: Sequence[Result], spreads: Mapping[str, Spread]) -> None:
-    """How the contenders stand, with their test errors as soon as there are some; over seeds where there are several."""
+    """How the contenders stand, with their test errors as soon as there are some, and over seeds."""
     methods = [row.contender.method for row in rows]
     numbers = {
         "Test error": [row.test_error for row in rows],
