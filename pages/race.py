@@ -78,7 +78,7 @@ def page() -> None:
         st.warning(f"The link names the race {wanted}, which is not here.", icon=":material/link_off:")
     if name != NEW:
         run = runs.load_run(root() / name)
-        live = races.under_way([run] if run.state != "finished" else races.relatives(run))
+        live = races.under_way(races.relatives(run))
         pace = 1.0 if live else None
         st.fragment(watch, run_every=pace)(run, live)
         heatmap_history.show(run, pace)
@@ -110,7 +110,7 @@ def watch(before: Any, live: bool) -> None:
     from camdrop.report.curves import offered
     from camdrop.report.outcome import outcome
     from camdrop.runs import scheduler
-    from camdrop.runs.records import over_seeds, results
+    from camdrop.runs.records import over_seeds, results, turned
     from ui.components.curves import curves
     from ui.panels import heatmap_history, race_setup, races
 
@@ -120,7 +120,7 @@ def watch(before: Any, live: bool) -> None:
     except runs.RunError as error:
         st.error(str(error), icon=":material/error:")
         return
-    relatives = races.relatives(run) if run.state == "finished" else [run]
+    relatives = races.relatives(run)
     if run.state != before.state or live != races.under_way(relatives):
         st.rerun()  # other buttons, and another pace
     if live:
@@ -134,12 +134,15 @@ def watch(before: Any, live: bool) -> None:
     if run.state == "finished":
         st.markdown("\n".join(f"- {sentence}" for sentence in outcome(run, records, spreads, others)))
         races.links(run)
+        by_hand = turned(records)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
                 "Run it with two more seeds", icon=":material/replay:", on_click=race_setup.more_seeds, args=(run, 2),
-                disabled=live, help="Wait for those that are under way." if live else None,
+                disabled=live or bool(by_hand), help="Wait for those that are under way." if live else None,
             )  # fmt: skip
             races.seeds(run, relatives)
+        if by_hand:
+            st.caption("Its knobs were turned by hand, which no other seed repeats: it stands in no table of Results.")
     measures = offered(run.config, records)
     with st.container(horizontal=True, vertical_alignment="center"):
         shown = st.pills(

@@ -7,7 +7,7 @@ from statistics import mean, stdev
 
 from camdrop.data import INFO
 from camdrop.runs import Run
-from camdrop.runs.records import Record, Result, Spread, knob_words, results, short_names
+from camdrop.runs.records import Record, Result, Spread, knob_words, results, short_names, turned
 from camdrop.runs.seeds import Paired, paired_test, reference
 from camdrop.training.config import Contender, Recipe
 
@@ -28,7 +28,8 @@ def outcome(
     """
     rows, short = results(run, records), short_names(run.config.contenders)
     names = {r.contender: " ".join([short[r.contender], *([knob_words(r.knobs)] if r.knobs else [])]) for r in rows}
-    seeds = [own for _, own in others] if len(others) > 1 else [records]
+    seeds = [own for _, own in others if not turned(own)]
+    seeds = seeds if len(seeds) > 1 else [records]
     points = {name: _mean([_last_epoch(own, c.name) for own in seeds]) for c, name in names.items()}
     classes = len(INFO[run.config.data].classes) if run.config.data in INFO else None
     over = f" Means over {len(seeds)} seeds." if len(seeds) > 1 else ""

@@ -201,6 +201,15 @@ def test_knobs_take_effect_at_the_next_step_and_are_recorded(start):
             runs.turn_knobs(folder, contender, change)
 
 
+def test_a_guess_is_kept_with_the_run(start):
+    folder = start()
+    assert runs.load_run(folder).guess == ""
+    runs.record_guess(folder, "dropblock")
+    assert runs.load_run(folder).guess == "dropblock"
+    with pytest.raises(runs.RunError, match="no contender 'nobody'; it has baseline, dropblock, camdrop"):
+        runs.record_guess(folder, "nobody")
+
+
 @pytest.mark.slow
 def test_a_time_budget_picks_the_length(start):
     folder = start(recipe=Recipe("resnet8", minutes=0.1, batch_size=10, crop=1, validation=0.2))

@@ -198,6 +198,10 @@ def test_sites_of_a_contender():
     assert len(Contender("x", CamDrop()).sites(model)) == 9
     assert Contender("x", DropPath()).sites(model) == {"layer1.0.conv2", "layer2.0.conv2", "layer3.0.conv2"}
     assert Contender("x", CamDrop(), stages=("layer3",), kinds=("skip",)).sites(model) == {"layer3.0.skip"}
+    last = Contender("x", CamDrop(), stages=("layer3.2",), kinds=("branch", "skip")).sites(build("resnet20"))
+    assert last == {"layer3.2.conv2", "layer3.2.skip"}
+    with pytest.raises(ValueError, match=r"a block up to layer3.0, got layer3.2"):
+        Contender("x", stages=("layer3.2",)).sites(model)
     large = Contender("x", CamDrop()).sites(build("resnet18"))
     assert {name.split(".")[0] for name in large} == {"layer3", "layer4"}
     with pytest.raises(ValueError, match=r"stages.*layer1.*layer4"):

@@ -62,7 +62,12 @@ def records(run: Run) -> list[Record]:
 
 
 def relatives(run: Run) -> list[Run]:
-    """The runs beside `run`, itself among them, that differ from it at most in the seed; in the order of seeds."""
+    """The runs beside `run`, itself among them, that differ from it at most in the seed; in the order of seeds.
+
+    A run that is not finished, or whose knobs were turned, stands alone.
+    """
+    if run.state != "finished" or _turned(run):
+        return [run]
     found = [other for other in runs.list_runs(run.folder.parent) if same_but_seed(run.config, other.config)]
     return sorted(found, key=lambda other: (other.config.recipe.seed, other.name))
 
