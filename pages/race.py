@@ -24,7 +24,12 @@ the seed; validation and test images keep their true labels. Both are settings u
 **Errors.** The training error is that of the batches as they are trained on, masks included, since the epoch began.
 The *training error without masks* is measured after each epoch, on at most 500 training images with the labels that are
 trained on. The validation error is of images held out, with no masks. The test images are touched once, at the end, by
-the checkpoint with the least validation error.
+the checkpoint with the least validation error; then all errors in the table are that checkpoint's.
+
+**Seeds.** Another seed draws other images, wrong labels, initial weights and batches. *Run it with two more seeds* trains the
+same contenders with the next two. Then the table has the mean test error ± its standard deviation over the seeds, and
+how much each contender differs from the baseline seed by seed, with the p of a paired t-test over n seeds: how often
+chance alone would make so large a difference. With three seeds only large ones can be told from chance.
 
 **Memorised** is said, below the table, of a network whose training error without masks, after the last epoch, is at
 least 10 points below the one to expect of images never seen: the validation error e, or with a share p of labels drawn
@@ -50,7 +55,8 @@ that are held out, after each epoch.
 the classes, for the biases at the end of each stage, with the contender's own mask there and without; the mean over
 eight images that are held out, after each epoch. *Saturated* are units that ReLU has turned into zero.
 
-**Knobs** take effect at the next step, are recorded, and are marked ▼ on the curves.
+**Knobs** take effect at the next step, are recorded, and are marked ▼ on the curves. Where they were turned is part of
+the contender's name from then on, also in the header of its checkpoint; such a contender stands in no table of Results.
 
 **The process** that trains is its own: it goes on when this tab is closed or the server restarts, and this page only
 reads its folder. One race runs at a time, later ones wait (`CAMDROP_MAX_RUNS`).
@@ -79,7 +85,7 @@ def page() -> None:
     if name != NEW:
         run = runs.load_run(root() / name)
         live = races.under_way(races.relatives(run))
-        pace = 1.0 if live else None
+        pace = (1.0 if run.step else 0.5) if live else None  # seconds; the first number is waited for
         st.fragment(watch, run_every=pace)(run, live)
         heatmap_history.show(run, pace)
         return
@@ -155,6 +161,8 @@ def watch(before: Any, live: bool) -> None:
                 heatmap_history.knobs(run)
     if shown:
         curves(races.curves_of(run), shown, key="race.curves", log=log, keep=run.name)
+    if run.step and not before.step:
+        st.rerun()  # at another pace
 
 
 st.title("Race")

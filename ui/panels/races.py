@@ -167,7 +167,7 @@ def _insert_seeds(frame: pd.DataFrame, contenders: Sequence[Contender], spreads:
 def _contender(row: Result) -> str:
     """A contender in the colour of its method, and why it ended, as Markdown."""
     color = method_css(method_name(row.contender.method))
-    name = f':color[⬤]{{foreground="{color}"}} {_whole(_plain(row.name))}'
+    name = f':color[⬤]{{foreground="{color}"}}\u00a0{_whole(_plain(row.name))}'
     return name + (f"  \n:small[:red[{_plain(row.ended)}]]" if row.ended else "")
 
 
