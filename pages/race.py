@@ -26,10 +26,10 @@ The *training error without masks* is measured after each epoch, on at most 500 
 trained on. The validation error is of images held out, with no masks. The test images are touched once, at the end, by
 the checkpoint with the least validation error; then all errors in the table are that checkpoint's.
 
-**Seeds.** Another seed draws other images, wrong labels, initial weights and batches. *Run it with two more seeds* trains
-the same contenders with the next two. Then the table has the mean test error ± its standard deviation over the seeds,
-and how much each contender differs from the baseline seed by seed, with the p of a paired t-test over n seeds: how
-often chance alone would make so large a difference. With three seeds only large ones can be told from chance.
+**Seeds.** Another seed draws other images, wrong labels, initial weights and batches. *Run it with two more seeds*
+trains the same contenders with the next two. Then the table has the mean test error ± its standard deviation over the
+seeds, and how much each contender differs from the baseline seed by seed, with the p of a paired t-test over n seeds:
+how often chance alone would make so large a difference. With three seeds only large ones can be told from chance.
 
 **Memorised** is said, below the table, of a network whose training error without masks, after the last epoch, is at
 least 10 points below the one to expect of images never seen: the validation error e, or with a share p of labels drawn

@@ -78,8 +78,7 @@ def choose_contenders(network: str) -> list[Contender]:
         for number, own, title in zip(numbers, chosen, titles, strict=True):
             whole = label(own)
             with st.popover(title if titles.count(title) == 1 else whole, key=f"race.chip.{number}"):
-                if whole != title:
-                    st.caption(whole)
+                st.caption(whole)
                 _settings(number, names[number], places)
                 st.button(
                     "Remove", key=f"race.remove.{number}", icon=":material/close:", on_click=_remove, args=(number,)
