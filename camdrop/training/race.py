@@ -256,12 +256,13 @@ class Race:
 
     def _fit(self, seconds: float, step: float, rest: float) -> int:
         """The number of steps in all if so many seconds are left, and every epoch ends with a `rest` in seconds."""
-        seconds -= rest  # the test at the end takes about as long
-        total = self.done + max(1, int(seconds / (self.epoch_steps * step + rest) * self.epoch_steps))
-        begun = total % self.epoch_steps
-        if total > self.epoch_steps and begun < 0.1 * self.epoch_steps:
-            total = max(self.done + 1, total - begun)  # without an epoch that would hardly begin
-        return total
+        here = self.done % self.epoch_steps
+        seconds += here * step - rest  # since this epoch began, without the test, which takes about as long as the rest
+        epochs, more = divmod(seconds, self.epoch_steps * step + rest)
+        whole, begun = self.done - here + int(epochs) * self.epoch_steps, int((more - rest) / step)
+        if whole and begun < 0.1 * self.epoch_steps:
+            begun = 0  # without an epoch that would hardly begin
+        return max(self.done + 1, whole + max(0, begun))
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the race depends on."""

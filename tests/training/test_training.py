@@ -84,8 +84,8 @@ def test_a_budget_in_minutes_counts_what_an_epoch_takes_besides_its_steps():
     assert race.total is None  # an epoch is short: it waits for its end …
     race.done, race._times = 24, [0.1] * 24
     race._plan(103.4)  # … which takes 1 s besides the steps
-    # 56.6 s are left, of which the test takes one; an epoch takes 3.4 s.
-    assert race.total == 24 + int(55.6 / 3.4 * 24)
+    # 56.6 s are left, of which the test takes one: 16 epochs of 3.4 s, and of the next one would be only two steps.
+    assert race.total == 24 + 16 * 24
 
 
 def first_batch(recipe):
