@@ -171,8 +171,8 @@ class Race:
     """Contenders that see the same batches in the same order. `step` trains each by one batch.
 
     `total` is the number of steps; for a recipe with minutes it is None until the race has measured an epoch, or some
-    steps where epochs are long. On the
-    CPU, a race that is restored from its `state` goes on bit for bit as if it had never stopped.
+    steps where epochs are long, and follows the clock after each epoch. On the CPU, a race of epochs that is restored
+    from its `state` goes on bit for bit as if it had never stopped.
     """
 
     def __init__(
@@ -201,6 +201,7 @@ class Race:
         self.runners = [Runner(c, data.info, recipe, device, team, compiled) for c in contenders]
         self._times: list[float] = []
         self._began: float | None = None  # when the first step did, by time.perf_counter
+        self._stepping = 0.0  # seconds in steps since then
 
     @property
     def epoch(self) -> float:
@@ -225,8 +226,7 @@ class Race:
         begin = time.perf_counter()
         if self.done == 0:
             self._began = begin
-        if self.total is None:
-            self._plan(begin)
+        self._plan(begin)
         (x, y), progress = self.batches.at(self.done), self.progress
         for runner in self.active:
             start = time.perf_counter()
@@ -234,22 +234,30 @@ class Race:
             runner.step(x, y, progress)
             runner.seconds += time.perf_counter() - start
         self.done += 1
-        if self.total is None:
-            self._times.append(time.perf_counter() - begin)
+        seconds = time.perf_counter() - begin
+        self._stepping += seconds
+        if len(self._times) < _MEASURED_STEPS:
+            self._times.append(seconds)
 
     def _plan(self, now: float) -> None:
-        """Once an epoch, or enough of a long one, is measured, set `total` to the steps that fit into the minutes."""
-        if self.recipe.minutes is None or len(self._times) < _MEASURED_STEPS:
+        """Set `total` to the steps that fit into the minutes, by what is measured so far.
+
+        That is after each epoch, so that a machine that becomes slower does not take longer; the first time after some
+        steps where an epoch is long, or where the race was restored before it knew.
+        """
+        if self.recipe.minutes is None or self.done < _MEASURED_STEPS:
             return
-        budget, measured = 60 * self.recipe.minutes, self._times[_WARM_UP:]
+        budget, total = 60 * self.recipe.minutes, self.total
         epochs, inside = divmod(self.done, self.epoch_steps)
-        step, spent, total = sum(measured) / len(measured), sum(self._times), None
         if self._began is not None and inside == 0:
-            total = self._fit(budget - (now - self._began), step, (now - self._began - spent) / epochs)
-        elif self._began is None or len(self._times) == _MEASURED_STEPS:  # None after a restore
+            elapsed = now - self._began
+            total = self._fit(budget - elapsed, self._stepping / self.done, (elapsed - self._stepping) / epochs)
+        elif total is None and (self.done == _MEASURED_STEPS or self._began is None):
+            measured = self._times[_WARM_UP:]
+            step = sum(measured) / len(measured)
             rest = OVERHEAD * evaluated(len(self.train), len(self.held)) / self.batch * step
             if self._began is None or self.epoch_steps * step > _LONG * budget:
-                total = self._fit(budget - spent, step, rest)
+                total = self._fit(budget - self.done * step, step, rest)
         else:
             return
         self.total = self.team.broadcast(total)

@@ -82,10 +82,13 @@ def test_a_budget_in_minutes_counts_what_an_epoch_takes_besides_its_steps():
     race.done, race._times = 12, [0.1] * 12
     race._plan(101.2)
     assert race.total is None  # an epoch is short: it waits for its end …
-    race.done, race._times = 24, [0.1] * 24
+    race.done, race._stepping = 24, 2.4
     race._plan(103.4)  # … which takes 1 s besides the steps
     # 56.6 s are left, of which the test takes one: 16 epochs of 3.4 s, and of the next one would be only two steps.
     assert race.total == 24 + 16 * 24
+    race.done, race._stepping = 48, 30.0
+    race._plan(140.0)  # other programs make it slow: 20 s an epoch, so that none fits into the 20 s besides the test
+    assert race.total == 48 + int((20 - 5 - 5) / (30 / 48))
 
 
 def first_batch(recipe):
