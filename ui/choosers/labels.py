@@ -21,7 +21,7 @@ def method_label(meta: Meta) -> str:
     options = meta.method_options
     parts = [METHODS[meta.method].__name__ if meta.method in METHODS else meta.method.capitalize()]
     parts += [f"{sign} {options[name]:g}" for name, sign in SIGNS.items() if isinstance(options.get(name), int | float)]
-    if meta.method == "camdrop":
+    if meta.method == "camdrop" and options:
         guided = (options.get("guide"), options.get("channels")) != ("mean", "all")
         named = options.get("label", "true")  # older headers have none
         parts += [f"{named} class"] if guided and named in LABELS else [] if guided else ["no class"]

@@ -18,6 +18,7 @@ BLOCKS = {"keep_prob": 0.9, "block_size": 4}
         ("camdrop", BLOCKS | {"label": "true"}, "CamDrop γ 0.9 r 4 true class"),
         ("camdrop", BLOCKS, "CamDrop γ 0.9 r 4 true class"),
         ("camdrop", BLOCKS | {"label": "true", "guide": "mean", "channels": "all"}, "CamDrop γ 0.9 r 4 no class"),
+        ("camdrop", {}, "CamDrop"),
         ("camdrop", {"keep_prob": "x", "label": ["y"]}, "CamDrop"),
     ],
 )
