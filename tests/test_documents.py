@@ -63,6 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     contenders = (Contender("baseline"), Contender("dropblock", DropBlock(block_size=3)))
     folder = tmp_path_factory.mktemp("runs") / "run"
     runs.create(folder, runs.RunConfig(data, recipe, contenders, "cpu", 1, bounds=True, leakage=True))
+    runs.record_guess(folder, "dropblock")
 
     def turn(record: dict[str, object]) -> None:
         if record["step"] == 2:
@@ -111,6 +112,10 @@ def test_the_records_that_ship_hold_nothing_else() -> None:
     said = {name for names in FORMATS["metrics.jsonl"] for name in names}
     for path in (ROOT / "results" / "runs").iterdir():
         assert {name for record in runs.read_metrics(path)[0] for name in record} <= said, path
+
+
+def test_the_guess_of_a_run(run: Path) -> None:
+    assert [list(json.loads((run / "guess.json").read_text()))] == FORMATS["guess.json"]
 
 
 def test_state_and_heatmaps_of_a_run(run: Path) -> None:

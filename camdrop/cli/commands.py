@@ -68,7 +68,9 @@ def race(
     schedule: Annotated[
         str | None, typer.Option(help="of γ: constant (the default), linear (1 → γ) or inverse (γ → 1)")
     ] = None,
-    stages: Annotated[str | None, typer.Option(help="where masks act: layer1,layer2,layer3")] = None,
+    stages: Annotated[
+        str | None, typer.Option(help="where masks act: layer1,layer2,layer3, or blocks: layer3.2")
+    ] = None,
     sites: Annotated[str | None, typer.Option(help="kinds of drop site: conv,branch,skip")] = None,
     learning_rate: Annotated[float | None, typer.Option("--lr")] = None,
     lr_schedule: Annotated[str | None, typer.Option(help="step (paper), imagenet-step (paper) or onecycle")] = None,

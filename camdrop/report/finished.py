@@ -29,8 +29,8 @@ class Found:
 
     @functools.cached_property
     def results(self) -> tuple[tuple[Run, Sequence[Result]], ...]:
-        """The runs with a result for each contender."""
-        return tuple((run, results(run, records)) for run, records in self.runs)
+        """The runs with a result for each contender but those whose knobs were turned: they are not what is said."""
+        return tuple((run, [r for r in results(run, records) if not r.knobs]) for run, records in self.runs)
 
 
 def find(folders: Sequence[Path]) -> Found:

@@ -14,7 +14,7 @@ from camdrop.report.paper_tables import TABLES
 from camdrop.report.result_files import head, row
 from camdrop.report.verdicts import Verdict, verdict
 from camdrop.runs import Run
-from camdrop.runs.records import Record, Result, label
+from camdrop.runs.records import Record, Result, label, turned
 from camdrop.training.config import method_name
 
 _MOST_EPOCHS = 8  # columns of Figure 2 as a table
@@ -22,7 +22,7 @@ _MOST_CURVES = 10
 
 
 def race_runs(found: Found) -> list[tuple[Run, Sequence[Record]]]:
-    """The races of Figure 2: those with validation errors of two or more of its three networks.
+    """The races of Figure 2: those with validation errors of two or more of its three networks, no knobs turned.
 
     The fullest come first, but for those with more curves than can be told apart.
     """
@@ -34,7 +34,10 @@ def race_runs(found: Found) -> list[tuple[Run, Sequence[Record]]]:
     fit = [
         (run, records)
         for run, records in found
-        if TABLES[1].takes(run.config.recipe) and shared(run) > 1 and any(_validated(record) for record in records)
+        if TABLES[1].takes(run.config.recipe)
+        and shared(run) > 1
+        and not turned(records)
+        and any(_validated(record) for record in records)
     ]
     sizes = {run.folder: len(run.config.contenders) for run, _ in fit}
     return sorted(
@@ -65,8 +68,8 @@ def races(found: Found) -> str:
 
 
 def bound_runs(found: Found) -> list[tuple[Run, Sequence[Record]]]:
-    """The races that measured gradient bounds while they trained."""
-    return [(run, records) for run, records in found if run.config.bounds and _tense(records)]
+    """The races that measured gradient bounds while they trained, and whose knobs nobody turned."""
+    return [(run, records) for run, records in found if run.config.bounds and _tense(records) and not turned(records)]
 
 
 def _tense(records: Sequence[Record]) -> dict[str, Record]:

@@ -20,7 +20,7 @@ from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
 class Recipe:
     """How networks are trained: SGD with momentum and weight decay, pad-and-crop and flip, a learning-rate schedule.
 
-    A run ends after `epochs`, or after about `minutes`: it measures its speed at first, and picks the number of steps.
+    A run ends after `epochs`, or after about `minutes`: it measures its speed, and sets the number of steps by it.
     `validation` is the held-out share of the training set, `crop` the padding in pixels (large images get a resized
     crop instead, see camdrop/training/batches.py). A race trains on `images` of the others, as equally many of each
     class as possible (None: on all), and gives the share `label_noise` of these a class drawn uniformly in place of the
@@ -186,7 +186,7 @@ def contender(
     stages: tuple[str, ...] | None = None,
     kinds: tuple[str, ...] | None = None,
 ) -> Contender:
-    """A contender from a line such as `camdrop:reading=official:keep_prob=0.8:stages=layer2+layer3:sites=conv+skip`.
+    """A contender from a line such as `camdrop:reading=official:keep_prob=0.8:stages=layer2+layer3.0:sites=conv+skip`.
 
     What the line leaves out is as in `shared`, `schedule`, `stages` and `kinds`, as far as the method has it.
     ValueError for an unknown method, an option that it lacks, or a wrong value.

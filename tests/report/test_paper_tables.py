@@ -153,6 +153,16 @@ def test_table_6_takes_the_imagenet_family_alone(root: Path) -> None:
     assert "| + CamDrop | 22.93 (top-5 6.67) | 29.00 (top-5 1) |" in report.markdown_report([root])
 
 
+def test_a_contender_whose_knobs_were_turned_is_no_evidence(tmp_path: Path) -> None:
+    run = finish(tmp_path / "a", "baseline,dropblock,camdrop", [10.0, 9.0, 8.0])
+    knob = {"kind": "knob", "contender": run.config.contenders[1].name, "step": 3, "epoch": 1.0, "keep_prob": 0.5}
+    with (run.folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(knob) + "\n")
+    found = report.find([tmp_path])
+    (cells,) = paper_tables.columns(paper_tables.TABLES[1], found).values()
+    assert set(cells) == {"ResNet-110", "+ CamDrop"} and report.race_runs(found) == []
+
+
 def test_figure_4_in_numbers(tmp_path: Path) -> None:
     plan = sweep.Plan(learning_rates=(0.1, 1.0, 3.0), keep_probs=(1.0, 0.9))
     sweep.create(tmp_path / "s", plan)
