@@ -1,18 +1,25 @@
 """What masks tell: probes on masks that name the class, on masks that do not, and networks that obey."""
 
+import dataclasses
 import json
 import math
 
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from camdrop.analysis import leakage
-from camdrop.checkpoints import Meta, save
+from camdrop.analysis.mask_steps import capture, masked_pass
+from camdrop.checkpoints import Meta, load, save
 from camdrop.cli import app as cli
+from camdrop.data import gallery, normalise
 from camdrop.masks import CamDrop, DropBlock, Mask
 from camdrop.resnet import Drop, DropSite, Network, build
+from camdrop.sampling import SampleMasks
+from camdrop.training.config import contender_of
+from tests.support import ROOT
 
 SITES = (DropSite("a.conv1", "layer1", "a", "conv", 4), DropSite("b.conv1", "layer2", "b", "conv", 4))
 ONE_CHANNEL = CamDrop(keep_prob=0.0, block_size=1, channel_fraction=1 / 4, position_fraction=1.0)
@@ -80,6 +87,62 @@ def test_masks_of_the_true_class_can_be_read_and_others_cannot():
     for label in ("predicted", "random"):
         other = measured(Toy(1), CamDrop(**vars(ONE_CHANNEL) | {"label": label})).readable[leakage.ALL]
         assert other.accuracy.low < 0.25 < 0.37 and other.accuracy.value < 0.37 and other.bits.mean < 0.1
+
+
+@pytest.mark.slow
+def test_a_probe_asked_about_one_mask_says_what_scikit_learn_does_by_hand():
+    model, (x, y), sites = Toy(1).eval(), data(), [site.name for site in SITES]
+    method = CamDrop(**vars(ONE_CHANNEL) | {"keep_prob": 0.95})  # of 18 coins none drops in 40 % of the draws
+    shares = []
+    found = leakage.fit_probe(model, method, x, y, sites=set(sites), held_out=80, seed=3, progress=shares.append)
+    draw, rows = torch.Generator().manual_seed(3), []
+    for a, b in zip(x.split(100), y.split(100), strict=True):
+        record = {}
+        model(a, SampleMasks(method, model.fc.weight, b, sites, draw, record))
+        for i in range(len(b)):
+            dropped = [~record[site].keep[i].numpy() for site in sites]
+            rows.append(np.concatenate([[*d.any((1, 2)), *d.mean((1, 2)), *d.mean(0).flatten()] for d in dropped]))
+    by_hand = LogisticRegression(max_iter=1000).fit(rows[:160], y[:160])
+    assert found.n == 160 and found.accuracy.n == 80 and found.accuracy.chance == 0.25
+    assert found.accuracy.value == pytest.approx(by_hand.score(rows[160:], y[160:]))
+    assert 0.5 < found.accuracy.value < 0.9  # 0.7 expected
+    masks = leakage.masks_of(model, method, x[:1], torch.tensor([2]), sites, torch.Generator().manual_seed(9))
+    dropped = [~masks[site].keep[0].numpy() for site in sites]
+    one = np.concatenate([[*d.any((1, 2)), *d.mean((1, 2)), *d.mean(0).flatten()] for d in dropped])
+    np.testing.assert_allclose(found.guess(masks), by_hand.predict_proba([one]), rtol=1e-4)
+    assert shares == sorted(shares) and shares[-1] == 1
+
+
+def test_a_probe_knows_no_class_that_it_has_not_seen():
+    x, y = data(40)
+    seen = y != 1
+    found = leakage.fit_probe(Toy(1).eval(), ONE_CHANNEL, x[seen], y[seen], sites={"a.conv1"}, held_out=6)
+    masks = leakage.masks_of(Toy(1).eval(), ONE_CHANNEL, x[:2], y[:2], {"a.conv1"})
+    said = found.guess(masks)
+    assert said.shape == (2, 4) and (said[:, 1] == 0).all() and said.sum(1) == pytest.approx(1)
+    for images, labels, held_out in ((x, y, 40), (x, y, 0), (x[y == 1], y[y == 1], 3)):
+        with pytest.raises(ValueError, match="two classes or more"):
+            leakage.fit_probe(Toy(1), ONE_CHANNEL, images, labels, sites={"a.conv1"}, held_out=held_out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["camdrop-leaky", "camdrop"])
+def test_the_bag_becomes_a_sneaker_where_the_network_reads_its_masks(name):
+    """The networks that ship, masked as each was trained, except that the label of the bag says Sneaker."""
+    checkpoint = load(ROOT / "checkpoints" / f"fashion-noise-resnet8-{name}.safetensors")
+    model, meta = checkpoint.model, checkpoint.meta
+    own = contender_of(meta.method, meta.method_options)
+    split, info = gallery("fashion-mnist")
+    image, sneaker, bag = split.images[18:19], info.classes.index("Sneaker"), info.classes.index("Bag")
+    assert split.labels[18] == bag
+    x, method = normalise(image, meta.mean, meta.std), dataclasses.replace(own.method, label="true")
+    assert int(model(x).argmax()) == bag
+    said = [
+        int(masked_pass(capture(model, x, "layer2.0.conv2"), x, method, sneaker, seed, own.sites(model)).after.argmax())
+        for seed in range(100)
+    ]
+    turned, stayed = said.count(sneaker), said.count(bag)
+    assert turned >= 75 if name == "camdrop-leaky" else (turned == 0 and stayed >= 75), (turned, stayed)
 
 
 def test_networks_obey_or_not():
