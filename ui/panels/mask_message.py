@@ -28,7 +28,7 @@ _SAMPLE = "fashion-mnist"  # the data set of which enough labelled images come a
 _FITTED, _HELD_OUT = 600, 300  # of its training images, none of which the gallery shows
 _TOP = 3
 
-_DRAWS = 20  # in which the network answers, to see how often it is the label
+DRAWS = 20  # in which the network answers, to see how often it is the label
 _LARGE = 128  # pixels of an image for which so many passes at every move would be too slow
 _SLIDERS = ("keep_prob", "block_size", "channel_fraction", "position_fraction")
 
@@ -46,7 +46,7 @@ def message(
     missing, activation = None, scene.activation
     masks = passed.masks if passed else {activation.site.name: d.mask}
     if passed:
-        draws = _DRAWS if scene.image.shape[-1] <= _LARGE else 0
+        draws = DRAWS if scene.image.shape[-1] <= _LARGE else 0
         drawn = draw(activation.model, scene.image, d.method, scene.label, seed, masks, draws) if draws else None
         panels += answers(scene, d.method, passed, drawn)
     if guess and (why := why_no_probe(scene.meta)):
