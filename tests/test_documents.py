@@ -13,8 +13,9 @@ from camdrop import runs
 from camdrop.analysis.attacks import PGD, Tally
 from camdrop.analysis.bound_summary import Chain
 from camdrop.analysis.heatmap_metrics import MEASURES, Estimate
+from camdrop.analysis.leakage import Readable, Share
 from camdrop.checkpoints import Meta
-from camdrop.masks import DropBlock
+from camdrop.masks import CamDrop, DropBlock
 from camdrop.runs import sweep
 from camdrop.runs.trainer import train
 from camdrop.training.config import Contender, Recipe
@@ -127,13 +128,21 @@ def test_sweeps(tmp_path: Path) -> None:
 
 def test_json_results() -> None:
     parts = re.split(r"^#+ (\w+)\n", read("docs/formats.md"), flags=re.MULTILINE)
-    said = {kind: set(re.findall(r"`(\w+)`", parts[parts.index(kind) + 1])) for kind in ("attack", "compare", "bounds")}
+    kinds = ("attack", "compare", "bounds", "leakage")
+    said = {kind: set(re.findall(r"`(\w+)`", parts[parts.index(kind) + 1])) for kind in kinds}
     assert said["attack"] >= {*fields(PGD), *Tally(1).numbers()}
     assert said["compare"] >= {*MEASURES, *fields(Estimate)}
     assert FORMATS["bounds"][1] == [name for name in fields(Chain) if name not in ("histogram", "points")]
+    assert said["leakage"] >= {*fields(Readable), *fields(Share)}
+    said["leakage"] |= {*fields(CamDrop), *fields(Estimate)}
     for kind, names in said.items():
-        for path in (ROOT / "results" / kind).glob("*.json"):
-            assert keys(json.loads(path.read_text())) <= names, path
+        paths = list((ROOT / "results" / kind).glob("*.json"))
+        assert paths, kind
+        for path in paths:
+            found = json.loads(path.read_text())
+            if kind == "leakage":  # by sites, whose names are the network's
+                found |= {"groups": list(found["groups"].values())}
+            assert keys(found) <= names, path
 
 
 def keys(value: object) -> set[str]:

@@ -42,7 +42,9 @@ def leakage(
     from camdrop.analysis.leakage import ALL, groups_of, measure
     from camdrop.cli.progress import data_progress
     from camdrop.data import normalise
+    from camdrop.masks import METHODS
     from camdrop.training import pick_device
+    from camdrop.training.config import method_name
 
     if by not in ("site", "stage", "all"):
         raise ValueError(f"--by must be site, stage or all, got {by!r}")
@@ -64,7 +66,11 @@ def leakage(
             model, contender.method, normalise(x, info.mean, info.std).to(where), y.to(where),
             sites=sites, groups=wanted, seed=seed, progress=lambda share: progress("measuring", share),
         )  # fmt: skip
-    said = {"checkpoint": str(checkpoint), "data": data, "images": len(y), "seed": seed, "method": contender.name}
+    said = {
+        "checkpoint": str(checkpoint), "data": data, "images": len(y), "seed": seed,
+        "method": method_name(contender.method), "options": vars(contender.method),
+        "own": method is None and loaded.meta.method in METHODS,
+    }  # fmt: skip
     if as_json:
         typer.echo(json.dumps(said | to_json(found), indent=1))
     else:

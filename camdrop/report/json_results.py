@@ -1,4 +1,4 @@
-"""What `camdrop attack`, `compare` and `bounds` found (their --json in files) beside the paper, as Markdown."""
+"""What `camdrop attack`, `compare`, `bounds` and `leakage` found (--json in files) beside the paper, as Markdown."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from camdrop.analysis.heatmap_metrics import MEASURES, Estimate
+from camdrop.analysis.leakage import ALL
 from camdrop.data import short_name
 from camdrop.report.layout import json_files
+from camdrop.runs.records import label
+from camdrop.training.config import Contender, make_method
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -22,6 +25,7 @@ COMMANDS = {
         ("attack", "checkpoints/CHECKPOINT… --data DATA"),
         ("compare", "checkpoints/CHECKPOINT… --data DATA"),
         ("bounds", "checkpoints/CHECKPOINT --data DATA"),
+        ("leakage", "checkpoints/CHECKPOINT --data DATA --method METHOD"),
     )
 }
 
@@ -139,6 +143,61 @@ def bound_verdicts(folders: Sequence[Path]) -> list[str]:
         return f"{_name(said)}: {100 * low:.0f} % to {100 * high:.0f} % of the pairs, by layer"
 
     return _each(folders, "bounds", verdict)[0]
+
+
+def leaks(folders: Sequence[Path]) -> str:
+    """What masks tell of the label: the files of `camdrop leakage` in the folders."""
+    found, problems = _each(folders, "leakage", lambda said: (_leak_row(said), _readable_by_stage(said)))
+    if not found:
+        return _joined([], ["No measurement of ours is recorded yet.", *problems], "leakage")
+    lines = head(
+        "Masks at all sites of training", "Readable", "chance", "Readable where the network errs", "chance", "Obeys",
+        "chance", "Images", "errors",
+    )  # fmt: skip
+    lines += [line for line, _ in found]
+    stages = dict.fromkeys(stage for _, (_, shares) in found for stage in shares)
+    lines += ["", *head("Readable by stage", *stages)]
+    lines += [row(name, *(shares.get(stage, "–") for stage in stages)) for _, (name, shares) in found]
+    notes = [
+        "In percent; in brackets: 95 % confidence intervals. *Readable*: how often a probe (multinomial logistic "
+        "regression, fitted on the masks of two thirds of the images, asked about the others) names the true class "
+        "from the masks alone. Where the network errs, masks that tell no more than the image are at chance or below. "
+        "*Obeys*: how often the network answers a random class for which its masks are drawn.",
+        *problems,
+    ]
+    return _joined(lines, notes, "leakage")
+
+
+def _leak_row(said: Json) -> str:
+    whole = said["groups"][ALL]
+    measured = (whole["accuracy"], whole["where_wrong"], whole["obeys"])
+    cells = [cell for share in measured for cell in (_share(share), f"{100 * share['chance']:.1f}")]
+    return row(_masks_name(said), *cells, f"{said['images']:,}", f"{whole['where_wrong']['n']:,}")
+
+
+def _share(found: Json) -> str:
+    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * found[key] for key in ("value", "low", "high")))
+
+
+def _readable_by_stage(said: Json) -> tuple[str, dict[str, str]]:
+    """The name of the masks, and how readable they are by stage: groups with a dot are single sites."""
+    groups = {name: found for name, found in said["groups"].items() if "." not in name}
+    return _masks_name(said), {name: f"{100 * found['accuracy']['value']:.1f}" for name, found in groups.items()}
+
+
+def _masks_name(said: Json) -> str:
+    masks = label(Contender("masks", make_method(said["method"], said["options"])))
+    return f"{_name(said)}, {short_name(said['data'])}: {masks}"
+
+
+def leak_verdicts(folders: Sequence[Path]) -> list[str]:
+    """For each network asked with masks as it was trained, how often it obeys them."""
+
+    def verdict(said: Json) -> str | None:
+        obeys = said["groups"][ALL]["obeys"]
+        return f"{_name(said)} obeys its masks in {100 * obeys['value']:.1f} %" if said["own"] else None
+
+    return [word for word in _each(folders, "leakage", verdict)[0] if word]
 
 
 def row(*cells: str) -> str:

@@ -81,7 +81,8 @@ def sections(folders: Sequence[Path], found: Found | None = None) -> list[Sectio
     bounds = Section("equation-16", "Equations 13 to 16. Bounds of the gradients", measured)
     figure_4 = Section("figure-4", "Figure 4. Learning rate and retaining rate", sweeps(folders))
     attacks = Section("table-7", "Table 7. Targeted PGD", json_results.attacks(folders))
-    before, after = [tables[n] for n in (2, 3, 4, 5)], [tables[6], attacks]
+    leaks = Section("leakage", "Leakage. What masks tell of the label", json_results.leaks(folders))
+    before, after = [tables[n] for n in (2, 3, 4, 5)], [tables[6], attacks, leaks]
     return [tables[1], figure_2, *before, figure_3, bounds, figure_4, *after]
 
 
@@ -113,6 +114,8 @@ def overview(folders: Sequence[Path], found: Found | None = None) -> str:
     before, after = (success for *_, success in json_results.ATTACKED)
     claim = f"CamDrop lowers the success rate of attacks, {before:.1f} → {after:.1f}\N{NO-BREAK SPACE}%"
     line("table-7", "Table 7", claim, "; ".join(json_results.attack_verdicts(folders)))
+    claim = "Not spoken of: a mask that the true label guides tells the label"
+    line("leakage", "Leakage", claim, "; ".join(json_results.leak_verdicts(folders)))
     return "\n".join(lines)
 
 

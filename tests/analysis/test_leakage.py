@@ -194,6 +194,7 @@ def test_the_command(tmp_path, capsys):
     cli([*arguments, "--json"], standalone_mode=False)
     said = json.loads(capsys.readouterr().out)
     assert list(said["groups"]) == ["layer3.0.conv1", "layer3.0.conv2", "layer3.0.skip", "layer3", leakage.ALL]
+    assert said["own"] and said["options"] == vars(CamDrop(block_size=4, label="predicted"))
     assert said["images"] == 120 and said["groups"]["layer3"]["obeys"]["chance"] == 0.1
     cli([*arguments, "--by", "all", "--method", "camdrop:label=random"], standalone_mode=False)
     text = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What the commands attack, compare and bounds wrote becomes tables and verdicts."""
+"""What the commands attack, compare, bounds and leakage wrote becomes tables and verdicts."""
 
 import json
 from pathlib import Path
@@ -68,4 +68,27 @@ def test_what_the_commands_write_is_read(tmp_path: Path, capsys: pytest.CaptureF
     assert json_results.bound_verdicts([tmp_path]) == [
         f"fashion-resnet8-camdrop: {100 * chain['holds']:.0f} % to {100 * chain['holds']:.0f} % of the pairs, by layer"
     ]
-    assert "cannot be read" not in text + json_results.attacks([tmp_path]) + json_results.looks([tmp_path])
+    cli(
+        ["leakage", NETWORKS[1], "--data", "fashion-sample", "--images", "60", "--by", "all", "--json"],
+        standalone_mode=False,
+    )
+    (tmp_path / "leakage.json").write_text(capsys.readouterr().out)
+    whole = json.loads((tmp_path / "leakage.json").read_text())["groups"]["all sites"]
+    leaks, accuracy = json_results.leaks([tmp_path]), whole["accuracy"]
+    shown = f"{100 * accuracy['value']:.1f} [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}]"
+    assert f"fashion-sample: CamDrop γ 0.9 r 7 true class reading official | {shown} |" in leaks
+    assert f"| {100 * whole['obeys']['chance']:.1f} | 60 | {whole['where_wrong']['n']} |" in leaks
+    assert json_results.leak_verdicts([tmp_path]) == [
+        f"fashion-resnet8-camdrop obeys its masks in {100 * whole['obeys']['value']:.1f} %"
+    ]
+    assert "cannot be read" not in leaks + text + json_results.attacks([tmp_path]) + json_results.looks([tmp_path])
+
+
+def test_what_the_networks_that_ship_tell() -> None:
+    """Masks of the true class tell it, also where the network errs; others do not, and only one network obeys."""
+    said = {path.stem: json.loads(path.read_text()) for path in (ROOT / "results" / "leakage").glob("*.json")}
+    whole = {name.removeprefix("fashion-noise-"): found["groups"]["all sites"] for name, found in said.items()}
+    assert whole["camdrop-leaky"]["obeys"]["value"] >= 0.5 and whole["camdrop"]["obeys"]["value"] <= 0.15
+    for name, where in ((name, found["where_wrong"]["value"]) for name, found in whole.items()):
+        tells = name in ("camdrop-leaky", "camdrop-true", "baseline-true")
+        assert where >= 0.8 if tells else where <= 0.25, name

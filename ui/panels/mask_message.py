@@ -165,7 +165,7 @@ def known_probe(key: Key) -> Probe | None:
 def add_probe(key: Key, meta: Meta, progress: Callable[[float], object]) -> None:
     """Fit a probe, a matter of seconds, and keep it; `progress` is called with the share done."""
     model, method, sites = key
-    pixels, labels = _images()
+    pixels, labels = probe_images()
     images = normalise(fit_pixels(pixels, meta.in_channels, meta.image_size), meta.mean, meta.std)
     found = fit_probe(model, method, images, labels, sites=sites, held_out=_HELD_OUT, progress=progress)
     kept = _probes()
@@ -175,9 +175,13 @@ def add_probe(key: Key, meta: Meta, progress: Callable[[float], object]) -> None
 
 
 @functools.lru_cache(maxsize=1)
-def _images() -> tuple[Tensor, Tensor]:
+def probe_images() -> tuple[Tensor, Tensor]:
+    """Images with their labels, as many of each class in those that are held out, the last ones, as in the others."""
     train = load_dataset("fashion-sample", splits=("train",)).train
-    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[: _FITTED + _HELD_OUT]
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+    by_class = [order[train.labels[order] == k] for k in train.labels.unique().tolist()]
+    n, m = _FITTED // len(by_class), _HELD_OUT // len(by_class)
+    chosen = torch.cat([*(own[:n] for own in by_class), *(own[n : n + m] for own in by_class)])
     return train.images[chosen], train.labels[chosen]
 
 
