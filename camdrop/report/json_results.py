@@ -195,7 +195,8 @@ def leak_verdicts(folders: Sequence[Path]) -> list[str]:
 
     def verdict(said: Json) -> str | None:
         obeys = said["groups"][ALL]["obeys"]
-        return f"{_name(said)} obeys its masks in {100 * obeys['value']:.1f} %" if said["own"] else None
+        words = f"{_name(said)} obeys its masks in {100 * obeys['value']:.1f} % (chance {100 * obeys['chance']:.0f})"
+        return words if said["own"] else None
 
     return [word for word in _each(folders, "leakage", verdict)[0] if word]
 

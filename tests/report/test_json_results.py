@@ -79,7 +79,7 @@ def test_what_the_commands_write_is_read(tmp_path: Path, capsys: pytest.CaptureF
     assert f"fashion-sample: CamDrop γ 0.9 r 7 true class reading official | {shown} |" in leaks
     assert f"| {100 * whole['obeys']['chance']:.1f} | 60 | {whole['where_wrong']['n']} |" in leaks
     assert json_results.leak_verdicts([tmp_path]) == [
-        f"fashion-resnet8-camdrop obeys its masks in {100 * whole['obeys']['value']:.1f} %"
+        f"fashion-resnet8-camdrop obeys its masks in {100 * whole['obeys']['value']:.1f} % (chance 10)"
     ]
     assert "cannot be read" not in leaks + text + json_results.attacks([tmp_path]) + json_results.looks([tmp_path])
 
