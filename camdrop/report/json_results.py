@@ -161,7 +161,8 @@ def leaks(folders: Sequence[Path]) -> str:
     notes = [
         "In percent; in brackets: 95 % confidence intervals. *Readable*: how often a probe (multinomial logistic "
         "regression, fitted on the masks of two thirds of the images, asked about the others) names the true class "
-        "from the masks alone. Where the network errs, masks that tell no more than the image are at chance or below. "
+        "from the masks alone. Masks of a predicted or random class may do so as far as they show the image; where the "
+        "network errs, masks that tell no more than that are at chance or below. Chance is the most frequent class. "
         "*Obeys*: how often the network answers a random class for which its masks are drawn.",
         *problems,
     ]
