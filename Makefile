@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 .PHONY: app test test-fast checkpoints leakage clean
 
 app: $(VENV)/.app
-	$(BIN)/streamlit run app.py
+	$(BIN)/python -m camdrop app
 
 test: $(VENV)/.test
 	$(BIN)/ruff check .

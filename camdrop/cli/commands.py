@@ -1,4 +1,4 @@
-"""`python -m camdrop …`: train, race, evaluate, attack, cam. A mistake is one line on stderr and exit status 2."""
+"""`python -m camdrop …`: app, train, race, evaluate, attack, cam. A mistake is one line on stderr and exit status 2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from camdrop.cli import attack, compare, export, leakage, report, studies
+from camdrop.cli import attack, compare, export, leakage, report, start, studies
 from camdrop.cli.options import SPECS_HELP, DataSpec, Device, class_index, listed, load_data, own_info
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(studies.app)
 app.add_typer(report.app)
 app.add_typer(export.app)
 app.add_typer(leakage.app)
+app.add_typer(start.app)
 
 
 @app.command("race")
