@@ -177,7 +177,9 @@ def _leak_row(said: Json) -> str:
 
 
 def _share(found: Json) -> str:
-    return "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * found[key] for key in ("value", "low", "high")))
+    """A share with its interval, on one line."""
+    words = "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * found[key] for key in ("value", "low", "high")))
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _readable_by_stage(said: Json) -> tuple[str, dict[str, str]]:

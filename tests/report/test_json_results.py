@@ -76,7 +76,7 @@ def test_what_the_commands_write_is_read(tmp_path: Path, capsys: pytest.CaptureF
     whole = json.loads((tmp_path / "leakage.json").read_text())["groups"]["all sites"]
     leaks, accuracy = json_results.leaks([tmp_path]), whole["accuracy"]
     shown = f"{100 * accuracy['value']:.1f} [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}]"
-    assert f"fashion-sample: CamDrop γ 0.9 r 7 true class reading official | {shown} |" in leaks
+    assert f"fashion-sample: CamDrop γ 0.9 r 7 true class reading official | {shown} |" in leaks.replace("\xa0", " ")
     assert f"| {100 * whole['obeys']['chance']:.1f} | 60 | {whole['where_wrong']['n']} |" in leaks
     assert json_results.leak_verdicts([tmp_path]) == [
         f"fashion-resnet8-camdrop obeys its masks in {100 * whole['obeys']['value']:.1f} % (chance 10)"
