@@ -13,9 +13,10 @@ from camdrop import runs
 from camdrop.analysis.attacks import PGD, Tally
 from camdrop.analysis.bound_summary import Chain
 from camdrop.analysis.heatmap_metrics import MEASURES, Estimate
+from camdrop.analysis.leakage import Readable, Share
 from camdrop.analysis.seeds import Paired, Spread, over_seeds
 from camdrop.checkpoints import Meta
-from camdrop.masks import DropBlock
+from camdrop.masks import CamDrop, DropBlock
 from camdrop.report import json_report
 from camdrop.runs import sweep
 from camdrop.runs.trainer import train
@@ -135,7 +136,7 @@ def test_sweeps(tmp_path: Path) -> None:
 
 def test_json_results() -> None:
     parts = re.split(r"^#+ (\w+)\n", read("docs/formats.md"), flags=re.MULTILINE)
-    kinds = ("attack", "compare", "bounds")
+    kinds = ("attack", "compare", "bounds", "leakage")
     said = {kind: set(re.findall(r"`(\w+)`", parts[parts.index(kind) + 1])) for kind in (*kinds, "over_seeds")}
     assert said["attack"] >= {*fields(PGD), *Tally(1).numbers()}
     assert said["compare"] >= {*MEASURES, *fields(Estimate)}
@@ -146,9 +147,16 @@ def test_json_results() -> None:
         *fields(Paired),
         *over_seeds({0: Meta("resnet8", 2, 1)}, {0: {}}, lambda _: {})[0],
     }
+    assert said["leakage"] >= {*fields(Readable), *fields(Share)}
+    said["leakage"] |= {*fields(CamDrop), *fields(Estimate)}
     for kind, names in said.items():
-        for path in (ROOT / "results" / kind).glob("*.json"):
-            assert keys(json.loads(path.read_text())) <= names | groups, path
+        paths = list((ROOT / "results" / kind).glob("*.json"))
+        assert paths, kind
+        for path in paths:
+            found = json.loads(path.read_text())
+            if kind == "leakage":  # by sites, whose names are the network's
+                found |= {"groups": list(found["groups"].values())}
+            assert keys(found) <= names | groups, path
 
 
 def test_the_report_as_json(tmp_path: Path) -> None:

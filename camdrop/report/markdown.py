@@ -14,6 +14,7 @@ from camdrop.report import json_results, race_sections, table_sections
 from camdrop.report.finished import Found, find
 from camdrop.report.guides import guides
 from camdrop.report.layout import places
+from camdrop.report.leaks import leak_verdicts, leaks
 from camdrop.report.paper_tables import TABLES, columns
 from camdrop.report.published_code import PUBLISHED_CODE
 from camdrop.report.result_files import row
@@ -66,9 +67,10 @@ def sections(folders: Sequence[Path], found: Found | None = None) -> list[Sectio
     figure_4 = Section("figure-4", "Figure 4. Learning rate and retaining rate", sweeps(folders))
     attacks = Section("table-7", "Table 7. Targeted PGD", json_results.attacks(folders))
     who = Section("guides", "Who guides the masks, and where", guides(found))
+    told = Section("leakage", "Leakage. What masks tell of the label", leaks(folders))
     code = Section("published-code", "What the published code does", PUBLISHED_CODE)
     before, after = [tables[n] for n in (2, 3, 4, 5)], [tables[6], attacks]
-    return [tables[1], figure_2, *before, who, figure_3, bounds, figure_4, *after, code]
+    return [tables[1], figure_2, *before, who, figure_3, bounds, figure_4, *after, told, code]
 
 
 def overview(folders: Sequence[Path], found: Found | None = None) -> str:
@@ -111,6 +113,8 @@ def overview(folders: Sequence[Path], found: Found | None = None) -> str:
     claim = f"CamDrop lowers the success rate of attacks, {before:.1f} → {after:.1f}\N{NO-BREAK SPACE}%"
     here = "; ".join(json_results.attack_verdicts(folders))
     line("table-7", "Table 7", claim, here, json_results.attack_words(folders))
+    claim = "Not spoken of: a mask that the true label guides tells the label"
+    lines.append(row("[Leakage](#leakage)", claim, "; ".join(leak_verdicts(folders)) or "not run yet", "no claim"))
     return "\n".join([*lines, "", RULE])
 
 

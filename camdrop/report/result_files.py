@@ -1,4 +1,4 @@
-"""Files that `camdrop attack`, `compare` and `bounds` wrote by --json: found, read, and put into Markdown."""
+"""Files that `camdrop attack`, `compare`, `bounds` and `leakage` write by --json: found, read, put into Markdown."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ COMMANDS = {
         ("attack", "checkpoints/CHECKPOINT… --data DATA"),
         ("compare", "checkpoints/CHECKPOINT… --data DATA"),
         ("bounds", "checkpoints/CHECKPOINT… --data DATA"),
+        ("leakage", "checkpoints/CHECKPOINT --data DATA --method METHOD"),
     )
 }
 

@@ -11,7 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from camdrop.masks import METHODS, Method
-from camdrop.resnet import ARCHITECTURES, KINDS, ResNet
+from camdrop.resnet import ARCHITECTURES, KINDS, Network, ResNet
 from camdrop.sampling import default_sites
 from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
 
@@ -136,8 +136,11 @@ class Contender:
         if unknown := set(self.kinds or ()) - set(KINDS):
             raise ValueError(f"sites must be of the kinds {', '.join(KINDS)}, got {', '.join(sorted(unknown))!r}")
 
-    def sites(self, model: ResNet) -> frozenset[str]:
-        """The names of the drop sites of `model` where the masks of this contender act."""
+    def sites(self, model: Network) -> frozenset[str]:
+        """The names of the drop sites of `model` where the masks of this contender act: all of them in a network that
+        is not one of ours."""
+        if not isinstance(model, ResNet):
+            return frozenset(site.name for site in model.drop_sites)
         return default_sites(model, self.method, self.stages, self.kinds)
 
 
@@ -204,6 +207,17 @@ def contender(
         tuple(where[key].split("+")) if key in where else usual for key, usual in (("stages", stages), ("sites", kinds))
     )
     return Contender(title, method, where.get("schedule", schedule), stages, kinds)
+
+
+def contender_of(name: str, options: Mapping[str, Any]) -> Contender:
+    """The contender that a checkpoint's header describes by its `method` and `method_options`; "" is a baseline.
+
+    ValueError for an unknown method, an option that it lacks, or a wrong value.
+    """
+    own = dict(options)
+    stages, kinds = (tuple(found) if (found := own.pop(key, None)) else None for key in ("stages", "kinds"))
+    schedule = own.pop("schedule", "constant")
+    return Contender(name or "baseline", make_method(name or "baseline", own), schedule, stages, kinds)
 
 
 def _contender_options(name: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from camdrop.masks import CamDrop, DropBlock, DropPath
 from camdrop.resnet import build
 from camdrop.training import OVERHEAD, Race, Runner, evaluate, pick_device
 from camdrop.training.batches import augment, split_training
-from camdrop.training.config import Contender, Recipe, contender, make_method, make_recipe
+from camdrop.training.config import Contender, Recipe, contender, contender_of, make_method, make_recipe
 from camdrop.training.distributed import Team
 from tests.support.stripes import stripes
 
@@ -209,6 +209,15 @@ def test_sites_of_a_contender():
     assert {name.split(".")[0] for name in large} == {"layer3", "layer4"}
     with pytest.raises(ValueError, match=r"stages.*layer1.*layer4"):
         Contender("x", stages=("layer4",)).sites(model)
+
+
+def test_the_contender_of_a_header():
+    options = {"block_size": 4, "label": "predicted", "schedule": "linear", "stages": ["layer3"], "kinds": ["skip"]}
+    found = contender_of("camdrop", options)
+    assert found == Contender("camdrop", CamDrop(block_size=4, label="predicted"), "linear", ("layer3",), ("skip",))
+    assert contender_of("", {}).method is None and contender_of("baseline", {}).method is None
+    with pytest.raises(ValueError, match="no option 'size'"):
+        contender_of("camdrop", {"size": 3})
 
 
 @pytest.mark.parametrize(

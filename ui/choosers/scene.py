@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TRUE, PREDICTED = "True label", "Predicted label"
 _SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
-FIRST_DRAW = 61  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
+FIRST_DRAW = 49  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
 
 # Choices that pages share, by their keys, and what they are at first (None: it depends).
 _SHARED = {
@@ -48,6 +48,7 @@ class Scene:
     activation: Activation
     label: int
     remark: str = ""
+    predicted: bool = False  # the network chose the label
 
     @property
     def label_name(self) -> str:
@@ -102,7 +103,8 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     else:
         target = predicted
         remark = f"This image has no true label here, so the predicted one guides: {meta.classes[target]}."
-    return Scene(meta, picture, image, activation, target, remark)
+    chosen = label == PREDICTED or bool(remark)
+    return Scene(meta, picture, image, activation, target, remark, chosen)
 
 
 def _captured(checkpoint: Checkpoint, picture: ChosenImage, site: str) -> tuple[Tensor, Activation]:
@@ -168,9 +170,13 @@ def cells(d: Dissection, seed: int) -> Cells:
     rests, st.session_state[slot] = st.session_state.get(slot) == draw, draw
     if rests and d.dropped.numel() <= _SMALL:
         dropped, seeds = below(*draw)
-    else:
-        dropped, seeds = d.dropped.byte() * 255, d.seeds.byte() * 255
-    return Cells(dropped.numpy(), seeds.numpy(), Live("gamma", d.method.keep_prob))
+        return Cells(dropped.numpy(), seeds.numpy(), Live("gamma", d.method.keep_prob))
+    return still_cells(d)
+
+
+def still_cells(d: Dissection) -> Cells:
+    """The cells of a mask at its own γ alone: the next γ comes from the server."""
+    return Cells((d.dropped.byte() * 255).numpy(), (d.seeds.byte() * 255).numpy(), Live("gamma", d.method.keep_prob))
 
 
 def draw_again() -> None:
