@@ -22,8 +22,10 @@ HOW = r"""
 **The bound.** A parameter $b$ moves the loss through the $K$ scores (Eq. 13), and no $\partial L/\partial S_k$ of the
 cross-entropy is larger than 1. So (Eq. 15)
 
-$$\left|\frac{\partial L}{\partial b}\right| \;\le\; \left\|\frac{\partial S}{\partial b}\right\|_1
-  = \sum_{k=1}^{K}\left|\frac{\partial S_k}{\partial b}\right|$$
+$$
+\left|\frac{\partial L}{\partial b}\right| \;\le\; \left\|\frac{\partial S}{\partial b}\right\|_1
+  = \sum_{k=1}^{K}\left|\frac{\partial S_k}{\partial b}\right|
+$$
 
 That is sure, and every dot of the lower right plot lies under the diagonal. The paper goes on (Eq. 16): with a mask
 the bound is smaller, and with CamDrop's (c) smaller than with a traditional dropout's (t),
