@@ -9,6 +9,7 @@ import streamlit as st
 
 from ui.choosers.checkpoint import choose_subjects
 from ui.choosers.image import ChosenImage, Shelf, leaf_through
+from ui.choosers.select import select
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
@@ -104,7 +105,7 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
         store["stage"] = numbers[-1]  # the last stage stays the last as networks change
     store["explore.last"] = numbers[-1]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.selectbox("Heatmap of", [TRUE, PREDICTED, *classes], key="class", bind="query-params", width=180)
+        wanted = select("Heatmap of", [TRUE, PREDICTED, *classes], key="class", width=180)
         stage = st.segmented_control(
             "Stage",
             numbers,

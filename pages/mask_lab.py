@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
 from ui.choosers.scene import FIRST_DRAW, carry_over, cells, choose_rates, choose_scene, draw_again, still_cells
+from ui.choosers.select import select
 from ui.choosers.training_switch import choose_training, training_sites
 from ui.components.pictures import Picked, pictures
 from ui.components.slider import live_slider
@@ -105,7 +106,7 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         scene = choose_scene(chosen[1])
         if scene is None:
             return
-        name = names[st.selectbox("Method", list(names), key="method", bind="query-params", width=150)]
+        name = names[select("Method", list(names), key="method", width=150)]
         st.button("Draw again", icon=":material/casino:", on_click=draw_again, help="The next seed")
         options, seed, rank = choose_options(name == "camdrop", scene.activation.site.channels)
     with rates:

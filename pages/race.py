@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from ui.choosers.select import select
 from ui.entry import through_app
 
 through_app()
@@ -75,7 +76,7 @@ def page() -> None:
     names = [run.name for run in runs.list_runs(root())]
     wanted = st.query_params.get("run")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Race", [NEW, *names], key="run", bind="query-params", width=520)
+        name = select("Race", [NEW, *names], key="run", width=520)
         if name != NEW:
             races.manage(runs.load_run(root() / name), key="run")
     if problem := st.session_state.pop("race.problem", None):

@@ -18,6 +18,7 @@ from camdrop.shipped import in_repository, own, shipped
 from ui.choosers import add
 from ui.choosers.image import ChosenImage, Filter, Shelf, choose_shelf
 from ui.choosers.run_checkpoints import run_checkpoints
+from ui.choosers.select import select
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -92,9 +93,8 @@ def choose_checkpoint(label: str, *, key: str) -> tuple[str, Checkpoint] | None:
     preferred = next((i for i, name in enumerate(names) if metas[name].method == "camdrop"), 0)
     if added or st.session_state.get(key) in gone:
         st.session_state[key] = added[-1] if added else gone[st.session_state[key]] or names[preferred]
-    # Streamlit wants a default or a value, not both, here and below.
-    name = place.selectbox(label, names, 0 if key in st.session_state else preferred, key=key, bind="query-params")
-    return next(iter(_open([name])), None) if name else None
+    name = select(label, names, key=key, default=names[preferred], place=place)
+    return next(iter(_open([name])), None)
 
 
 def choose_checkpoints(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.image import ChosenImage, choose_picture
+from ui.choosers.select import select
 from ui.components.slider import Live, live_slider
 
 if TYPE_CHECKING:
@@ -68,23 +69,19 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     middle = model.stage_names[len(model.stage_names) // 2]
     # The first end of a residual branch in the middle stage; other people's networks name none.
     first = min(model.drop_sites, key=lambda s: (s.stage != middle, s.kind != "branch")).name
-    _reset_unless("label", [TRUE, PREDICTED, *meta.classes])
-    _reset_unless("site", names)
-    label = st.selectbox(
+    label = select(
         "Label y",
         [TRUE, PREDICTED, *meta.classes],
         key="label",
-        bind="query-params",
         width=150,
         help="The class that guides CamDrop. In the paper it is the image's true one, which the mask then gives away; "
         "the one that the network predicts tells no more than the image does.",
     )
-    site = st.selectbox(
+    site = select(
         "Drop site",
         names,
-        names.index(first),
         key="site",
-        bind="query-params",
+        default=first,
         width=150 if len(first) < 20 else 300,
         help="Where in the network the mask is applied: after a convolution, or on a skip connection.",
     )
@@ -195,9 +192,3 @@ def carry_over(page: str) -> None:
         st.session_state.update(kept)
         st.query_params.update(kept)  # at once: each change is an entry in the browser's history
     st.session_state["stop.page"] = page
-
-
-def _reset_unless(key: str, options: list[str]) -> None:
-    """Forget a choice that another checkpoint does not offer."""
-    if key in st.session_state and st.session_state[key] not in options:
-        del st.session_state[key]
