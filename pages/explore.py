@@ -24,6 +24,10 @@ LINK = (
     *("checkpoints", "image", "image_from", "image_class", "image_show", "class", "stage"),
     *("colormap", "shared", "difference", "opacity", "from", "to"),
 )
+WELCOME = (
+    "**CamDrop Lab** shows what structured dropout does inside a convolutional network: what Dropout, DropBlock and "
+    "CamDrop take away in training, and where networks trained so look."
+)
 QUESTION = "The same image, the same kind of network, different dropout in training: which parts does each answer by?"
 
 HOW = r"""
@@ -129,6 +133,9 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
     pictures(panels, key="board", columns=6, min_width=150, max_width=320, on_pick=pick)
 
 
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.markdown(WELCOME)
+    st.page_link("pages/tour.py", label="New here? Take the tour", icon=":material/school:", width="content")
 st.title("Where do networks look?")
 st.caption(QUESTION)
 page()
