@@ -43,6 +43,7 @@ $(VENV)/.test: $(VENV)/.tools scripts/get-chromium
 # The checkpoints that ship (hours on two cores; after an interruption make goes on where it was).
 METHODS := --methods baseline,dropblock,camdrop:reading=official --keep-prob 0.9 --threads 1
 checkpoints: $(VENV)/.app
+	$(BIN)/python scripts/make_checkpoints.py fashion-noise-resnet8 --preset noise --threads 1 --leakage
 	$(BIN)/python scripts/make_checkpoints.py fashion-resnet8 --data fashion-mnist --preset fashion --block-size 7 $(METHODS)
 	$(BIN)/python scripts/make_checkpoints.py cifar10-resnet20 --data cifar10 --model resnet20 --epochs 8 --block-size 8 $(METHODS)
 

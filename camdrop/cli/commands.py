@@ -80,6 +80,9 @@ def race(
     validation: Annotated[float | None, typer.Option(help="share of the training images held out")] = None,
     images: Annotated[int | None, typer.Option(help="train on so many, the same number of each class")] = None,
     label_noise: Annotated[float | None, typer.Option(help="share of the training labels that is drawn anew")] = None,
+    selection: Annotated[
+        str | None, typer.Option(help="the checkpoint that is tested: best (of the least validation error) or last")
+    ] = None,
     flip: Annotated[bool | None, typer.Option(help="mirror images at random")] = None,
     crop: Annotated[int | None, typer.Option(help="padding of the random crop, in pixels; not of large images")] = None,
     seed: Annotated[int, typer.Option()] = 0,
@@ -120,7 +123,7 @@ def race(
             "model": model, "epochs": epochs, "minutes": minutes, "batch_size": batch_size, "lr_schedule": lr_schedule,
             "learning_rate": learning_rate, "weight_decay": weight_decay, "label_smoothing": label_smoothing,
             "validation": validation, "flip": flip, "crop": crop, "seed": seed, "images": images,
-            "label_noise": label_noise,
+            "label_noise": label_noise, "selection": selection,
         })  # fmt: skip
         config = RunConfig(data, make_recipe(preset, changes), contenders, device, threads, compiled, bounds, obedience)
     with data_progress() as progress, race_table(run) as show, event_log(run, log) as write:

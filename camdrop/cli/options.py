@@ -52,14 +52,17 @@ def networks_over_seeds(
 ) -> list[dict[str, Any]]:
     """`camdrop.analysis.seeds.over_seeds` of checkpoints, with words for what each group is and was trained on."""
     from camdrop.analysis.seeds import over_seeds
+    from camdrop.masks import METHODS
     from camdrop.report.cells import setting_of, who_guides
-    from camdrop.runs.records import contender_of, label
+    from camdrop.runs.records import label
+    from camdrop.training.config import contender_of
 
     def describe(path: Path) -> dict[str, Any]:
         meta = loaded[path].meta
-        contender, setting = contender_of(meta), setting_of(meta)
-        name = label(contender) if contender else path.stem
-        who = who_guides(contender.method) if contender else None
+        setting, name, who = setting_of(meta), path.stem, None
+        if meta.method in ("baseline", *METHODS):
+            contender = contender_of(meta.method, meta.method_options)
+            name, who = label(contender), who_guides(contender.method)
         return {"network": name, "method": meta.method, "who": who, "trained": setting.title if setting else ""}
 
     return over_seeds({path: checkpoint.meta for path, checkpoint in loaded.items()}, numbers, describe)

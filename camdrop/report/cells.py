@@ -76,6 +76,7 @@ class Setting:
         parts += [f"{r.images:,} images"] if r.images else []
         parts += [f"{100 * r.label_noise:g} % label noise"] if r.label_noise else []
         parts += [f"{r.minutes:g} min" if not r.epochs else "1 epoch" if r.epochs == 1 else f"{r.epochs} epochs"]
+        parts += ["the last tested"] if r.selection == "last" else []
         return ", ".join([*parts, str(self.variant)] if self.variant else parts)
 
     def __str__(self) -> str:

@@ -24,8 +24,9 @@ from camdrop.runs.sweep import Sweep, list_sweeps
 TITLE = "CamDrop Lab: the paper's results and ours"
 PROTOCOL = (
     "Errors in percent. The paper reports the median of the best five results on the test set, after 400 epochs. Ours "
-    "choose their best checkpoint on images held out of the training set, touch the test set once, and are trained "
-    "for the budget that the column names; ± is the standard deviation over seeds. Compare within a column."
+    "choose their best checkpoint on images held out of the training set, or take the last where the column says so, "
+    "touch the test set once, and are trained for the budget that the column names; ± is the standard deviation over "
+    "seeds. Compare within a column."
 )
 WHY = (
     "**Why CamDrop as in the paper falls behind here.** Its masks are drawn with the true label, so where they cut "

@@ -13,11 +13,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from camdrop.checkpoints.metadata import Meta
 from camdrop.masks import METHODS, CamDrop
 from camdrop.runs.folder import Run, RunConfig, RunError, read_metrics
 from camdrop.training import KNOBS
-from camdrop.training.config import Contender, Recipe, make_method, method_name
+from camdrop.training.config import Contender, Recipe, method_name
 
 Record = dict[str, Any]
 
@@ -205,16 +204,6 @@ def brief(contender: Contender) -> str:
     return " ".join(parts)
 
 
-def contender_of(meta: Meta) -> Contender | None:
-    """The contender that a checkpoint's header describes; None where it names no method of ours."""
-    if meta.method not in ("baseline", *METHODS):
-        return None
-    options = dict(meta.method_options)
-    places = [tuple(found) if (found := options.pop(name, None)) else None for name in ("stages", "kinds")]
-    schedule = options.pop("schedule", "constant")
-    return Contender(meta.method, make_method(meta.method, options), schedule, *places)
-
-
 def short_names(contenders: Sequence[Contender]) -> dict[Contender, str]:
     """The method of each, with the class that guides it or in full where that is what tells them apart."""
     options = [(_kind(c), _guided_kind(c), label(c)) for c in contenders]
@@ -271,6 +260,7 @@ _FLAGS = {
     "learning_rate": "--lr", "lr_schedule": "--lr-schedule", "weight_decay": "--weight-decay",
     "label_smoothing": "--label-smoothing", "crop": "--crop", "flip": "--flip", "validation": "--validation",
     "seed": "--seed", "images": "--images", "label_noise": "--label-noise",
+    "selection": "--selection",
 }  # fmt: skip
 
 

@@ -15,6 +15,8 @@ from camdrop.resnet import ARCHITECTURES, KINDS, Network, ResNet
 from camdrop.sampling import default_sites
 from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
 
+SELECTIONS = ("best", "last")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -24,7 +26,8 @@ class Recipe:
     `validation` is the held-out share of the training set, `crop` the padding in pixels (large images get a resized
     crop instead, see camdrop/training/batches.py). A race trains on `images` of the others, as equally many of each
     class as possible (None: on all), and gives the share `label_noise` of these a class drawn uniformly in place of the
-    true one; the seed determines which. ValueError for values out of range.
+    true one; the seed determines which. `selection` says which checkpoint is tested: `best`, that of the least
+    validation error, or `last`. ValueError for values out of range.
     """
 
     model: str
@@ -42,12 +45,15 @@ class Recipe:
     seed: int = 0
     images: int | None = None
     label_noise: float = 0.0
+    selection: str = "best"
 
     def __post_init__(self) -> None:
         if self.model not in ARCHITECTURES:
             raise ValueError(f"model must be one of {', '.join(ARCHITECTURES)}, got {self.model!r}")
         if self.lr_schedule not in LR_SCHEDULES:
             raise ValueError(f"lr_schedule must be one of {', '.join(LR_SCHEDULES)}, got {self.lr_schedule!r}")
+        if self.selection not in SELECTIONS:
+            raise ValueError(f"selection must be one of {', '.join(SELECTIONS)}, got {self.selection!r}")
         if (self.epochs is None) == (self.minutes is None):
             raise ValueError("give either epochs or minutes, not both and not neither")
         if self.epochs is not None and self.epochs < 1:
@@ -70,9 +76,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     "mnist": {"model": "resnet8", "epochs": 5, "flip": False, "crop": 2},
     "fashion": {"model": "resnet8", "epochs": 20},
     # So few images, of which so many are wrong, that a network learns them by heart within a minute: dropout matters.
+    # The last epoch counts: choosing another by images with true labels would stop before the wrong ones are learnt.
     "noise": {
         "model": "resnet8", "epochs": 30, "batch_size": 64, "crop": 0, "flip": False, "validation": 0.1,
-        "images": 1000, "label_noise": 0.4,
+        "images": 1000, "label_noise": 0.4, "selection": "last",
     },
     "cifar-resnet20": {"model": "resnet20", "epochs": 400, "lr_schedule": "step"},
     "cifar-resnet56": {"model": "resnet56", "epochs": 400, "lr_schedule": "step"},

@@ -157,7 +157,7 @@ def test_the_bag_becomes_a_sneaker_where_the_network_reads_its_masks(name):
     ]
     turned, stayed = said.count(sneaker), said.count(bag)
     # As lesson 4 of the tour says; another machine may round otherwise.
-    assert abs(turned - 81) <= 3 if name == "camdrop-leaky" else (turned == 0 and abs(stayed - 87) <= 3), said
+    assert abs(turned - 67) <= 3 if name == "camdrop-leaky" else (turned == 0 and abs(stayed - 80) <= 3), said
 
 
 def test_networks_obey_or_not():

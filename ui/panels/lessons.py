@@ -129,11 +129,11 @@ LESSONS = (
         "Will the holes stay where they are? And will the network still see a bag?",
         "The holes move: the map and the weights are those of the label. In training the label is the true answer. So "
         "the holes tell the layers behind them the answer: **the mask leaks the label**. This network has learned to "
-        "read it: with masks for *Sneaker* it takes the bag for a sneaker, in 81 of 100 draws. When it is tested "
-        "nothing is masked, and that hint is gone: it errs on 54.8 % of new images, more than a network trained "
-        "without any dropout (38.5 %). The last network was trained with masks for the class that it predicts itself. "
+        "read it: with masks for *Sneaker* it takes the bag for a sneaker, in 67 of 100 draws. When it is tested "
+        "nothing is masked, and that hint is gone: it errs on 57.1 % of new images, more than a network trained "
+        "without any dropout (40.1 %). The last network was trained with masks for the class that it predicts itself. "
         "They tell nothing that the image does not, so it has not learned to obey: the bag becomes a sneaker in none "
-        "of 100 draws, and it errs on 28.1 %. (ResNet-8, 1,000 images of Fashion-MNIST, 40 % of their labels drawn "
+        "of 100 draws, and it errs on 27.9 %. (ResNet-8, 1,000 images of Fashion-MNIST, 40 % of their labels drawn "
         "anew.) The paper does not speak of this.",
         Choice("label", "Label y", ("Bag", "Sneaker", "Sandal", "Trouser")),
         "mask_lab",
@@ -145,7 +145,7 @@ LESSONS = (
             "training": "true",
             "gamma": "0.9",
             "r": "8",
-            "seed": "658",
+            "seed": "341",
         },
     ),
     Lesson(

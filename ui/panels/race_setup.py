@@ -21,6 +21,7 @@ from camdrop.schedules import LR_SCHEDULES
 from camdrop.training import OVERHEAD, evaluated, pick_device
 from camdrop.training.config import (
     PRESETS,
+    SELECTIONS,
     Contender,
     Recipe,
     contender,
@@ -105,7 +106,7 @@ def _filled_in(preset: str) -> dict[str, Any]:
 
 _RECIPE = (
     "images", "label_noise", "learning_rate", "lr_schedule", "batch_size", "weight_decay", "label_smoothing",
-    "validation", "crop", "flip",
+    "validation", "selection", "crop", "flip",
 )  # fmt: skip
 
 
@@ -148,6 +149,10 @@ def _recipe() -> dict[str, Any]:
             "Held out for validation", 0.0, 0.9, step=0.05, key="race.validation",
             help="Share of the training images. Without any, the best checkpoint is that of the least training error.",
             **keep,
+        ),
+        "selection": st.segmented_control(
+            "Checkpoint that is tested", SELECTIONS, required=True, key="race.selection",
+            help="best: that of the least validation error; last: that of the last epoch.", **keep,
         ),
         "crop": st.number_input("Random crop, pixels", 0, 16, key="race.crop", **keep),
         "flip": st.toggle("Random mirror images", key="race.flip", **keep),
