@@ -1,7 +1,7 @@
 """Class activation maps (paper Eq. 5 and 7), and numbers that say what a heatmap looks like and whether it is right."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+# Of class numbers: a list of what is good, since bool, complex and quantised tensors are not floating point either.
+_INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64}
 
 
 @torch.no_grad()
@@ -41,28 +44,55 @@ def weighted_map(features: Tensor, alpha: Tensor) -> Tensor:
     return maps.view(len(features), *features.shape[2:])
 
 
+def class_numbers(targets: Tensor, images: int | None = None) -> Tensor:
+    """The classes (N,) of N images as int64, from any integer type. ValueError for other types and shapes.
+
+    A list of good types, since PyTorch takes a uint8 tensor for a mask where it is an index.
+    """
+    what = f"{images} integers" if images is not None else "class numbers (N,)"
+    if not isinstance(targets, Tensor):
+        raise ValueError(f"targets must be {what}, one an image, as a tensor, got {type(targets).__name__}")
+    if targets.dtype not in _INTEGERS or targets.ndim != 1 or (images is not None and len(targets) != images):
+        raise ValueError(f"targets must be {what}, one an image, got {targets.dtype} of {tuple(targets.shape)}")
+    return targets.long()
+
+
+def check_range(bounds: Iterable[int], classes: int) -> None:
+    """ValueError where targets from the lower to the upper of two `bounds` are not all classes, 0 to K − 1."""
+    low, high = bounds
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"targets must lie in 0–{classes - 1}, got {low} to {high}: leave images to ignore out of the batch, and "
+            "number the classes from 0"
+        )
+
+
+def class_rows(weight: Tensor, targets: Tensor) -> Tensor:
+    """The rows (N, C′) of the classifier's weight (K, C′) at targets (N,) of any integer type.
+
+    ValueError for other types and, where they lie on the CPU, for targets out of range; a GPU, which is not waited for,
+    stops at them by itself.
+    """
+    index = class_numbers(targets)
+    if index.device.type == "cpu" and len(index):
+        check_range(map(int, index.aminmax()), len(weight))
+    return weight.index_select(0, index)
+
+
 @torch.no_grad()
 def class_activation_map(features: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """Class activation maps of any stage (Eq. 5; Eq. 7 where the stage has fewer channels than the classifier).
 
     features (N, C, H, W), the classifier's weight (K, C′) in PyTorch layout, targets (N,) of integers in [0, K);
     returns (N, H, W). A batch is one matrix product, without a backward pass. For the maps of several classes of one
-    image, expand its features. ValueError for other shapes, and for targets out of range (looked at only where they
-    lie on the CPU, so that a GPU need not be waited for).
+    image, expand its features. ValueError for other shapes, and for targets out of range, as `class_rows`.
     """
     if features.ndim != 4:
         raise ValueError(f"features must have shape (N, C, H, W), got {tuple(features.shape)}")
     if weight.ndim != 2:
         raise ValueError(f"weight must have shape (K, C'), got {tuple(weight.shape)}")
-    if targets.shape != features.shape[:1] or targets.is_floating_point() or targets.dtype == torch.bool:
-        raise ValueError(
-            f"targets must be {len(features)} integers, one an image, got {targets.dtype} of {tuple(targets.shape)}"
-        )
-    if targets.device.type == "cpu" and targets.numel():
-        low, high = (int(t) for t in targets.aminmax())
-        if low < 0 or high >= len(weight):
-            raise ValueError(f"targets must lie in 0–{len(weight) - 1}, got {low} to {high}")
-    return weighted_map(features, compress_weights(weight[targets.long()], features.shape[1]))
+    rows = class_rows(weight, class_numbers(targets, len(features)))
+    return weighted_map(features, compress_weights(rows, features.shape[1]))
 
 
 def upsample(cam: Tensor, size: tuple[int, int]) -> Tensor:

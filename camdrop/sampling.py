@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from camdrop.cam import compress_weights
+from camdrop.cam import class_rows, compress_weights
 from camdrop.mask import Mask
 from camdrop.masks import CamDrop, DropPath, Method
 from camdrop.resnet import ARCHITECTURES, KINDS, DropSite, Network, ResNet, evaluation_mode
@@ -101,7 +101,7 @@ class SampleMasks:
             return features
         c = site.channels
         if c not in self._alpha:
-            rows = None if self.classes is None else self.weight.detach()[self.classes]
+            rows = None if self.classes is None else class_rows(self.weight.detach(), self.classes)
             self._alpha[c] = None if rows is None else compress_weights(rows, c)
         mask = self.method.sample(features, alpha=self._alpha[c], generator=self.generator)
         if self.record is not None:

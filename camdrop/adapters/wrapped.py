@@ -40,9 +40,8 @@ class Wrapped(Network):
         self.net = net
         self.architecture, self.shortcut = architecture, "conv"
         fc = net.get_submodule(inspection.classifier)
-        stem = next(m for m in net.modules() if isinstance(m, nn.Conv2d))
         assert isinstance(fc, nn.Linear)
-        self.fc, self.num_classes, self.in_channels = fc, fc.out_features, stem.in_channels
+        self.fc, self.num_classes, self.in_channels = fc, fc.out_features, inspection.in_channels
         stages = inspection.stages[-_STAGES:]
         self.stage_names = tuple(f"layer{i + 1}" for i in range(len(stages)))
         known = {stride: name for (stride, _), name in zip(stages, self.stage_names, strict=True)}

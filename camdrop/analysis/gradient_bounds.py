@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import vjp, vmap
 
-from camdrop.cam import compress_weights
+from camdrop.cam import class_numbers, class_rows, compress_weights
 from camdrop.masks import CamDrop, DropBlock, Mask, Method
 from camdrop.resnet import DropSite, Network, ResNet
 from camdrop.sampling import guiding_classes
@@ -73,6 +73,7 @@ def capture(model: Network, images: Tensor, labels: Tensor, layer: str) -> Activ
     """
     if layer not in layers(model):
         raise ValueError(f"layer must be one of {', '.join(layers(model))}, got {layer!r}")
+    labels = class_numbers(labels)
     if labels.shape != images.shape[:1] or not 0 <= int(labels.min()) <= int(labels.max()) < model.num_classes:
         raise ValueError(f"labels must be {len(images)} numbers from 0 to {model.num_classes - 1}, one an image")
     assert isinstance(model, ResNet)  # `layers` raises for others
@@ -247,7 +248,7 @@ def _draw(activation: Activation, method: Method, generator: torch.Generator | N
     weight = model.fc.weight
     classes = guiding_classes(method, activation.labels, predict, len(features), weight, generator)
     assert classes is not None
-    alpha = compress_weights(weight.detach()[classes], activation.site.channels)
+    alpha = compress_weights(class_rows(weight.detach(), classes), activation.site.channels)
     return method.sample(features, alpha=alpha, generator=generator)
 
 

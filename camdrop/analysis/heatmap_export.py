@@ -23,8 +23,8 @@ from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints.state_dicts import unpickle
 from camdrop.checkpoints.torchvision_models import conventions
 from camdrop.data import INFO, normalise
-from camdrop.data.folders import SUFFIXES
 from camdrop.data.images import DataError, fit_image, read_image
+from camdrop.data.walker import suffixes, walk
 
 LIBRARIES = ("torchvision", "timm")
 
@@ -55,11 +55,13 @@ class Look:
 
 
 class Exported(NamedTuple):
-    """How many heatmaps were written now and before, and a sentence for each image that could not be read."""
+    """How many heatmaps were written now and before, a sentence for each image that could not be read, and the names of
+    the files that are no images."""
 
     done: int
     before: int
     failed: list[str]
+    left_out: list[str]
 
 
 def open_viewer(source: str, weights: Path | None = None) -> Viewer:
@@ -81,7 +83,7 @@ def open_viewer(source: str, weights: Path | None = None) -> Viewer:
             data = weights.read_bytes()
         except OSError as error:
             raise ValueError(f"{weights} cannot be read ({error.strerror}); check the path") from None
-        state = safetensors.torch.load(data) if data[8:9] == b"{" else unpickle(data, str(weights))
+        state = safetensors.torch.load(data) if data[8:9] == b"{" else unpickle(data, str(weights)).weights
         model, key = _build(library, name), hashlib.sha256(data).hexdigest()
         head = state.get(f"{inspect(model).classifier}.weight")
         if head is not None and len(head) != 1000:
@@ -145,9 +147,12 @@ def export(
     """
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}; check the path")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and out not in p.parents)
+    try:
+        files, left_out = walk(folder, skip=out)
+    except OSError as error:
+        raise ValueError(f"{error.filename} cannot be read ({error.strerror}); check its permissions") from None
     if not files:
-        raise ValueError(f"{folder} has no images ({', '.join(SUFFIXES)}); check the path")
+        raise ValueError(f"{folder} has no images ({', '.join(suffixes())}); check the path")
     look = look or Look()
     _same_settings(out, {"network": viewer.key} | asdict(look))
     waiting = [file for file in files if not _target(out, folder, file, ".npz").exists()]
@@ -169,7 +174,7 @@ def export(
             done += len(read)
             if progress:
                 progress(f"{len(waiting):,} heatmaps", min(1.0, (start + batch_size) / len(waiting)))
-    return Exported(done, len(files) - len(waiting), failed)
+    return Exported(done, len(files) - len(waiting), failed, left_out)
 
 
 def _target(out: Path, folder: Path, file: Path, suffix: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ from torch import Tensor, nn
 
 from camdrop.adapters.wrapped import Wrapped
 from camdrop.checkpoints.metadata import LIMIT, TORCHVISION, CheckpointError, Meta
-from camdrop.checkpoints.state_dicts import AGAIN, KNOWN, LEGACY, RESAVE, identify, unpickle
+from camdrop.checkpoints.recognition import identify
+from camdrop.checkpoints.state_dicts import AGAIN, LEGACY, RESAVE, unpickle
+from camdrop.checkpoints.statements import read_statements
 from camdrop.data.files import write_atomic
 from camdrop.masks import METHODS
 from camdrop.resnet import ARCHITECTURES, Network, build
@@ -33,6 +36,13 @@ _STRANGERS = {
     b"\x80": f"is a plain Python pickle, which can run code when opened, so it was refused; {RESAVE}",
     b"version https://git-lfs": "is only a Git LFS pointer; fetch the file itself with git lfs pull",
     b"<": "is a web page, not a checkpoint; download the file itself (on GitHub: the raw file)",
+    b"\x93NUMPY": "is a single NumPy array; save the network by torch.save(model.state_dict(), …)",
+    b"\x89HDF": "is an HDF5 file, as of Keras: only networks of PyTorch can be opened",
+    b"\x1f\x8b": "is compressed (gzip); unpack it and choose the checkpoint inside",
+    b"BZh": "is compressed (bzip2); unpack it and choose the checkpoint inside",
+    b"\xfd7zXZ": "is compressed (xz); unpack it and choose the checkpoint inside",
+    b"7z\xbc\xaf": "is an archive (7z); unpack it and choose the checkpoint inside",
+    b"GGUF": "is a language model (GGUF), which has no class activation map",
 }
 
 
@@ -89,16 +99,17 @@ def load(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None 
     data, name, path = _read(source, name)
     header: Meta | None = None
     if data[8:9] == b"{":
-        header = _header(io.BytesIO(data), len(data), name)[1]
+        _, header, more = _header(io.BytesIO(data), len(data), name)
         try:
             weights = safetensors.torch.load(data)
         except Exception:  # safetensors' errors have no common base class
             raise CheckpointError(f"{name} is a damaged safetensors file; {AGAIN}") from None
+        said = read_statements({**more, **weights})
     elif data[:2] == b"PK" or data.startswith(LEGACY):
-        weights = unpickle(data, name)
+        weights, said = unpickle(data, name)
     else:
         _refuse(data, name)
-    names, meta = identify({key: tuple(tensor.shape) for key, tensor in weights.items()}, name)
+    names, meta = identify({key: tuple(tensor.shape) for key, tensor in weights.items()}, name, said)
     if header is not None:
         _compare(f"{name} contradicts itself: its header", header, "its weights say", meta)
         meta = header
@@ -165,6 +176,8 @@ def _refuse(data: bytes, name: str) -> NoReturn:
     for beginning, sentence in _STRANGERS.items():
         if data[:256].lstrip().startswith(beginning):
             raise CheckpointError(f"{name} {sentence}")
+    if data[:1] == b"\x08" and re.search(rb"onnx|pytorch|producer", data[:64]):
+        raise CheckpointError(f"{name} is an ONNX program; save the network that it was made of, with its weights")
     if data[257:262] == b"ustar":
         raise CheckpointError(f"{name} is a tar archive; unpack it and choose the checkpoint inside")
     raise CheckpointError(f"{name} is no checkpoint (neither safetensors nor by torch.save), or damaged; {AGAIN}")
@@ -175,15 +188,15 @@ def _peek(path: Path) -> Meta:
         with path.open("rb") as file:
             if file.read(9)[8:] == b"{":
                 file.seek(0)
-                shapes, meta = _header(file, path.stat().st_size, path.name)
-                return meta or identify(shapes, path.name)[1]
+                shapes, meta, more = _header(file, path.stat().st_size, path.name)
+                return meta or identify(shapes, path.name, read_statements(more)).meta
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read ({error.strerror}); check its permissions") from None
     return load(path, name=path.name).meta
 
 
-def _header(file: BinaryIO, size: int, name: str) -> tuple[dict[str, tuple[int, ...]], Meta | None]:
-    """Names and shapes of a safetensors file, and our header if it has one, without reading the tensors."""
+def _header(file: BinaryIO, size: int, name: str) -> tuple[dict[str, tuple[int, ...]], Meta | None, dict[str, object]]:
+    """Names and shapes of a safetensors file, our header if it has one, and others' metadata, without the tensors."""
     length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= size - 8:
         raise CheckpointError(
@@ -191,7 +204,8 @@ def _header(file: BinaryIO, size: int, name: str) -> tuple[dict[str, tuple[int, 
         )
     try:
         entries = json.loads(file.read(length))
-        text = entries.pop("__metadata__", {}).get("camdrop")
+        more = dict(entries.pop("__metadata__", {}))
+        text = more.get("camdrop")
         shapes = {key: tuple(int(n) for n in entry["shape"]) for key, entry in entries.items()}
         end = 8 + length + max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
@@ -199,7 +213,7 @@ def _header(file: BinaryIO, size: int, name: str) -> tuple[dict[str, tuple[int, 
     if end != size:
         raise CheckpointError(f"{name} is cut short or damaged: it has {size} bytes instead of {end}; {AGAIN}")
     try:
-        return shapes, None if text is None else Meta.from_json(str(text))
+        return shapes, None if text is None else Meta.from_json(str(text)), more
     except CheckpointError as error:
         raise CheckpointError(f"{name} has a header that cannot be used: {error}; save it again") from None
 
@@ -208,20 +222,9 @@ def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, 
     """The network with the weights of the file; `names` maps our names of the tensors to the file's."""
     model = _skeleton(meta)
     state = model.state_dict()
-    like = f"{name} looks like {meta.architecture}, but"
-    variant = f"it is damaged, or a variant that is not known; {KNOWN}"
-    # Files from before PyTorch 0.4.1 have no batch counters, and evaluation needs none.
-    missing = [key for key in state if key not in names and not key.endswith("num_batches_tracked")]
-    extra = [key for key in names if key not in state]
-    if missing:
-        raise CheckpointError(f"{like} lacks {_first(missing)}; {variant}")
-    if extra:
-        raise CheckpointError(f"{like} also has {_first([names[key] for key in extra])}; {variant}")
     for key, expected in state.items():
+        # Files from before PyTorch 0.4.1 have no batch counters, and evaluation needs none.
         tensor = weights[names[key]] if key in names else torch.zeros((), dtype=expected.dtype)
-        if tensor.shape != expected.shape:
-            got, wanted = ("×".join(map(str, t.shape)) or "one number" for t in (tensor, expected))
-            raise CheckpointError(f"{like} {names[key]} is {got} instead of {wanted}; {variant}")
         plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and not tensor.is_quantized
         if not plain or (expected.is_floating_point() and not tensor.is_floating_point()):
             kind = str(tensor.dtype).removeprefix("torch.")
@@ -250,10 +253,6 @@ def _skeleton(meta: Meta) -> nn.Module:
     if meta.architecture.startswith(TORCHVISION):
         from camdrop.checkpoints.torchvision_models import skeleton  # here: importing torchvision takes a second
 
-        return skeleton(meta.architecture.removeprefix(TORCHVISION), meta.num_classes)
+        return skeleton(meta.architecture.removeprefix(TORCHVISION), meta.num_classes, meta.in_channels)
     with torch.device("meta"):  # so that no initial weights are drawn
         return build(meta.architecture, meta.num_classes, meta.in_channels, meta.shortcut)
-
-
-def _first(keys: list[str]) -> str:
-    return keys[0] if len(keys) == 1 else f"{keys[0]} and {len(keys) - 1} more"

@@ -11,18 +11,20 @@ import types
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
+from camdrop.data.text import plain_text
 from camdrop.resnet import ARCHITECTURES
 
 LIMIT = 1 << 30  # bytes of a checkpoint; ResNet-50 with its optimiser's state is 0.2 GB
+MAX_SIDE = 4096  # pixels of an image
 TORCHVISION = "torchvision:"  # of an architecture: one of torchvision's classifiers follows
-BY_CONVENTION = "no header: classes and normalisation are by convention"  # `notes` of other people's files
+NO_HEADER = "no header: "  # so begin the `notes` of other people's files, which tell what was assumed
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read or written; the message is one line, whatever names the file has."""
 
     def __init__(self, message: str) -> None:
-        line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
+        line = plain_text(message)
         super().__init__(line if len(line) <= 600 else line[:599] + "…")
 
 
@@ -65,6 +67,9 @@ class Meta:
             if not _fits(getattr(self, name), hint):
                 kind = Meta.__annotations__[name]
                 raise CheckpointError(f"{name} must be of type {kind}, got {reprlib.repr(getattr(self, name))}")
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, plain_text(value))
+        object.__setattr__(self, "classes", tuple(map(plain_text, self.classes)))
         ours = ARCHITECTURES.get(self.architecture)
         if ours is None and not re.fullmatch(rf"{TORCHVISION}\w+", self.architecture):
             known = f"one of {', '.join(ARCHITECTURES)}, or {TORCHVISION}NAME"
@@ -86,8 +91,8 @@ class Meta:
             raise CheckpointError(f"shortcut must be pad or conv, got {self.shortcut!r}")
         if min(self.std) <= 0:
             raise CheckpointError(f"std must be above 0, got {self.std}")
-        if self.image_size is not None and self.image_size < 1:
-            raise CheckpointError(f"image_size must be at least 1, got {self.image_size}")
+        if self.image_size is not None and not 1 <= self.image_size <= MAX_SIDE:
+            raise CheckpointError(f"image_size must be at least 1 and at most {MAX_SIDE}, got {self.image_size}")
 
     def to_json(self) -> str:
         """The header as text."""

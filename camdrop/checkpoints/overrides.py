@@ -12,9 +12,10 @@ from pathlib import Path
 from torch import nn
 
 from camdrop.checkpoints.format import Checkpoint, CheckpointError
-from camdrop.checkpoints.metadata import BY_CONVENTION, Meta
+from camdrop.checkpoints.metadata import NO_HEADER, Meta
 from camdrop.data import INFO
 from camdrop.data.files import write_atomic
+from camdrop.data.text import plain_text
 
 _OVERRIDDEN = "class names and normalisation were given by hand"
 _STRUCTURE = ("architecture", "num_classes", "in_channels", "shortcut")
@@ -49,7 +50,9 @@ def read_class_names(data: bytes, name: str) -> tuple[str, ...]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(str.split(text))
+    if not isinstance(text, str):
+        raise TypeError(text)
+    return plain_text(text)
 
 
 def amend(
@@ -101,7 +104,7 @@ def amend(
         std=tuple(std),
         image_size=image_size,
         dataset=dataset,
-        notes=_OVERRIDDEN if meta.notes == BY_CONVENTION else meta.notes,
+        notes=_OVERRIDDEN if meta.notes.startswith(NO_HEADER) else meta.notes,
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import itertools
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torchvision import models
 
+from camdrop.checkpoints.alignment import Fit, Plan, Shapes, beside, best, fit, prefixes
 from camdrop.checkpoints.metadata import LIMIT
 
 # Those that end in global average pooling and one linear layer.
@@ -20,8 +21,26 @@ _SERVED = (
     *("densenet", "efficientnet", "googlenet", "inception", "mnasnet", "mobilenet_v2"),
     *("regnet", "resnet", "resnext", "shufflenet", "wide_resnet"),
 )
-_NEAREST = 8  # networks, by number of parameters, whose names and shapes are compared with a file's
-_AUXILIARY = re.compile(r"^(aux\d|AuxLogits)\.")  # classifiers of GoogLeNet and Inception for training only
+# A tensor that all networks of some families have, and the beginnings of their names.
+_FAMILIES = {
+    "layer1.0.conv1.weight": ("resnet", "resnext", "wide_resnet"),
+    "features.denseblock1.denselayer1.conv1.weight": ("densenet",),
+    "features.1.0.block.0.0.weight": ("efficientnet",),
+    "inception3a.branch1.conv.weight": ("googlenet",),
+    "Mixed_5b.branch1x1.conv.weight": ("inception",),
+    "layers.8.0.layers.0.weight": ("mnasnet",),
+    "features.2.conv.0.0.weight": ("mobilenet_v2",),
+    "features.1.block.0.0.weight": ("mobilenet_v3",),
+    "trunk_output.block1.block1-0.f.a.0.weight": ("regnet",),
+    "stage2.0.branch2.0.weight": ("shufflenet",),
+    "features.0.weight": ("alexnet", "squeezenet", "vgg"),
+    "features.1.0.block.0.weight": ("convnext",),
+    "features.1.0.norm1.weight": ("swin",),
+    "encoder.layers.encoder_layer_0.ln_1.weight": ("vit",),
+    "blocks.0.layers.0.layers.MBconv.layers.conv_a.0.weight": ("maxvit",),
+}
+_NEAREST = 4  # networks of a family, by number of parameters, whose names and shapes are compared with a file's
+_AUXILIARY = re.compile(r"(^|\.)(aux\d|AuxLogits)\.")  # classifiers of GoogLeNet and Inception for training only
 
 
 class Match(NamedTuple):
@@ -50,60 +69,69 @@ def _parameters(name: str) -> int:
     return models.get_model_weights(name).DEFAULT.meta["num_params"]
 
 
-def skeleton(name: str, num_classes: int) -> nn.Module:
+def skeleton(name: str, num_classes: int, in_channels: int = 3) -> nn.Module:
     """A network without weights, for `load_state_dict(…, assign=True)`.
 
-    GoogLeNet and Inception are built as for torchvision's pretrained weights, without the auxiliary classifiers.
+    GoogLeNet and Inception are built as for torchvision's pretrained weights, without the auxiliary classifiers. For
+    images of other than three channels the first convolution is another one.
     """
-    options = {"init_weights": False, "aux_logits": False, "transform_input": True}
+    options = {"init_weights": False, "aux_logits": False, "transform_input": in_channels == 3}
     with _Unallocated():
-        return models.get_model(
+        model = models.get_model(
             name, weights=None, num_classes=num_classes, **(options if name in ("googlenet", "inception_v3") else {})
         )
+        if in_channels != 3:
+            at, stem = next((n, m) for n, m in model.named_modules() if isinstance(m, nn.Conv2d))
+            other = nn.Conv2d(
+                in_channels,
+                stem.out_channels,
+                stem.kernel_size,  # type: ignore[arg-type]
+                stem.stride,  # type: ignore[arg-type]
+                stem.padding,  # type: ignore[arg-type]
+                bias=stem.bias is not None,
+            )
+            parent, _, last = at.rpartition(".")
+            setattr(model.get_submodule(parent), last, other)
+    return model
 
 
 @functools.lru_cache(maxsize=16)
-def _shapes(name: str) -> dict[str, tuple[int, ...]]:
-    return _counted({key: tuple(tensor.shape) for key, tensor in skeleton(name, 1000).state_dict().items()})
+def _plan(name: str) -> Plan:
+    shapes = {key: tuple(tensor.shape) for key, tensor in skeleton(name, 1000).state_dict().items()}
+    head = next(key for key in reversed(shapes) if key.endswith(".weight") and shapes[key][0] == 1000)
+    return Plan(name, shapes, head.removesuffix(".weight"))
 
 
-def _counted(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """The shapes without batch counters, which files from before PyTorch 0.4.1 do not have."""
-    return {key: shape for key, shape in shapes.items() if not key.endswith("num_batches_tracked")}
+def fits(shapes: Shapes) -> Iterator[Fit]:
+    """How a file's tensors fit the networks that are most like them."""
+    shapes = {key: shape for key, shape in shapes.items() if not _AUXILIARY.search(key)}
+    for anchor, beginnings in _FAMILIES.items():
+        known = [name for name in models.list_models(module=models) if name.startswith(beginnings)]
+        found = prefixes(shapes, anchor)
+        for prefix in found:
+            others = [other for other in found if other != prefix]
+            for name in sorted(known, key=lambda name: _apart(name, shapes, prefix, others))[:_NEAREST]:
+                yield fit(_plan(name), shapes, prefix, others)
 
 
-def recognise(shapes: Mapping[str, tuple[int, ...]]) -> Match | None:
+def recognise(shapes: Shapes) -> Match | None:
     """The network whose tensors have these names and shapes, up to the number of classes; None where none fits."""
-    ours = _plain(shapes)
-    mine = _counted({key: shapes[file] for key, file in ours.items()})
-    for name in sorted(models.list_models(module=models), key=lambda name: _apart(name, shapes))[:_NEAREST]:
-        wanted = _shapes(name)
-        if wanted.keys() == mine.keys():
-            other = {(mine[key], shape) for key, shape in wanted.items() if mine[key] != shape}
-            rows = {got[:1] for got, shape in other if shape[:1] == (1000,) and got[1:] == shape[1:]}
-            if not other or (len(rows) == 1 and all(got[1:] == shape[1:] for got, shape in other)):
-                return Match(name, rows.pop()[0] if rows else 1000, ours)
-    return None
+    found = best(fits(shapes))
+    return Match(found.plan.name, found.classes, found.names) if found and found.exact else None
 
 
-def _apart(name: str, shapes: Mapping[str, tuple[int, ...]]) -> int:
+def _apart(name: str, shapes: Shapes, prefix: str, others: list[str]) -> int:
     """How far the number of parameters is from the network's, with the best choice of a matrix as the last layer."""
-    sizes = {key: torch.Size(shape).numel() for key, shape in shapes.items() if "running_" not in key}
-    counts = [sum(sizes.values()), sum(size for key, size in sizes.items() if not _AUXILIARY.match(key))]
-    matrices = {shape for shape in shapes.values() if len(shape) == 2} | {(1000, 0)}
-    return min(abs(count + (1000 - k) * (c + 1) - _parameters(name)) for k, c in matrices for count in counts)
-
-
-def _plain(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
-    """Today's spelling of the names, without a prefix such as `module.` → the file's names."""
-    parts = zip(*(key.split(".")[:-1] for key in shapes), strict=False)
-    wrapped = sum(1 for _ in itertools.takewhile(lambda part: len(set(part)) == 1, parts))
-    plain = {}
-    for key in shapes:
-        name = ".".join(key.split(".")[wrapped:])
-        if not _AUXILIARY.match(name):
-            plain[re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2.", name)] = key
-    return plain
+    longer = tuple(other for other in others if len(other) > len(prefix))
+    sizes = {
+        key: math.prod(shape)
+        for key, shape in shapes.items()
+        if key.startswith(prefix) and not key.startswith(longer) and "running_" not in key and not beside(key)
+    }
+    inside = {shapes[key] for key in sizes if len(shapes[key]) == 2}
+    widths = {shape[1] for shape in shapes.values() if len(shape) == 2}
+    last = [(1000 - k) * (c + 1) for k, c in inside] + [1000 * (c + 1) for c in widths] + [0]
+    return min(abs(sum(sizes.values()) + more - _parameters(name)) for more in last)
 
 
 def conventions(name: str) -> tuple[tuple[float, ...], tuple[float, ...], int]:

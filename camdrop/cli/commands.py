@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -202,7 +205,8 @@ def cam(
 def main() -> None:
     """Entry point: runs the command, turns a user's mistake into one line and exit status 2."""
     try:
-        status = app(standalone_mode=False)
+        with _warnings_in_a_line():
+            status = app(standalone_mode=False)
     except (ValueError, OSError) as error:
         status = _fail(str(error))
     except Exception as error:
@@ -212,6 +216,22 @@ def main() -> None:
     except KeyboardInterrupt:
         status = 130
     sys.exit(status or 0)
+
+
+@contextlib.contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """What the library warns of, without the line of code that Python adds."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+            if category.__name__ == "DataWarning":  # whose module imports PyTorch, which takes a second
+                print("camdrop:", message, file=sys.stderr)
+            else:
+                usual(message, category, *rest)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def _fail(message: str) -> int:

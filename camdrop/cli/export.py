@@ -28,6 +28,8 @@ def export(
     from camdrop.analysis.heatmap_export import Look, open_viewer
     from camdrop.analysis.heatmap_export import export as write
     from camdrop.cli.progress import data_progress
+    from camdrop.data.text import plain_text
+    from camdrop.data.walker import left_out_sentence
     from camdrop.training import pick_device
 
     viewer = open_viewer(network, weights)
@@ -37,6 +39,8 @@ def export(
         exported = write(viewer, folder, out, look, batch_size=batch_size, device=on, progress=progress)
     for sentence in exported.failed:
         typer.echo(sentence, err=True)
-    typer.echo(
-        f"{out}: {exported.done} heatmaps, {exported.before} were there, {len(exported.failed)} images unreadable"
-    )
+    if sentence := left_out_sentence(plain_text(str(folder)), exported.left_out):
+        typer.echo(sentence, err=True)
+    unreadable = len(exported.failed)
+    where = plain_text(str(out))
+    typer.echo(f"{where}: {exported.done} heatmaps, {exported.before} were there, {unreadable} images unreadable")

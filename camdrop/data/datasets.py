@@ -3,6 +3,7 @@
 import importlib.resources
 import importlib.util
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from camdrop.data.folders import Progress
 from camdrop.data.imagenet_classes import IMAGENET_CLASSES, IMAGENET_WNIDS
 from camdrop.data.images import DataError, fit_image, open_image
 from camdrop.data.streaming import SIZE, FileSplit, PictureFiles
+from camdrop.data.text import plain_text
+from camdrop.data.walker import left_out_sentence
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Dataset:
     info: DataInfo
     train: AnySplit
     test: AnySplit
+    left_out: tuple[str, ...] = ()  # files of a folder or an archive that are no images of a split
 
 
 _FASHION = DataInfo(
@@ -99,6 +103,10 @@ SPECS = ("fashion-sample", "fashion-mnist", "mnist", "cifar10", "folder:DIR", "i
 _STATISTICS_IMAGES = 2000
 
 
+class DataWarning(UserWarning):
+    """What a person should know of data that were read, such as which files were left out."""
+
+
 def load_dataset(
     spec: str,
     *,
@@ -111,7 +119,8 @@ def load_dataset(
 
     `fashion-sample` is bundled. `fashion-mnist`, `mnist` and `cifar10` are torchvision's: read from `root`, after a
     download into it if they are missing. `folder:DIR` is a folder with train/<class>/* and test/<class>/* (or val/), or
-    an archive of one (.tar, .tar.gz, .tar.xz, .zip). A folder of 32×32 images with the class names of CIFAR-10, or of
+    an archive of one (.tar, .tar.gz, .tar.xz, .zip). Files that are no images are left out, with a warning that names
+    some, and `left_out` names all. A folder of 32×32 images with the class names of CIFAR-10, or of
     28×28 grey ones in the classes 0 to 9, counts as CIFAR-10 or MNIST; others take their mean and standard deviation
     from up to 2,000 of their training images. Where the first image is larger than 224 pixels on both sides, all images
     stay files, which are read when needed, at 224×224 in RGB, with ImageNet's mean and standard deviation.
@@ -134,9 +143,10 @@ def load_dataset(
     if spec.startswith("folder:"):
         if size is not None and size < 1:
             raise ValueError(f"size={size} is not possible: an image has at least one pixel a side.")
-        return _from_folder(Path(spec.removeprefix("folder:")).expanduser(), splits, size, progress)
+        return _said(_from_folder(Path(spec.removeprefix("folder:")).expanduser(), splits, size, progress), spec)
     if spec.startswith("imagenet:") and size is None:
-        return _in_files(folders.scan(Path(spec.removeprefix("imagenet:")).expanduser(), splits), splits, imagenet=True)
+        folder = folders.scan(Path(spec.removeprefix("imagenet:")).expanduser(), splits)
+        return _said(_in_files(folder, splits, imagenet=True), spec)
     if spec not in SPECS and not spec.startswith("imagenet:"):
         raise DataError(f"There is no data set {spec!r}: choose one of {', '.join(SPECS)}.")
     if size is not None:
@@ -183,11 +193,18 @@ def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     return (scaled - scaled.new_tensor(mean).view(shape)) / scaled.new_tensor(std).view(shape)
 
 
-def _dataset(info: DataInfo, splits: Mapping[str, AnySplit]) -> Dataset:
+def _said(data: Dataset, spec: str) -> Dataset:
+    """The data set, after a warning that names the files that were left out of it, if any."""
+    if sentence := left_out_sentence(plain_text(spec), data.left_out):
+        warnings.warn(sentence, DataWarning, stacklevel=3)
+    return data
+
+
+def _dataset(info: DataInfo, splits: Mapping[str, AnySplit], left_out: tuple[str, ...] = ()) -> Dataset:
     nothing = Split(
         torch.empty((0, info.channels, info.size, info.size), dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
     )
-    return Dataset(info, train=splits.get("train", nothing), test=splits.get("test", nothing))
+    return Dataset(info, splits.get("train", nothing), splits.get("test", nothing), left_out)
 
 
 def _bundled(split: str) -> Split:
@@ -223,6 +240,7 @@ def _from_folder(location: Path, splits: Sequence[str], size: int | None, progre
             split: Split(_stack(images, channels), torch.tensor([file.label for file in files[split]]))
             for split, images in decoded.items()
         },
+        folder.left_out,
     )
 
 
@@ -235,7 +253,7 @@ def _in_files(folder: folders.Folder, splits: Sequence[str], imagenet: bool = Fa
         if len(label) < len(IMAGENET_WNIDS):
             files = {split: tuple(replace(f, label=label[f.label]) for f in part) for split, part in files.items()}
     file_splits = {s: FileSplit(PictureFiles(files[s]), torch.tensor([f.label for f in files[s]])) for s in splits}
-    return _dataset(info, file_splits)
+    return _dataset(info, file_splits, folder.left_out)
 
 
 def _stack(images: list[Tensor], channels: int) -> Tensor:

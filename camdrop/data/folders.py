@@ -14,8 +14,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from camdrop.data.images import DataError, fit_image, open_image
+from camdrop.data.text import plain_text
+from camdrop.data.walker import HEAD, is_image, is_junk, suffixes, walk
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".zip")
 MAX_ARCHIVE_BYTES = 4 << 30  # the images of an archive are held in memory
 
@@ -39,6 +40,7 @@ class Folder:
     classes: tuple[str, ...]
     train: tuple[ImageFile, ...]
     test: tuple[ImageFile, ...]
+    left_out: tuple[str, ...] = ()  # files that are no images, or none of a split
 
 
 class _Place(NamedTuple):
@@ -49,16 +51,21 @@ class _Place(NamedTuple):
     class_name: str
     file: str
 
+    @property
+    def path(self) -> str:
+        return "/".join(part for part in self if part)
+
 
 def scan(location: Path, splits: Sequence[str] = ("train", "test")) -> Folder:
     """List the images of a folder or an archive without decoding them; `splits` must have images.
 
+    Images are known by their suffix, or else by their first bytes; `left_out` names all other files there.
     Nothing of an archive is written to the disk; the names in it determine only split, class and order.
 
     Raises:
         DataError: a missing folder, a damaged archive, a split without images, or splits with different classes.
     """
-    members: Iterable[tuple[_Place, Path | bytes]]
+    members: Iterable[tuple[str, Path | bytes | None]]
     if location.is_dir():
         name, members = location.resolve().name, _in_folder(location)
     elif location.exists():
@@ -69,12 +76,20 @@ def scan(location: Path, splits: Sequence[str] = ("train", "test")) -> Folder:
     else:
         raise DataError(f"There is no folder or archive {location}: check the path.")
 
-    sources: dict[_Place, Path | bytes] = dict(members)
+    sources: dict[_Place, Path | bytes] = {}
+    left_out: list[str] = []
+    for path, source in members:
+        place = None if source is None else _place(path)
+        if place is None or source is None:
+            left_out.append(path)
+        else:
+            sources[place] = source
     tops = sorted({place.top for place in sources})
     if len(tops) > 1:
         raise DataError(f"{location} holds more than one data set ({tops[0]!r}, {tops[1]!r}): keep one in it.")
     held_out = "test" if any(place.split == "test" for place in sources) else "val"
     places = {split: sorted(place for place in sources if place.split == split) for split in ("train", held_out)}
+    left_out += [place.path for place in sources if place.split not in places]
     for split, wanted in (("train", "train/<class>/"), ("test", "test/<class>/ or val/<class>/")):
         if split in splits and not places["train" if split == "train" else held_out]:
             raise DataError(f"{location} has no images in {wanted}: put them there, one folder a class.")
@@ -87,10 +102,15 @@ def scan(location: Path, splits: Sequence[str] = ("train", "test")) -> Folder:
         if chosen and missing:
             raise DataError(f"{location} has no images in {split}/{missing[0]}/: every split needs the same classes.")
         files[split] = tuple(
-            ImageFile(f"{location}/{split}/{place.class_name}/{place.file}", label[place.class_name], sources[place])
+            ImageFile(
+                plain_text(f"{location}/{split}/{place.class_name}/{place.file}"),
+                label[place.class_name],
+                sources[place],
+            )
             for place in chosen
         )
-    return Folder(name, tuple(classes), files["train"], files[held_out])
+    shown = tuple(map(plain_text, classes))
+    return Folder(plain_text(name), shown, files["train"], files[held_out], tuple(sorted(map(plain_text, left_out))))
 
 
 def decode(files: Sequence[ImageFile], size: int, progress: Progress | None = None) -> list[Tensor]:
@@ -116,50 +136,64 @@ def decode(files: Sequence[ImageFile], size: int, progress: Progress | None = No
 
 
 def _place(name: str) -> _Place | None:
-    """'cifar10/train/cat/1.png' → ('cifar10', 'train', 'cat', '1.png'); None for anything but an image of a split."""
+    """'cifar10/train/cat/1.png' → ('cifar10', 'train', 'cat', '1.png'); None for anything but a file of a split."""
     parts = name.split("/")
     *top, split, class_name, file = parts if len(parts) >= 3 else ("", "", "")
-    if split not in ("train", "test", "val") or not file.lower().endswith(SUFFIXES):
-        return None
-    if file.startswith(".") or class_name.startswith(".") or "__MACOSX" in top:  # macOS puts ._ files beside real ones
+    if split not in ("train", "test", "val") or is_junk("/".join((*top, class_name, file))) or class_name == "..":
         return None
     return _Place("/".join(part for part in top if part != "."), split, class_name, file)
 
 
-def _in_folder(location: Path) -> Iterator[tuple[_Place, Path]]:
+def _in_folder(location: Path) -> Iterator[tuple[str, Path | None]]:
+    """The files below each split, by their path, with None for what is no image."""
     try:
         for split in ("train", "test", "val"):
-            for class_folder in (location / split).glob("*/"):
-                for entry in os.scandir(class_folder):
-                    place = _place(f"{split}/{class_folder.name}/{entry.name}")
-                    if place and entry.is_file():
-                        yield place, Path(entry.path)
+            if (location / split).is_dir():
+                images, left_out = walk(location / split)
+                yield from ((image.relative_to(location).as_posix(), image) for image in images)
+                yield from ((f"{split}/{name}", None) for name in left_out)
+        for entry in os.scandir(location):  # a README is expected there, images are not
+            if entry.name not in ("train", "test", "val") and not is_junk(entry.name):
+                if entry.is_dir():
+                    yield f"{entry.name}/", None
+                elif entry.name.lower().endswith(suffixes()):
+                    yield entry.name, None
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from None
 
 
-def _in_zip(location: Path) -> Iterator[tuple[_Place, bytes]]:
+def _in_zip(location: Path) -> Iterator[tuple[str, bytes | None]]:
     total = 0
     try:
         with zipfile.ZipFile(location) as archive:
             for entry in archive.infolist():
-                if place := _place(entry.filename):
+                if entry.is_dir():
+                    continue
+                if _place(entry.filename) and is_image(entry.filename, lambda e=entry: archive.open(e).read(HEAD)):  # type: ignore[misc]
                     total = _add(total, entry.file_size, location)
-                    yield place, archive.read(entry)
+                    yield entry.filename, archive.read(entry)
+                else:
+                    yield entry.filename, None
     except RuntimeError:
         raise DataError(f"{location} asks for a password: unpack it, and give the folder.") from None
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError):
         raise _damaged(location) from None
 
 
-def _in_tar(location: Path) -> Iterator[tuple[_Place, bytes]]:
+def _in_tar(location: Path) -> Iterator[tuple[str, bytes | None]]:
     total = 0
     try:
         with tarfile.open(location) as archive:
             for member in archive:
-                if member.isfile() and (place := _place(member.name)) and (file := archive.extractfile(member)):
+                if member.isdir():
+                    continue
+                file = archive.extractfile(member) if member.isfile() and _place(member.name) else None
+                head = b"" if file is None else file.read(HEAD)
+                if file is not None and is_image(member.name, lambda head=head: head):  # type: ignore[misc]
                     total = _add(total, member.size, location)
-                    yield place, file.read()
+                    yield member.name, head + file.read()
+                else:
+                    yield member.name, None
     except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError):
         raise _damaged(location) from None
 

@@ -7,26 +7,44 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
+
+from camdrop.data.text import plain_text
+from camdrop.data.walker import optional_formats
 
 Source = str | Path | bytes | BinaryIO
 
 # A closed list: Pillow's other readers are seldom needed, and some of them pass the file to another program.
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
+_LARGE = 12_500_000  # pixels from which an image is halved while it is read, so that it takes little memory
+_ROWS = 256  # of a large image at once
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by EXIF's orientation
 
 
 class DataError(ValueError):
-    """Data that cannot be used; the message is one sentence that says what is wrong and what to do."""
+    """Data that cannot be used; the message is one line that says what is wrong and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(plain_text(message))
 
 
 def read_image(source: Source) -> Image.Image:
     """Read an image file into an upright 8-bit RGB image.
 
     EXIF rotation is applied, transparency becomes white, 16-bit and floating-point grey are scaled to 8 bits, CMYK and
-    palettes become RGB, and an animation is reduced to its first frame.
+    palettes become RGB, and an animation is reduced to its first frame. An image of more than 12.5 million pixels comes
+    at half its size, which keeps its memory below 300 MB.
 
     Args:
         source: a path, the bytes of a file, or a binary file object (read from its start).
@@ -50,13 +68,19 @@ def open_image(source: Source, name: str | None = None) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="PIL")  # about size and odd tags: serious problems raise below
-            image = Image.open(stream, formats=FORMATS)
+            image: Image.Image = Image.open(stream, formats=(*FORMATS, *optional_formats()))
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(
                     f"{name} is too large ({image.width:,} × {image.height:,} pixels): make it smaller,"
                     f" the limit is {MAX_PIXELS // 1_000_000} million pixels."
                 )
+            if image.width * image.height > _LARGE:
+                image.draft(image.mode, (image.width // 2, image.height // 2))  # as JPEG can
             image.load()
+            if image.width * image.height > _LARGE:
+                turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+                image = _halved(image)
+                return image if turn is None else image.transpose(turn)
             ImageOps.exif_transpose(image, in_place=True)
             return _to_8_bit(image)
     except DataError:
@@ -109,9 +133,24 @@ def fit_pixels(pixels: Tensor, channels: int, size: int | None) -> Tensor:
     return images if pixels.ndim == 4 else images[0]
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _scale_grey(image)
+def _halved(image: Image.Image) -> Image.Image:
+    """A loaded image in 8 bits at half its size, some rows at once."""
+    small: Image.Image | None = None
+    scale = _grey_range(image)
+    for top in range(0, image.height, _ROWS):
+        rows = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
+        part = _to_8_bit(rows, scale).reduce(2)
+        small = small or Image.new(part.mode, (part.width, -(-image.height // 2)))
+        small.paste(part, (0, top // 2))
+    assert small is not None
+    return small
+
+
+def _to_8_bit(image: Image.Image, scale: tuple[float, float] | None = None) -> Image.Image:
+    """The image in mode L or RGB; `scale` is the range of deeper grey, by default that of `_grey_range`."""
+    if _is_deep_grey(image):
+        low, high = scale or _grey_range(image) or (0.0, 1.0)
+        return Image.fromarray(((_values(image) - low) * (255 / ((high - low) or 1.0)) + 0.5).astype(np.uint8))
     grey = image.mode in ("1", "L", "LA", "La")
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -119,11 +158,22 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     return image.convert("L" if grey else "RGB")
 
 
-def _scale_grey(image: Image.Image) -> Image.Image:
-    """Scale grey of more than 8 bits by the range of its format, 16 bits, or [0, 1] if floating; else by its own."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
+def _is_deep_grey(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def _values(image: Image.Image) -> np.ndarray:
+    return np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
+
+
+def _grey_range(image: Image.Image) -> tuple[float, float] | None:
+    """The range of grey of more than 8 bits: that of its format, 16 bits, or [0, 1] if floating; else its own."""
+    if not _is_deep_grey(image):
+        return None
+    tops = range(0, image.height, _ROWS)
+    low, high = np.inf, -np.inf
+    for top in tops:
+        part = _values(image.crop((0, top, image.width, min(top + _ROWS, image.height))))
+        low, high = min(low, float(part.min())), max(high, float(part.max()))
     full = 1.0 if image.mode == "F" else 65535.0
-    if low >= 0 and high <= full:
-        low, high = 0.0, full
-    return Image.fromarray(((values - low) * (255 / ((high - low) or 1.0)) + 0.5).astype(np.uint8))
+    return (0.0, full) if low >= 0 and high <= full else (low, high)

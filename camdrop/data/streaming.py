@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -16,6 +17,7 @@ from camdrop.data.images import DataError, open_image
 
 SIZE = 224  # side of the images that are read, in pixels
 _SHORT_SIDE = 256  # evaluation resizes to this before it crops the centre
+_LONGEST = 4  # times the shorter side: what is beyond is cut off before the resize, which would need memory for it
 _BATCH = 64  # images at once, at most and by default
 
 Request = tuple[ImageFile, int]  # an image, and the seed of its augmentation
@@ -92,6 +94,7 @@ class Reader(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
     def __init__(self, how: Literal["fit", "crop", "mirror"]) -> None:
         from torchvision.transforms import v2  # here: importing it takes long, and few need it
 
+        self.how = how
         cut = {"fit": [v2.Resize(_SHORT_SIDE), v2.CenterCrop(SIZE)], "crop": [v2.RandomResizedCrop(SIZE)]}
         cut["mirror"] = [*cut["crop"], v2.RandomHorizontalFlip()]
         self.transform = v2.Compose([*cut[how], v2.PILToTensor()])
@@ -105,9 +108,21 @@ class Reader(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 
     def _read(self, file: ImageFile, seed: int) -> Tensor:
         image = open_image(file.source, file.name).convert("RGB")
+        if self.how == "fit":  # the random crop takes parts of bounded shape
+            image = _centre(image)
         with torch.random.fork_rng(devices=[]):  # torchvision's transforms take no other generator
             torch.default_generator.manual_seed(seed)
             return self.transform(image)
+
+
+def _centre(image: Image.Image) -> Image.Image:
+    """An image without the ends of its longer side, where this is longer than four times the shorter one."""
+    longest = _LONGEST * min(image.size)
+    if max(image.size) <= longest:
+        return image
+    width, height = (min(side, longest) for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
 
 
 def read(

@@ -129,3 +129,25 @@ def test_compiled_networks(backend, how):
     torch.testing.assert_close(compiled(x), plain)
     assert restored(again)
     torch.compiler.reset()
+
+
+@pytest.mark.parametrize("how", ["wrapped", "in place", "a step"])
+@pytest.mark.parametrize("make", [lambda: foreign("torchvision/resnet18"), lambda: build("resnet8", 7)])
+def test_a_whole_graph_has_no_room_for_masks(make, how):
+    """Said where the masks are attached, or else by the first step."""
+    model, (x, y) = make().train(), batch(size=32)
+    call = model
+    if how == "in place":
+        model.compile(backend="eager", fullgraph=True)
+    elif how == "wrapped":
+        call = torch.compile(model, backend="eager", fullgraph=True)
+    else:
+        call = torch.compile(lambda x: model(x).sum(), backend="eager", fullgraph=True)
+    with (
+        pytest.raises(ValueError, match=r"fullgraph=True\) leaves no room for masks.*without fullgraph$"),
+        attach(call if how == "wrapped" else model, METHOD) as guide,
+        guide.targets(y),
+    ):
+        call(x)
+    assert restored(model)
+    torch.compiler.reset()

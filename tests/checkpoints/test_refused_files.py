@@ -1,6 +1,6 @@
 """Files that are no checkpoint, and files that hold code."""
 
-import argparse
+import fractions
 import io
 import os
 import pickle
@@ -105,8 +105,9 @@ CODE = {
         lambda c: zipped({"m/data.pkl": b"\x80\x02}.", "m/constants.pkl": b"\x80\x02).", "m/code/m.py": "import os"}),
         "is a TorchScript program, which is code",
     ),
-    "arguments": (lambda c: torch_bytes({"args": argparse.Namespace(lr=1)}), r"argparse\.Namespace"),
-    "a NumPy number": (lambda c: torch_bytes({"acc": np.float64(93)}), r"numpy\S*\.scalar"),
+    "a range": (lambda c: torch_bytes(network().state_dict() | {"epochs": range(3)}), r"object \(range\)"),
+    "a random state": (lambda c: torch_bytes({"rng": np.random.RandomState(0)}), r"numpy\.random\S*"),
+    "a fraction": (lambda c: torch_bytes({"lr": fractions.Fraction(1, 3)}), r"fractions\.Fraction"),
 }
 
 

@@ -183,14 +183,15 @@ def _complain(sentence: str) -> None:
 
 def _row(name: str, key: str, folder: Path) -> None:
     """A checkpoint of this session, with what can be done to it."""
-    from camdrop.checkpoints.metadata import BY_CONVENTION
+    from camdrop.checkpoints.metadata import NO_HEADER
 
     meta = added()[name].meta
     with st.container(border=True, gap="xsmall"):
         st.text(name)
         st.caption(f"{network_label(meta).removeprefix('Method unknown · ')} · {meta.num_classes:,} classes")
-        if meta.notes == BY_CONVENTION:
-            st.caption(":material/help: Names and normalisation are by convention: press Describe.")
+        if meta.notes.startswith(NO_HEADER):
+            st.caption(":material/help: What the file does not say is by convention: press Describe.")
+            st.text(meta.notes.removeprefix(NO_HEADER).replace("; ", "\n"))
         with st.container(horizontal=True, gap="small"):
             about = "Class names, normalisation, data set"
             if st.button("Describe", key=f"{key}.describe.{name}", on_click=_to_describe, args=(key,), help=about):

@@ -27,7 +27,7 @@ _OWN, _UPLOAD, _CAMERA, _ALL = "Own data set", "Upload", "Camera", "All"
 _UPLOAD_SIDE = 448  # pixels of an uploaded image that are kept
 _COLUMNS, _ROWS, _GAP = 6, 6, 2
 _THUMBNAIL = 56  # pixels, at most
-_FILES = ["png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff"]
+_FILES = ["png", "jpg", "jpeg", "jfif", "webp", "avif", "gif", "bmp", "tif", "tiff"]
 
 Filter = Callable[["Split", "DataInfo"], "Tensor"]  # which images of a gallery are so: bool (N,)
 

@@ -21,18 +21,16 @@ _NONE, _HAND = "Another", "Numbers by hand"
 def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
     """Ask for the metadata of `networks[name]`, replace it there, and store it in `folder`."""
     from camdrop.checkpoints import CheckpointError
-    from camdrop.checkpoints.metadata import BY_CONVENTION
+    from camdrop.checkpoints.metadata import NO_HEADER
     from camdrop.checkpoints.overrides import amend, read_class_names, remember
 
     checkpoint = networks[name]
     meta = checkpoint.meta
     key = f"override.{st.session_state['overrides.opened']}"  # each opening starts from the current metadata
     st.text(name)
-    if meta.notes == BY_CONVENTION:
-        st.info(
-            "The file holds weights only. What stands here is by convention for such a network: check it.",
-            icon=":material/help:",
-        )
+    if meta.notes.startswith(NO_HEADER):
+        st.info("What the file does not say is by convention for such a network: check it.", icon=":material/help:")
+        st.text(meta.notes.removeprefix(NO_HEADER).replace("; ", "\n"))
     with st.container(horizontal=True):
         dataset = _choose_dataset(meta, key)
         size = st.number_input("Image size", 1, 4096, meta.image_size, key=f"{key}.size", width=140, help="In pixels")
@@ -84,10 +82,13 @@ def _choose_dataset(meta: Meta, key: str) -> str:
 
 def _choose_normalisation(meta: Meta, key: str) -> tuple[str, str]:
     """Choose mean and standard deviation, as text."""
+    from camdrop.checkpoints.recognition import CIFAR_NORMALISATION
     from camdrop.data import INFO
 
     fitting = [(TITLES[name], INFO[name]) for name in TITLES if INFO[name].channels == meta.in_channels]
     known = {title: (info.mean, info.std) for title, info in fitting}
+    if meta.in_channels == 3:
+        known["CIFAR-10, std within images"] = CIFAR_NORMALISATION
     known |= {f"Pixels from {low} to 1": ((mean,) * meta.in_channels, (std,) * meta.in_channels)
               for low, mean, std in (("0", 0.0, 1.0), ("−1", 0.5, 0.5))}  # fmt: skip
     now = (meta.mean, meta.std)
