@@ -17,7 +17,7 @@ from tests.support.checkpoint_files import network, torch_bytes
 
 IMAGENET = (INFO["imagenet"].mean, INFO["imagenet"].std)
 WILD = ("fox", "bear", "wolf", "lynx", "hare", "boar", "otter", "stoat", "vole", "elk")
-NUMBERED = {k: name for k, name in enumerate(WILD)}
+NUMBERED = dict(enumerate(WILD))
 
 
 def meta_of(**extra):

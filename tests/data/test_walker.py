@@ -141,7 +141,7 @@ def test_avif_is_an_image_like_others():
     pixels = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
     image = read_image(image_bytes(Image.fromarray(pixels).resize((64, 64)), "AVIF", quality=100))
     assert (image.mode, image.size) == ("RGB", (64, 64))
-    with pytest.raises(DataError, match="damaged or cut short|not an image"):
+    with pytest.raises(DataError, match=r"damaged or cut short|not an image"):
         read_image(image_bytes(Image.fromarray(pixels), "AVIF")[:200])
 
 
