@@ -29,7 +29,9 @@ def leaks(folders: Sequence[Path]) -> str:
         "In percent; in brackets: 95 % confidence intervals. *Readable*: how often a probe (multinomial logistic "
         "regression, fitted on the masks of two thirds of the images, asked about the others) names the true class "
         "from the masks alone. Masks of a predicted or random class may do so as far as they show the image; where the "
-        "network errs, masks that tell no more than that are at chance or below. Chance is the most frequent class. "
+        "network errs, masks that tell no more than its answer are at chance or below. A network whose features are "
+        "better than its answers, such as one that has learnt wrong labels by heart, may show more of the image in its "
+        "masks than it knows. Chance is the most frequent class. "
         "*Obeys*: how often the network answers a random class for which its masks are drawn.",
         *problems,
     ]

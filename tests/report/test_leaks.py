@@ -30,8 +30,11 @@ def test_what_the_command_writes_is_read(tmp_path: Path, capsys: pytest.CaptureF
 def test_what_the_networks_that_ship_tell() -> None:
     """Masks of the true class tell it, also where the network errs; others do not, and only one network obeys."""
     said = {path.stem: json.loads(path.read_text()) for path in (ROOT / "results" / "leakage").glob("*.json")}
-    whole = {name.removeprefix("fashion-noise-"): found["groups"]["all sites"] for name, found in said.items()}
-    assert whole["camdrop-leaky"]["obeys"]["value"] >= 0.5 and whole["camdrop"]["obeys"]["value"] <= 0.15
+    whole = {name: found["groups"]["all sites"] for name, found in said.items()}
+    leaky, free = (whole[f"fashion-noise-{name}"]["obeys"]["value"] for name in ("camdrop-leaky", "camdrop"))
+    assert leaky >= 0.5 and free <= 0.15
     for name, where in ((name, found["where_wrong"]["value"]) for name, found in whole.items()):
-        tells = name in ("camdrop-leaky", "camdrop-true", "baseline-true")
-        assert where >= 0.8 if tells else where <= 0.25, name
+        if name.endswith(("-true", "-leaky")):
+            assert where >= 0.8, name
+        elif name != "fashion-noise-baseline-random":  # which has learnt wrong labels by heart: its masks show more
+            assert where <= 0.25, name
