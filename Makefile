@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: app test test-fast checkpoints clean
+.PHONY: app test test-fast checkpoints leakage clean
 
 app: $(VENV)/.app
-	$(BIN)/streamlit run app.py
+	$(BIN)/python -m camdrop app
 
 test: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -43,8 +43,18 @@ $(VENV)/.test: $(VENV)/.tools scripts/get-chromium
 # The checkpoints that ship (hours on two cores; after an interruption make goes on where it was).
 METHODS := --methods baseline,dropblock,camdrop:reading=official --keep-prob 0.9 --threads 1
 checkpoints: $(VENV)/.app
+	$(BIN)/python scripts/make_checkpoints.py fashion-noise-resnet8 --preset noise --threads 1 --leakage
 	$(BIN)/python scripts/make_checkpoints.py fashion-resnet8 --data fashion-mnist --preset fashion --block-size 7 $(METHODS)
 	$(BIN)/python scripts/make_checkpoints.py cifar10-resnet20 --data cifar10 --model resnet20 --epochs 8 --block-size 8 $(METHODS)
+
+# results/leakage (five minutes): each network's own masks, the leak-free one's with other labels, and those of two baselines.
+N := checkpoints/fashion-noise-resnet8
+LEAKAGE := $(BIN)/python -m camdrop leakage --data fashion-sample --json
+MATCHED := camdrop:block_size=4:reading=matched:channels=all:position_fraction=0.5
+leakage: $(VENV)/.app
+	for net in camdrop-leaky camdrop dropblock; do $(LEAKAGE) $N-$$net.safetensors > results/leakage/fashion-noise-$$net.json; done
+	for label in true random; do $(LEAKAGE) $N-camdrop.safetensors --method $(MATCHED):label=$$label > results/leakage/fashion-noise-camdrop-$$label.json; done
+	for net in fashion-noise fashion; do for label in true predicted random; do $(LEAKAGE) checkpoints/$$net-resnet8-baseline.safetensors --method camdrop:block_size=8:label=$$label > results/leakage/$$net-baseline-$$label.json; done; done
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

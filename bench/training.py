@@ -14,9 +14,14 @@ from bench.report import environment, interleaved, median, ratio, table
 from camdrop import data
 from camdrop.resnet import build
 from camdrop.training import Race, pick_device
-from camdrop.training.config import Contender, Recipe, make_method
+from camdrop.training.config import Recipe, contender
 
-METHODS = ("dropout", "spatialdropout", "dropblock", "droppath", "camdrop")
+_MATCHED = "reading=matched:channels=all:position_fraction=0.5:block_size=4"
+METHODS = (
+    *("dropout", "spatialdropout", "dropblock", "droppath"),
+    *("camdrop", "camdrop:label=random", "camdrop:label=predicted"),
+    *(f"camdrop:label={label}:{_MATCHED}" for label in ("random", "predicted")),
+)
 
 
 class Pictures(Dataset):
@@ -76,7 +81,7 @@ def main() -> None:
     recipe = Recipe(args.model, epochs=10_000, learning_rate=0.01, validation=0.0)
 
     def ours(method: str):
-        race = Race(whole, recipe, [Contender(method, make_method(method, {}))], device)
+        race = Race(whole, recipe, [contender(method, {})], device)
 
         def run() -> None:
             for _ in range(args.steps):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +28,7 @@ class Mask:
     positions: Tensor | None = field(default=None, repr=False)  # (N, H, W) bool, the dominant positions (Eq. 6)
     valid: Tensor | None = field(default=None, repr=False)  # (H, W) bool, centres whose whole block lies inside
     rate: float | Tensor = 0.0  # with which a candidate became a seed; (N, 1, 1) where it differs between samples
+    count: Tensor | None = field(default=None, repr=False)  # (N,) units set in `blocks`, where they are counted already
 
     def _dense(self, part: Tensor) -> Tensor:
         h, w = self.shape[2:]
@@ -66,13 +68,31 @@ class Mask:
     def dropped(self) -> Tensor:
         """(N,) float: the realised share of units dropped, in [0, 1]."""
         whole = self.blocks[0].numel() if self.chosen is None else math.prod(self.shape[1:])
-        return count_units(self.blocks) / whole
+        return (count_units(self.blocks) if self.count is None else self.count) / whole
+
+    def _repr_png_(self) -> bytes:
+        """The mask of the first sample, for notebooks: a tile a channel, dropped units in orange."""
+        from camdrop.figures import DROPPED, channel_grid, png
+
+        dropped = (~self.keep[0]).cpu().numpy()
+        grid = channel_grid(np.zeros(dropped.shape, np.float32), np.arange(len(dropped)))
+        picture = grid.pixels.copy()
+        picture[grid.place(dropped.astype(np.uint8)) > 0] = DROPPED
+        return png(picture, scale=max(1, 640 // picture.shape[1]))
 
     def apply(self, x: Tensor) -> Tensor:
         """X̃ = M ⊙ X · scale (Eq. 3) for x (N, C, H, W) of the mask's shape; differentiable in x."""
         if tuple(x.shape) != self.shape:
             raise ValueError(f"x has shape {tuple(x.shape)}, but this mask was sampled for {self.shape}")
-        return _Apply.apply(x, self.scale.to(x.dtype), self.blocks, self.chosen)
+        return _Apply.apply(x, self.scale.to(x.dtype), self.blocks, self.chosen, self._units(x.device))
+
+    def _units(self, device: torch.device) -> Tensor | None:
+        """(4, units) indices of the units to drop where a few channels drop; None on a GPU, not to wait for it."""
+        if self.chosen is None or device.type != "cpu":
+            return None
+        units = self.blocks.nonzero().T
+        units[1] = self.chosen[units[0], units[1]]
+        return units
 
 
 class _Apply(torch.autograd.Function):
@@ -81,29 +101,27 @@ class _Apply(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, scale: Tensor, blocks: Tensor, chosen: Tensor | None) -> Tensor:
-        out = x * scale
-        n, c, h, w = x.shape
+    def forward(x: Tensor, scale: Tensor, blocks: Tensor, chosen: Tensor | None, units: Tensor | None) -> Tensor:
         if chosen is None:
-            return out.masked_fill_(blocks, 0)
-        first = torch.arange(n, device=x.device)[:, None]
-        if out.is_contiguous():
-            rows, index = out.view(n * c, h * w), (first * c + chosen).flatten()
-            rows.index_copy_(0, index, rows.index_select(0, index).masked_fill_(blocks.view(-1, h * w), 0))
+            # On the CPU, a product with bytes takes a third of the time of `masked_fill`, a twelfth of one with bools.
+            return (x * (~blocks).view(torch.uint8)).mul_(scale)
+        out = x * scale
+        if units is not None:
+            out[tuple(units)] = 0
         else:
+            first = torch.arange(len(x), device=x.device)[:, None]
             out[first, chosen] = out[first, chosen].masked_fill(blocks, 0)
         return out
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        _, scale, blocks, chosen = inputs
-        ctx.save_for_backward(scale, blocks, chosen)
+        ctx.save_for_backward(*inputs[1:])
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        return _Apply.apply(grad, *ctx.saved_tensors), None, None, None
+        return _Apply.apply(grad, *ctx.saved_tensors), None, None, None, None
 
 
 def count_units(blocks: Tensor) -> Tensor:
     """(N,) how many units of each sample are set."""
-    return blocks.flatten(1).sum(1, dtype=torch.int32)
+    return blocks.sum((1, 2, 3), dtype=torch.int32)

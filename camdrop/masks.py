@@ -24,30 +24,41 @@ CHANNELS = ("dominant", "all")
 LABELS = ("true", "predicted", "random")
 
 
-def _rescale(blocks: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
-    """(N, 1, 1, 1): C·H·W / Σ keep per sample (Eq. 10), finite also where nothing is kept."""
+def _rescale(dropped: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
+    """(N, 1, 1, 1): C·H·W / Σ keep (Eq. 10) from the (N,) numbers of units dropped; finite where nothing is kept."""
     units = math.prod(shape[1:])
-    kept = (units - count_units(blocks)).clamp_min(1)
+    kept = (units - dropped).clamp_min(1)
     # A number over a tensor is its reciprocal times the number: not quite 1 where nothing is dropped.
     return (torch.full_like(kept, units) / kept).view(-1, 1, 1, 1)
 
 
 def _expand(starts: Tensor, r: int) -> Tensor:
-    """F of Eq. 4: seeds (…, H, W) at valid centres → blocks [i − r//2, i + (r−1)//2] on each axis, as bool (…, H, W).
+    """F of Eq. 4: seeds (N, C, H, W) at valid centres → blocks [i − r//2, i + (r−1)//2] on each axis, as bool.
 
-    The window grows by doubling, so that a block costs log₂ r shifts an axis instead of r² comparisons a unit.
+    No block leaves its map, so a shift along an axis is one of the whole memory. The window grows by doubling, so that
+    a block costs log₂ r shifts an axis instead of r² comparisons a unit.
     """
-    h, w = starts.shape[-2:]
-    blocks = torch.zeros_like(starts)
-    low, rows, cols = r // 2, h - r + 1, w - r + 1
-    blocks[..., :rows, :cols] = starts[..., low : low + rows, low : low + cols]
+    _, c, _, w = starts.shape
+    last = not starts.is_contiguous()  # channels last
+    memory = starts.permute(0, 2, 3, 1) if last else starts
+    row, column = (w * c, c) if last else (w, 1)
+    corner = r // 2 * (row + column)
+    blocks = torch.zeros_like(memory)
+    units = blocks.view(-1)
+    units[: units.numel() - corner] = memory.view(-1)[corner:]
     width = 1
     while width < r:
         step = min(width, r - width)
-        blocks[..., step:, :] |= blocks[..., :-step, :].clone()
-        blocks[..., :, step:] |= blocks[..., :, :-step].clone()
+        for shift in (step * row, step * column):
+            units[shift:] |= units[:-shift].clone()
         width += step
-    return blocks
+    return blocks.permute(0, 3, 1, 2) if last else blocks
+
+
+def _like(x: Tensor, mask: Tensor) -> Tensor:
+    """The mask (N, C, H, W) in the memory format of x: applied across formats, it would take several times as long."""
+    last = x.is_contiguous(memory_format=torch.channels_last) and mask.shape == x.shape
+    return mask.contiguous(memory_format=torch.channels_last) if last else mask
 
 
 def _features(x: Tensor) -> tuple[int, int, int, int]:
@@ -95,7 +106,7 @@ class Dropout:
     def sample(self, x: Tensor, *, alpha: Tensor | None = None, generator: torch.Generator | None = None) -> Mask:
         """Draw a mask for features x (N, C, H, W); `alpha` is not used."""
         shape = _features(x)
-        seeds = _bernoulli(1 - self.keep_prob, self._seed_shape(*shape), x, generator)
+        seeds = _like(x, _bernoulli(1 - self.keep_prob, self._seed_shape(*shape), x, generator))
         scale = torch.full((shape[0], 1, 1, 1), 1 / self.keep_prob if self.keep_prob else 1.0, device=x.device)
         return Mask(shape, scale, seeds, seeds, rate=1 - self.keep_prob)
 
@@ -147,13 +158,14 @@ class DropBlock:
         """Draw a mask for features x (N, C, H, W); `alpha` is not used."""
         n, c, h, w = shape = _features(x)
         r = min(self.block_size, h, w)
-        seeds = torch.zeros(shape, dtype=torch.bool, device=x.device)
+        seeds = _like(x, torch.zeros(shape, dtype=torch.bool, device=x.device))
         rows, cols = h - r + 1, w - r + 1
         rate = _block_rate(self.keep_prob, h, w, r)
         drawn = _bernoulli(rate, (n, c, rows, cols), x, generator)
         seeds[..., r // 2 : r // 2 + rows, r // 2 : r // 2 + cols] = drawn
         blocks = _expand(seeds, r)
-        return Mask(shape, _rescale(blocks, shape), blocks, seeds, rate=rate)
+        count = count_units(blocks)
+        return Mask(shape, _rescale(count, shape), blocks, seeds, rate=rate, count=count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,10 +245,11 @@ class CamDrop:
         rate = self._seed_rate(shape, r, k, allowed)
         drawn = _bernoulli(rate, (n, k, top.shape[1]), x, generator) & allowed[:, None]
         seeds = torch.zeros(n, k, h * w, dtype=torch.bool, device=x.device)
-        seeds = seeds.scatter_(2, top[:, None].expand(-1, k, -1), drawn).view(n, k, h, w)
+        seeds = _like(x, seeds.scatter_(2, top[:, None].expand(-1, k, -1), drawn).view(n, k, h, w))
         blocks = _expand(seeds, r)
         positions = torch.zeros(n, h * w, dtype=torch.bool, device=x.device).scatter_(1, top, True).view(n, h, w)
-        return Mask(shape, _rescale(blocks, shape), blocks, seeds, chosen, cam, positions, valid, rate)
+        count = count_units(blocks)
+        return Mask(shape, _rescale(count, shape), blocks, seeds, chosen, cam, positions, valid, rate, count)
 
     def _seed_rate(self, shape: tuple[int, int, int, int], r: int, k: int, allowed: Tensor) -> float | Tensor:
         _, c, h, w = shape

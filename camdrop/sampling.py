@@ -22,15 +22,17 @@ def default_sites(
 ) -> frozenset[str]:
     """Names of the drop sites where a method acts in one of our ResNets (paper, sections 4.1 and 4.3).
 
-    `stages` None means all three stages in the CIFAR family and the last two in the ImageNet family; `kinds` None means
-    every kind of site, and the end of the residual branch alone for DropPath. ValueError for stages the model lacks.
+    `stages` names stages (`layer3`) and single blocks (`layer3.2`); None means all three stages in the CIFAR family and
+    the last two in the ImageNet family. `kinds` None means every kind of site, and the end of the residual branch alone
+    for DropPath. ValueError for stages and blocks that the model lacks.
     """
     if stages is None:
         stages = model.stage_names if ARCHITECTURES[model.architecture].family == "cifar" else model.stage_names[-2:]
-    if unknown := set(stages) - set(model.stage_names):
-        raise ValueError(f"stages must be of {', '.join(model.stage_names)}, got {', '.join(sorted(unknown))}")
+    if unknown := set(stages) - set(model.stage_names) - {site.block for site in model.drop_sites}:
+        known = f"{', '.join(model.stage_names)}, or a block up to {model.drop_sites[-1].block}"
+        raise ValueError(f"stages must be of {known}, got {', '.join(sorted(unknown))}")
     kinds = kinds or (("branch",) if isinstance(method, DropPath) else KINDS)
-    return frozenset(s.name for s in model.drop_sites if s.stage in stages and s.kind in kinds)
+    return frozenset(s.name for s in model.drop_sites if (s.stage in stages or s.block in stages) and s.kind in kinds)
 
 
 @torch.no_grad()

@@ -20,8 +20,10 @@ HOW = r"""
 **The attack** knows the network (white box). Projected gradient descent changes an image $x_0$ step by step so that the
 cross-entropy $\mathcal L$ of a target class $t$, drawn at random from all but the true one, falls:
 
-$$x_{i+1} = \mathrm{clip}_{[0,255]}\Big(x_0 + \mathrm{clip}_{[-\varepsilon,\varepsilon]}\big(x_i - x_0 -
-s \cdot \mathrm{sign}\, \nabla_x \mathcal L(x_i, t)\big)\Big)$$
+$$
+x_{i+1} = \mathrm{clip}_{[0,255]}\Big(x_0 + \mathrm{clip}_{[-\varepsilon,\varepsilon]}\big(x_i - x_0 -
+s \cdot \mathrm{sign}\, \nabla_x \mathcal L(x_i, t)\big)\Big)
+$$
 
 with step $s$ on the scale of pixels from 0 to 255. No pixel moves more than $\varepsilon$, nor more than steps ×
 iterations: two steps of 1 never use up $\varepsilon = 5$, the paper's setting. Untargeted, it goes up the loss of the

@@ -9,6 +9,7 @@ import streamlit as st
 
 from ui.choosers.checkpoint import choose_subjects
 from ui.choosers.image import ChosenImage, Shelf, leaf_through
+from ui.choosers.select import select
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
@@ -22,6 +23,10 @@ through_app()
 LINK = (
     *("checkpoints", "image", "image_from", "image_class", "image_show", "class", "stage"),
     *("colormap", "shared", "difference", "opacity", "from", "to"),
+)
+WELCOME = (
+    "**CamDrop Lab** shows what structured dropout does inside a convolutional network: what Dropout, DropBlock and "
+    "CamDrop take away in training, and where networks trained so look."
 )
 QUESTION = "The same image, the same kind of network, different dropout in training: which parts does each answer by?"
 
@@ -104,7 +109,7 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
         store["stage"] = numbers[-1]  # the last stage stays the last as networks change
     store["explore.last"] = numbers[-1]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.selectbox("Heatmap of", [TRUE, PREDICTED, *classes], key="class", bind="query-params", width=180)
+        wanted = select("Heatmap of", [TRUE, PREDICTED, *classes], key="class", width=180)
         stage = st.segmented_control(
             "Stage",
             numbers,
@@ -128,6 +133,9 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
     pictures(panels, key="board", columns=6, min_width=150, max_width=320, on_pick=pick)
 
 
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.markdown(WELCOME)
+    st.page_link("pages/tour.py", label="New here? Take the tour", icon=":material/school:", width="content")
 st.title("Where do networks look?")
 st.caption(QUESTION)
 page()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
+from ui.choosers.select import select
 from ui.components.slider import live_slider
 from ui.entry import through_app
 
@@ -22,8 +23,10 @@ HOW = r"""
 **The bound.** A parameter $b$ moves the loss through the $K$ scores (Eq. 13), and no $\partial L/\partial S_k$ of the
 cross-entropy is larger than 1. So (Eq. 15)
 
-$$\left|\frac{\partial L}{\partial b}\right| \;\le\; \left\|\frac{\partial S}{\partial b}\right\|_1
-  = \sum_{k=1}^{K}\left|\frac{\partial S_k}{\partial b}\right|$$
+$$
+\left|\frac{\partial L}{\partial b}\right| \;\le\; \left\|\frac{\partial S}{\partial b}\right\|_1
+  = \sum_{k=1}^{K}\left|\frac{\partial S_k}{\partial b}\right|
+$$
 
 That is sure, and every dot of the lower right plot lies under the diagonal. The paper goes on (Eq. 16): with a mask
 the bound is smaller, and with CamDrop's (c) smaller than with a traditional dropout's (t),
@@ -62,8 +65,9 @@ def choose_methods(meta: Meta, names: tuple[str, ...], sliders: DeltaGenerator) 
             "Traditional dropout (t)", list(kinds), default="DropBlock", required=True, key="t", bind="query-params"
         )
         if [name for name in st.session_state.get("layers", ()) if name not in names]:
-            del st.session_state["layers"]  # of another network
-        wanted = st.multiselect("Layers", names, some, key="layers", bind="query-params")
+            st.session_state["layers"] = list(some)  # of another network
+        usual = None if "layers" in st.session_state else some
+        wanted = st.multiselect("Layers", names, usual, key="layers", bind="query-params")
         seed = st.number_input("Seed of images and masks", 0, 2**31, 0, key="seed", bind="query-params")
     with sliders:
         gamma = live_slider("Keep rate γ", key="gamma", min=0.0, max=1.0, step=0.01, default=0.9, local=True)
@@ -98,9 +102,7 @@ def page() -> None:
             "Parameter b", list(PARAMETERS), default="bias", required=True, key="parameter", bind="query-params",
             help=" · ".join(f"{name}: {what}" for name, what in PARAMETERS.items()),
         )  # fmt: skip
-        if st.session_state.get("layer") not in (None, *wanted):
-            del st.session_state["layer"]
-        layer = st.selectbox("Layer below", wanted, key="layer", bind="query-params", width=190)
+        layer = select("Layer below", wanted, key="layer", width=190)
         scaled = st.toggle("Rescaled", True, key="rescaled", bind="query-params", help="What is kept times 1/γ, Eq. 10")
     bar = st.progress(0.0)
     try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from ui.choosers.select import select
 from ui.entry import through_app
 
 through_app()
@@ -24,7 +25,12 @@ the seed; validation and test images keep their true labels. Both are settings u
 **Errors.** The training error is that of the batches as they are trained on, masks included, since the epoch began.
 The *training error without masks* is measured after each epoch, on at most 500 training images with the labels that are
 trained on. The validation error is of images held out, with no masks. The test images are touched once, at the end, by
-the checkpoint with the least validation error.
+the checkpoint with the least validation error; then all errors in the table are that checkpoint's.
+
+**Seeds.** Another seed draws other images, wrong labels, initial weights and batches. *Run it with two more seeds*
+trains the same contenders with the next two. Then the table has the mean test error ± its standard deviation over the
+seeds, and how much each contender differs from the baseline seed by seed, with the p of a paired t-test over n seeds:
+how often chance alone would make so large a difference. With three seeds only large ones can be told from chance.
 
 **Memorised** is said, below the table, of a network whose training error without masks, after the last epoch, is at
 least 10 points below the one to expect of images never seen: the validation error e, or with a share p of labels drawn
@@ -50,7 +56,8 @@ that are held out, after each epoch.
 the classes, for the biases at the end of each stage, with the contender's own mask there and without; the mean over
 eight images that are held out, after each epoch. *Saturated* are units that ReLU has turned into zero.
 
-**Knobs** take effect at the next step, are recorded, and are marked ▼ on the curves.
+**Knobs** take effect at the next step, are recorded, and are marked ▼ on the curves. Where they were turned is part of
+the contender's name from then on, also in the header of its checkpoint; such a contender stands in no table of Results.
 
 **The process** that trains is its own: it goes on when this tab is closed or the server restarts, and this page only
 reads its folder. One race runs at a time, later ones wait (`CAMDROP_MAX_RUNS`).
@@ -63,13 +70,13 @@ def page() -> None:
         from camdrop import runs
         from camdrop.runs import scheduler
         from ui.choosers.run_checkpoints import root
-        from ui.panels import heatmap_history, race_setup, races
+        from ui.panels import heatmap_history, race_contenders, race_setup, races
 
     races.attempt(scheduler.launch, root())
     names = [run.name for run in runs.list_runs(root())]
     wanted = st.query_params.get("run")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Race", [NEW, *names], key="run", bind="query-params", width=520)
+        name = select("Race", [NEW, *names], key="run", width=520)
         if name != NEW:
             races.manage(runs.load_run(root() / name), key="run")
     if problem := st.session_state.pop("race.problem", None):
@@ -78,16 +85,22 @@ def page() -> None:
         st.warning(f"The link names the race {wanted}, which is not here.", icon=":material/link_off:")
     if name != NEW:
         run = runs.load_run(root() / name)
-        pace = 1.0 if run.state in ("running", "queued") else None
-        st.fragment(watch, run_every=pace)(run)
+        live = races.under_way(races.relatives(run))
+        pace = (1.0 if run.step else 0.5) if live else None  # seconds; the first number is waited for
+        st.fragment(watch, run_every=pace)(run, live)
         heatmap_history.show(run, pace)
         return
     config = race_setup.setup()
     if config is None:
         return
+    guess = race_contenders.choose_winner(config.contenders)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            "Start", type="primary", icon=":material/play_arrow:", on_click=race_setup.start, args=(config, "run")
+            "Start",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=race_setup.start,
+            args=(config, "run", guess),
         )
         with st.empty():
             try:
@@ -98,13 +111,13 @@ def page() -> None:
                 st.error(str(error), icon=":material/broken_image:")
 
 
-def watch(before: Any) -> None:
-    """The live part: reads the run folder, every second while something happens there."""
+def watch(before: Any, live: bool) -> None:
+    """The live part: reads the run folder, every second while something happens there or to its other seeds."""
     from camdrop import runs
     from camdrop.report.curves import offered
     from camdrop.report.outcome import outcome
     from camdrop.runs import scheduler
-    from camdrop.runs.records import over_seeds, results
+    from camdrop.runs.records import over_seeds, results, turned
     from ui.components.curves import curves
     from ui.panels import heatmap_history, race_setup, races
 
@@ -114,22 +127,29 @@ def watch(before: Any) -> None:
     except runs.RunError as error:
         st.error(str(error), icon=":material/error:")
         return
-    if run.state != before.state:
+    relatives = races.relatives(run)
+    if run.state != before.state or live != races.under_way(relatives):
         st.rerun()  # other buttons, and another pace
-    if run.state == "queued":
+    if live:
         races.attempt(scheduler.launch, run.folder.parent)
-    others = races.alike(run) if run.state == "finished" else []
-    rows = results(run, records)
-    spreads = over_seeds(run, others)
+    others = races.finished(relatives)
+    rows, spreads = results(run, records), over_seeds(run, others)
     races.progress(run)
     races.table(rows, spreads)
     if run.message and run.state in ("failed", "stopped"):
         st.error(run.message, icon=":material/error:")
     if run.state == "finished":
-        st.markdown("\n".join(f"- {sentence}" for sentence in outcome(run, records, spreads)))
+        st.markdown("\n".join(f"- {sentence}" for sentence in outcome(run, records, spreads, others)))
+        races.links(run)
+        by_hand = turned(records)
         with st.container(horizontal=True, vertical_alignment="center"):
-            races.links(run)
-            st.button("Again, next seed", icon=":material/replay:", on_click=race_setup.again, args=(run, "run"))
+            st.button(
+                "Run it with two more seeds", icon=":material/replay:", on_click=race_setup.more_seeds, args=(run, 2),
+                disabled=live or bool(by_hand), help="Wait for those that are under way." if live else None,
+            )  # fmt: skip
+            races.seeds(run, relatives)
+        if by_hand:
+            st.caption("Its knobs were turned by hand, which no other seed repeats: it stands in no table of Results.")
     measures = offered(run.config, records)
     with st.container(horizontal=True, vertical_alignment="center"):
         shown = st.pills(
@@ -142,6 +162,8 @@ def watch(before: Any) -> None:
                 heatmap_history.knobs(run)
     if shown:
         curves(races.curves_of(run), shown, key="race.curves", log=log, keep=run.name)
+    if run.step and not before.step:
+        st.rerun()  # at another pace
 
 
 st.title("Race")

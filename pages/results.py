@@ -13,22 +13,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from camdrop.report import Section
-    from camdrop.report.paper_tables import Found
+    from camdrop.report.finished import Found
 
 through_app()
 
 HOW = """
 Every finished run is put into the tables by its configuration: data set, network, budget and recipe make a column,
-method and options a row, seeds what stands behind ±. Runs that come with CamDrop Lab are in `results/`, your own in
-`runs/`. The same as a file: `python -m camdrop report --out report.html`.
+method and options a row, seeds what stands behind ±. Of CamDrop, each class that guides (*true*, as in the paper, or
+*predicted*) has a column of its own, and in Tables 2 to 5 each reading too; what these do not change, such as the
+baseline, is in all of them. Runs that come with CamDrop Lab are in `results/`, your own in `runs/`. The same as a file:
+`python -m camdrop report --out report.html`, the numbers with `--out report.json`.
 
 **Readings.** The paper's equations and its public code differ in how often a block is dropped, and the difference is
-large: the mask lab explains *paper*, *official* and *matched*. The row *+ CamDrop* is the reading *paper*; other
-readings stand below it.
+large: the mask lab explains *paper*, *official* and *matched*. In Table 1 the row *+ CamDrop* is the reading *paper*;
+other readings stand below it.
 
 **In the paper's order**: of each two rows of a column, the better one is the one that the paper has as the better one.
 With a single seed and a small budget, neighbours of half a point say nothing.
+
+**Paired tests.** Networks of one seed share their images, labels, first weights and the order of both. So the
+difference of two of them says more than their errors: its mean over n seeds, with the p-value of Student's t-test that
+it is zero. The p-values are not corrected for how many there are; one in twenty is below 0.05 by chance.
 """
+
+# Tables may be wider than the page, above all on a phone; a number stays on its line, words have room.
+STYLE = """<style>
+.stMarkdown table { display: block; overflow-x: auto; }
+.stMarkdown td[style*="right"] { white-space: nowrap; }
+.stMarkdown td[style*="left"]:not(:first-child) { min-width: 12rem; vertical-align: top; }
+.stMarkdown td[style*="left"]:nth-child(4) { min-width: 20rem; }
+</style>"""
 
 
 def page() -> None:
@@ -39,7 +53,7 @@ def page() -> None:
 
     folders = [shipped("results"), root()]
     found = report.find(folders)
-    st.html("<style>.stMarkdown table { display: block; overflow-x: auto; }</style>")  # wider than a phone
+    st.html(STYLE)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link("pages/five_methods.py", label="Figure 1: five ways to drop", icon=":material/view_in_ar:")
         st.download_button(
@@ -49,6 +63,10 @@ def page() -> None:
         st.download_button(
             "Report (Markdown)", lambda: report.markdown_report(folders), "report.md", icon=":material/markdown:",
             on_click="ignore", help="Its tables, for a repository or a paper",
+        )  # fmt: skip
+        st.download_button(
+            "Numbers (JSON)", lambda: report.json_report(folders), "report.json", icon=":material/data_object:",
+            on_click="ignore", help="Each cell with its seeds, its spread and its paired tests",
         )  # fmt: skip
     st.markdown(report.overview(folders, found))
     st.markdown(report.WHY)

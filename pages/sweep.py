@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from ui.choosers.select import select
 from ui.entry import through_app
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def page() -> None:
     names = [found.folder.name for found in list_sweeps(root())]
     wanted = st.query_params.get("sweep")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Sweep", [NEW, *names], key="sweep", bind="query-params", width=420)
+        name = select("Sweep", [NEW, *names], key="sweep", width=420)
         if name != NEW:
             found = load_sweep(root() / name)
             sweeps.manage(found)
@@ -77,7 +78,7 @@ def example(examples: list[Sweep]) -> None:
 
     st.subheader("One that ran before")
     titles = {str(found): found for found in examples}
-    found = titles[st.selectbox("Sweep that comes along", list(titles), key="example", bind="query-params", width=420)]
+    found = titles[select("Sweep that comes along", list(titles), key="example", width=420)]
     st.markdown(found.verdict())
     sweeps.figures(found, "Validation error")
 

@@ -1,7 +1,8 @@
 """A race whose networks ship: python scripts/make_checkpoints.py NAME OPTIONS OF CAMDROP RACE
 
 Runs it in runs/NAME, or goes on with it, and puts the best weights of each contender, in half precision, into
-checkpoints/NAME-METHOD.safetensors, tested anew as they are stored. Of two CamDrops, the one that the true label guides is NAME-camdrop-leaky.
+checkpoints/NAME-METHOD.safetensors, with the test error of the weights as stored. Of two CamDrops, the one that the
+true label guides is NAME-camdrop-leaky.
 """
 
 import dataclasses

@@ -13,12 +13,16 @@ from camdrop import runs
 from camdrop.analysis.attacks import PGD, Tally
 from camdrop.analysis.bound_summary import Chain
 from camdrop.analysis.heatmap_metrics import MEASURES, Estimate
+from camdrop.analysis.leakage import Readable, Share
+from camdrop.analysis.seeds import Paired, Spread, over_seeds
 from camdrop.checkpoints import Meta
-from camdrop.masks import DropBlock
+from camdrop.masks import CamDrop, DropBlock
+from camdrop.report import json_report
 from camdrop.runs import sweep
 from camdrop.runs.trainer import train
 from camdrop.training.config import Contender, Recipe
 from tests.support import ROOT
+from tests.support.finished_runs import finish
 from tests.support.imports import MODULES, arrows, between_rooms
 from tests.support.shades import shades
 
@@ -60,6 +64,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     contenders = (Contender("baseline"), Contender("dropblock", DropBlock(block_size=3)))
     folder = tmp_path_factory.mktemp("runs") / "run"
     runs.create(folder, runs.RunConfig(data, recipe, contenders, "cpu", 1, bounds=True, leakage=True))
+    runs.record_guess(folder, "dropblock")
 
     def turn(record: dict[str, object]) -> None:
         if record["step"] == 2:
@@ -110,6 +115,10 @@ def test_the_records_that_ship_hold_nothing_else() -> None:
         assert {name for record in runs.read_metrics(path)[0] for name in record} <= said, path
 
 
+def test_the_guess_of_a_run(run: Path) -> None:
+    assert [list(json.loads((run / "guess.json").read_text()))] == FORMATS["guess.json"]
+
+
 def test_state_and_heatmaps_of_a_run(run: Path) -> None:
     assert [list(torch.load(run / "state.pt", weights_only=True))] == FORMATS["state.pt"]
     with np.load(run / "probes.npz") as probes:
@@ -127,13 +136,42 @@ def test_sweeps(tmp_path: Path) -> None:
 
 def test_json_results() -> None:
     parts = re.split(r"^#+ (\w+)\n", read("docs/formats.md"), flags=re.MULTILINE)
-    said = {kind: set(re.findall(r"`(\w+)`", parts[parts.index(kind) + 1])) for kind in ("attack", "compare", "bounds")}
+    kinds = ("attack", "compare", "bounds", "leakage")
+    said = {kind: set(re.findall(r"`(\w+)`", parts[parts.index(kind) + 1])) for kind in (*kinds, "over_seeds")}
     assert said["attack"] >= {*fields(PGD), *Tally(1).numbers()}
     assert said["compare"] >= {*MEASURES, *fields(Estimate)}
     assert FORMATS["bounds"][1] == [name for name in fields(Chain) if name not in ("histogram", "points")]
+    groups = said.pop("over_seeds")
+    assert groups >= {
+        *fields(Spread),
+        *fields(Paired),
+        *over_seeds({0: Meta("resnet8", 2, 1)}, {0: {}}, lambda _: {})[0],
+    }
+    assert said["leakage"] >= {*fields(Readable), *fields(Share)}
+    said["leakage"] |= {*fields(CamDrop), *fields(Estimate)}
     for kind, names in said.items():
-        for path in (ROOT / "results" / kind).glob("*.json"):
-            assert keys(json.loads(path.read_text())) <= names, path
+        paths = list((ROOT / "results" / kind).glob("*.json"))
+        assert paths, kind
+        for path in paths:
+            found = json.loads(path.read_text())
+            if kind == "leakage":  # by sites, whose names are the network's
+                found |= {"groups": list(found["groups"].values())}
+            assert keys(found) <= names | groups, path
+
+
+def test_the_report_as_json(tmp_path: Path) -> None:
+    lines = (
+        "baseline,dropblock,camdrop:channels=all,camdrop:channels=all:label=predicted,camdrop:guide=mean:channels=all"
+    )
+    for seed in (0, 1):
+        finish(tmp_path / f"run{seed}", lines, [9.0 + seed, 8.0, 7.0, 6.0, 5.0], seed=seed)
+    said = json.loads(json_report([tmp_path]))
+    text = (
+        read("docs/formats.md").partition("## The report as JSON")[2]
+        + read("docs/formats.md").partition("### over_")[2]
+    )
+    titles = {row["title"] for table in said["tables"] for row in table["rows"]}
+    assert said["guides"] and keys(said) - titles <= set(re.findall(r"`([\w ]+)`", text)) | set(fields(Recipe))
 
 
 def keys(value: object) -> set[str]:

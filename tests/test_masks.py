@@ -156,7 +156,9 @@ def test_every_method_keeps_its_promises(n, c, h, w, r, keep_prob, name, seed):
 
 def test_expand_against_matrices_drawn_by_hand():
     def picture(text):
-        return torch.tensor([[cell == "#" for cell in row] for row in text.split()])
+        one = torch.tensor([[cell == "#" for cell in row] for row in text.split()])
+        none = torch.zeros_like(one)
+        return torch.stack([torch.stack(maps) for maps in ([none, one, none], [one, one, none])])
 
     cases = [
         (3, "..... .#... ..... ..... .....", "###.. ###.. ###.. ..... ....."),  # odd r: centre ± 1
@@ -167,7 +169,8 @@ def test_expand_against_matrices_drawn_by_hand():
         (2, "... ... ..#", "... .## .##"),  # last valid centre of an even block
     ]
     for r, seeds, blocks in cases:
-        assert torch.equal(_expand(picture(seeds), r), picture(blocks)), (r, seeds)
+        for layout in (torch.contiguous_format, torch.channels_last):
+            assert torch.equal(_expand(picture(seeds).contiguous(memory_format=layout), r), picture(blocks)), (r, seeds)
 
 
 def test_dominant_positions_and_channels_by_hand():

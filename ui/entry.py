@@ -27,3 +27,8 @@ def through_app() -> None:
     if not _in_app.get():
         st.navigation([_ROOT / "app.py", *(_ROOT / "pages").glob("*.py")])  # the first one has no address
         st.rerun()
+
+
+def home() -> None:
+    """The address `/explore`: Explore, as the first page, is at `/`."""
+    st.switch_page("pages/explore.py", query_params={key: st.query_params.get_all(key) for key in st.query_params})

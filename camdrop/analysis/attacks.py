@@ -22,7 +22,8 @@ class PGD:
 
     x ← clip(x0 + clip(x ∓ step · sign ∇ₓL(x, y), −epsilon, epsilon), 0, 255), `iterations` times: minus towards target
     classes y if `targeted`, else plus away from the true ones; L is the cross-entropy. The start is the image x0, or
-    with `random_start` a random point of the ball. `epsilon` and `step` are on the scale of pixels from 0 to 255.
+    with `random_start` a random point of the ball. `epsilon` and `step` are on the scale of pixels from 0 to 255. With
+    `reach_epsilon` a step is at least epsilon / iterations, as in the code that the paper's authors published.
     ValueError for values out of range.
     """
 
@@ -31,6 +32,7 @@ class PGD:
     iterations: int = 2
     targeted: bool = True
     random_start: bool = False
+    reach_epsilon: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.epsilon <= 255:
@@ -41,14 +43,20 @@ class PGD:
             raise ValueError(f"iterations must be at least 1, got {self.iterations}")
 
     @property
+    def step_length(self) -> float:
+        """How far a step moves a pixel, 0 to 255."""
+        return max(self.step, self.epsilon / self.iterations) if self.reach_epsilon else self.step
+
+    @property
     def reach(self) -> float:
         """The largest possible change of a pixel, 0 to 255: epsilon, or step · iterations if that is less."""
-        return self.epsilon if self.random_start else min(self.epsilon, self.step * self.iterations)
+        return self.epsilon if self.random_start else min(self.epsilon, self.step_length * self.iterations)
 
     def __str__(self) -> str:
         kind = "Targeted" if self.targeted else "Untargeted"
         start = ", random start" if self.random_start else ""
-        return f"{kind} PGD, ε = {self.epsilon:g}, step {self.step:g}, iterations {self.iterations}{start}"
+        step = f"{self.step_length:g}" + (" (ε ÷ iterations)" if self.step_length > self.step else "")
+        return f"{kind} PGD, ε = {self.epsilon:g}, step {step}, iterations {self.iterations}{start}"
 
     def run(
         self,
@@ -66,7 +74,7 @@ class PGD:
         the images' device, draws the random start.
         """
         x0 = images if images.is_floating_point() else images.float() / 255
-        epsilon, step = self.epsilon / 255, self.step / 255
+        epsilon, step = self.epsilon / 255, self.step_length / 255
         sign = -1.0 if self.targeted else 1.0
         x = x0
         if self.random_start:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +53,29 @@ class Chain:
         """The numbers, without the data of the plots."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {name: value for name, value in plain.items() if name not in ("histogram", "points")}
+
+
+def over_layers(chains: Sequence[Chain]) -> dict[str, float]:
+    """Means over the layers of a network, of the chains with rescaling but for `holds_unrescaled`.
+
+    `traditional` and `guided` are the ratios t ÷ none and c ÷ none; the last two are differences of these.
+    """
+    rescaled = [chain for chain in chains if chain.rescaled]
+
+    def mean(of: Callable[[Chain], float], those: Sequence[Chain] = rescaled) -> float:
+        return sum(map(of, those)) / len(those)
+
+    t, c = mean(lambda chain: chain.ratio["traditional"]), mean(lambda chain: chain.ratio["guided"])
+    return {
+        "holds": mean(lambda chain: chain.holds),
+        "holds_unrescaled": mean(lambda chain: chain.holds, [chain for chain in chains if not chain.rescaled]),
+        "traditional": t,
+        "guided": c,
+        "dropped_traditional": mean(lambda chain: chain.dropped["traditional"]),
+        "dropped_guided": mean(lambda chain: chain.dropped["guided"]),
+        "traditional_minus_none": t - 1,
+        "guided_minus_traditional": c - t,
+    }
 
 
 def summarise(comparison: Comparison, parameter: str) -> Chain:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from camdrop import figures
 from camdrop.cam import DeletionInsertion, HeatmapStatistics, deletion_insertion, heatmap, statistics
 from camdrop.checkpoints import Checkpoint
 from camdrop.data import DataInfo, Split, fit_pixels, normalise
@@ -47,6 +48,13 @@ class Prediction:
         """The `count` most probable classes, with their probabilities."""
         order = self.probabilities.argsort(kind="stable")[::-1][:count]
         return [(int(k), float(self.probabilities[k])) for k in order]
+
+    def _repr_png_(self) -> bytes:
+        """The image with the heatmap of the predicted class over it, for notebooks."""
+        heat = self.heatmap(self.predicted)
+        low, high = figures.limits([heat])
+        picture = figures.overlay(self.picture, heat, low=low, high=high)
+        return figures.png(picture, scale=max(1, 320 // picture.shape[1]))
 
     def heatmap(self, target: int, stage: str | None = None) -> Array:
         """The class activation map of a class in a stage, by default the last, resized to the image: (H, W)."""

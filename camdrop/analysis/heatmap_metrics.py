@@ -20,7 +20,7 @@ _BATCH = 64  # images read at once
 
 # name → description
 MEASURES = {
-    "coverage": "share of the image above half of the heatmap's maximum",
+    "coverage": "share of the image above half of the maximum",
     "regions": "separate regions above half of the maximum",
     "entropy": "evenness of the heatmap: 0 is one pixel, 1 the whole image",
     "deletion": "area under the class probability as the hottest pixels go: lower is better",

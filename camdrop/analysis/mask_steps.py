@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from camdrop.cam import compress_weights, weighted_map
 from camdrop.masks import CamDrop, DropBlock, DropPath, Mask, Method, valid_centres
 from camdrop.resnet import DropSite, Network
-from camdrop.sampling import SampleMasks
+from camdrop.sampling import SampleMasks, training_masks
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,9 +143,63 @@ def dissect(activation: Activation, method: Method, label: int, seed: int) -> Di
     if not 0 <= label < len(weight):
         raise ValueError(f"label must lie in 0–{len(weight) - 1}, got {label}")
     alpha = compress_weights(weight[label][None], features.shape[1])
-    mask = method.sample(features, alpha=alpha, generator=torch.Generator(features.device).manual_seed(seed))
+    generator = torch.Generator(features.device).manual_seed(seed)
+    return _dissection(activation, method, label, method.sample(features, alpha=alpha, generator=generator))
+
+
+def _dissection(activation: Activation, method: Method, label: int, mask: Mask) -> Dissection:
+    features = activation.features
+    alpha = compress_weights(activation.model.fc.weight.detach()[label][None], features.shape[1])
     cam = weighted_map(features, alpha) if mask.cam is None else mask.cam
     return Dissection(activation, method, label, alpha[0], cam[0], mask)
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedPass:
+    """One forward pass of one image with masks at all of some sites, as in a training step."""
+
+    masks: dict[str, Mask]  # by the site's name, in the order of the pass
+    after: Tensor  # (K,) class probabilities
+    here: Dissection | None  # at the site asked about, behind all masks before it; None where that is not masked
+
+
+@torch.no_grad()
+def masked_pass(
+    activation: Activation, image: Tensor, method: Method, label: int, seed: int, sites: Collection[str]
+) -> MaskedPass:
+    """Mask a normalised image (1, in_channels, H, W) at all `sites` as training does, with this label as its true one.
+
+    `activation` is that image at the site asked about. The masks are of a generator of that seed.
+    """
+    model, here = activation.model, activation.site
+    seen: list[Tensor] = []
+    masks: dict[str, Mask] = {}
+    targets = torch.tensor([label], device=image.device)
+    generator = torch.Generator(image.device).manual_seed(seed)
+    sample = training_masks(method, model, image, targets, sites, generator, masks)
+
+    def drop(site: DropSite, features: Tensor) -> Tensor:
+        if site == here:
+            seen.append(features.clone())
+        return sample(site, features)
+
+    after = model(image, drop).softmax(1)[0]
+    if here.name not in masks:
+        return MaskedPass(masks, after, None)
+    behind = dataclasses.replace(activation, features=seen[0])
+    return MaskedPass(masks, after, _dissection(behind, method, label, masks[here.name]))
+
+
+@torch.no_grad()
+def answers(
+    model: Network, image: Tensor, method: Method, label: int, seed: int, sites: Collection[str], draws: int
+) -> Tensor:
+    """The classes (draws,) that the network answers when one image (1, in_channels, H, W) is masked at all `sites`,
+    in as many draws, with this label as its true one."""
+    images = image.expand(draws, -1, -1, -1)
+    targets = torch.full((draws,), label, device=image.device)
+    generator = torch.Generator(image.device).manual_seed(seed)
+    return model(images, training_masks(method, model, images, targets, sites, generator)).argmax(1)
 
 
 @lru_cache(maxsize=32)

@@ -34,7 +34,8 @@ class Meta:
 
     `shortcut` "" is the family's default; `mean` and `std` are of pixels in [0, 1], one a channel, by default 0 and 1;
     `classes` are by default "0", "1" …; errors are in percent. `method` "" is unknown, `method_options` are the fields
-    of its dataclass. CheckpointError for a field of the wrong type, length or range.
+    of its dataclass; `knobs` are those turned while it trained, with their last values. CheckpointError for a
+    field of the wrong type, length or range.
     """
 
     architecture: str
@@ -48,6 +49,7 @@ class Meta:
     image_size: int | None = None
     method: str = ""
     method_options: dict[str, Any] = field(default_factory=dict)
+    knobs: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     epochs: int | None = None
     seed: int | None = None

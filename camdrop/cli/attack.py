@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camdrop.cli.options import DataSpec, Device, load_data, own_info
+from camdrop.cli.options import DataSpec, Device, load_data, networks_over_seeds, own_info
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from camdrop.analysis.attacks import PGD, Tally
 
 app = typer.Typer()
+
+_RATES = ("clean_error", "error_rate", "success_rate")
 
 
 @app.command()
@@ -28,6 +30,9 @@ def attack(
     iterations: Annotated[int, typer.Option()] = 2,
     untargeted: Annotated[bool, typer.Option("--untargeted", help="away from the true class, to no target")] = False,
     random_start: Annotated[bool, typer.Option("--random-start", help="start anywhere in the ball")] = False,
+    reach_epsilon: Annotated[
+        bool, typer.Option("--reach-epsilon", help="a step is ε / iterations at least, as in the authors' code")
+    ] = False,
     limit: Annotated[int | None, typer.Option(help="only that many images, drawn at random")] = None,
     seed: Annotated[int, typer.Option(help="of the images, target classes and random starts")] = 0,
     as_json: Annotated[bool, typer.Option("--json")] = False,
@@ -41,7 +46,7 @@ def attack(
     from camdrop.cli.progress import data_progress
     from camdrop.training import pick_device
 
-    pgd, on = PGD(epsilon, step, iterations, not untargeted, random_start), pick_device(device)
+    pgd, on = PGD(epsilon, step, iterations, not untargeted, random_start, reach_epsilon), pick_device(device)
     loaded = {path: load(path) for path in checkpoints}
     dataset = load_data(data, ("test",))
     infos = {path: own_info(checkpoint.meta, path, data, dataset.info) for path, checkpoint in loaded.items()}
@@ -57,7 +62,9 @@ def attack(
             {"checkpoint": str(path), "method": loaded[path].meta.method} | tally.numbers()
             for path, tally in tallies.items()
         ]
-        typer.echo(json.dumps({"data": data, "attack": dataclasses.asdict(pgd), "seed": seed, "results": rows}))
+        rates = {path: {k: tally.numbers()[k] for k in _RATES} for path, tally in tallies.items()}
+        said = {"data": data, "attack": dataclasses.asdict(pgd), "seed": seed, "results": rows}
+        typer.echo(json.dumps(said | {"over_seeds": networks_over_seeds(loaded, rates)}))
     else:
         Console().print(_table(pgd, tallies))
 

@@ -1,4 +1,4 @@
-"""`python -m camdrop …`: train, race, evaluate, attack, cam. A mistake is one line on stderr and exit status 2."""
+"""`python -m camdrop …`: app, train, race, evaluate, attack, cam. A mistake is one line on stderr and exit status 2."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from camdrop.cli import attack, compare, export, leakage, report, studies
+from camdrop.cli import attack, compare, export, leakage, report, start, studies
 from camdrop.cli.options import SPECS_HELP, DataSpec, Device, class_index, listed, load_data, own_info
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(studies.app)
 app.add_typer(report.app)
 app.add_typer(export.app)
 app.add_typer(leakage.app)
+app.add_typer(start.app)
 
 
 @app.command("race")
@@ -70,7 +71,9 @@ def race(
     schedule: Annotated[
         str | None, typer.Option(help="of γ: constant (the default), linear (1 → γ) or inverse (γ → 1)")
     ] = None,
-    stages: Annotated[str | None, typer.Option(help="where masks act: layer1,layer2,layer3")] = None,
+    stages: Annotated[
+        str | None, typer.Option(help="where masks act: layer1,layer2,layer3, or blocks: layer3.2")
+    ] = None,
     sites: Annotated[str | None, typer.Option(help="kinds of drop site: conv,branch,skip")] = None,
     learning_rate: Annotated[float | None, typer.Option("--lr")] = None,
     lr_schedule: Annotated[str | None, typer.Option(help="step (paper), imagenet-step (paper) or onecycle")] = None,
@@ -80,6 +83,9 @@ def race(
     validation: Annotated[float | None, typer.Option(help="share of the training images held out")] = None,
     images: Annotated[int | None, typer.Option(help="train on so many, the same number of each class")] = None,
     label_noise: Annotated[float | None, typer.Option(help="share of the training labels that is drawn anew")] = None,
+    selection: Annotated[
+        str | None, typer.Option(help="the checkpoint that is tested: best (of the least validation error) or last")
+    ] = None,
     flip: Annotated[bool | None, typer.Option(help="mirror images at random")] = None,
     crop: Annotated[int | None, typer.Option(help="padding of the random crop, in pixels; not of large images")] = None,
     seed: Annotated[int, typer.Option()] = 0,
@@ -120,7 +126,7 @@ def race(
             "model": model, "epochs": epochs, "minutes": minutes, "batch_size": batch_size, "lr_schedule": lr_schedule,
             "learning_rate": learning_rate, "weight_decay": weight_decay, "label_smoothing": label_smoothing,
             "validation": validation, "flip": flip, "crop": crop, "seed": seed, "images": images,
-            "label_noise": label_noise,
+            "label_noise": label_noise, "selection": selection,
         })  # fmt: skip
         config = RunConfig(data, make_recipe(preset, changes), contenders, device, threads, compiled, bounds, obedience)
     with data_progress() as progress, race_table(run) as show, event_log(run, log) as write:

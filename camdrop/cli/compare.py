@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from camdrop.cli.options import DataSpec, load_data, own_info
+from camdrop.cli.options import DataSpec, load_data, networks_over_seeds, own_info
 
 app = typer.Typer()
 
@@ -58,7 +58,9 @@ def compare(
         for path, own in values.items()
     ]
     if as_json:
-        typer.echo(json.dumps({"data": data, "n": len(chosen), "seed": seed, "results": rows}))
+        means = {path: {name: float(own[name].mean()) for name in own} for path, own in values.items()}
+        said = {"data": data, "n": len(chosen), "seed": seed, "results": rows}
+        typer.echo(json.dumps(said | {"over_seeds": networks_over_seeds(models, means)}))
         return
     table = Table("checkpoint", *heatmap_metrics.MEASURES, title=f"{len(chosen):,} images of {data}",
                   caption="Mean over the images, with 95 % confidence interval")  # fmt: skip

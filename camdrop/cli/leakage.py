@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from camdrop.analysis.leakage import Leakage
     from camdrop.checkpoints import Meta
-    from camdrop.resnet import Network
     from camdrop.training import Contender
 
 app = typer.Typer()
@@ -43,7 +42,9 @@ def leakage(
     from camdrop.analysis.leakage import ALL, groups_of, measure
     from camdrop.cli.progress import data_progress
     from camdrop.data import normalise
+    from camdrop.masks import METHODS
     from camdrop.training import pick_device
+    from camdrop.training.config import method_name
 
     if by not in ("site", "stage", "all"):
         raise ValueError(f"--by must be site, stage or all, got {by!r}")
@@ -52,7 +53,7 @@ def leakage(
     contender = _contender(method, loaded.meta)
     if contender.method is None:
         raise ValueError("--method must be a dropout method: a baseline has no masks")
-    sites = _sites(contender, model)
+    sites = contender.sites(model)
     groups = groups_of(model, sites)
     stages = {site.stage for site in model.drop_sites}
     wanted = [name for name in groups if by == "site" or name == ALL or (by == "stage" and name in stages)]
@@ -65,7 +66,11 @@ def leakage(
             model, contender.method, normalise(x, info.mean, info.std).to(where), y.to(where),
             sites=sites, groups=wanted, seed=seed, progress=lambda share: progress("measuring", share),
         )  # fmt: skip
-    said = {"checkpoint": str(checkpoint), "data": data, "images": len(y), "seed": seed, "method": contender.name}
+    said = {
+        "checkpoint": str(checkpoint), "data": data, "images": len(y), "seed": seed,
+        "method": method_name(contender.method), "options": vars(contender.method),
+        "own": method is None and loaded.meta.method in METHODS,
+    }  # fmt: skip
     if as_json:
         typer.echo(json.dumps(said | to_json(found), indent=1))
     else:
@@ -84,25 +89,12 @@ def to_json(found: Leakage) -> dict[str, Any]:
 
 def _contender(text: str | None, meta: Meta) -> Contender:
     """The contender that a line names, or that the header of a checkpoint does."""
-    from camdrop.training import Contender, make_method
-    from camdrop.training.config import contender
+    from camdrop.training.config import contender, contender_of
 
     if text is not None:
         return contender(text, {})
-    options = dict(meta.method_options)
-    if meta.method in ("", "baseline"):
-        return contender("camdrop", {"block_size": options.get("block_size", 8)})
-    places = {name: tuple(found) if (found := options.pop(name, None)) else None for name in ("stages", "kinds")}
-    schedule = options.pop("schedule", "constant")
-    return Contender(meta.method, make_method(meta.method, options), schedule, places["stages"], places["kinds"])
-
-
-def _sites(contender: Contender, model: Network) -> frozenset[str]:
-    from camdrop.resnet import ResNet
-
-    if isinstance(model, ResNet):
-        return contender.sites(model)
-    return frozenset(site.name for site in model.drop_sites)
+    own = contender_of(meta.method, meta.method_options)
+    return own if own.method else contender("camdrop", {"block_size": 8})
 
 
 def _table(found: Leakage, title: str) -> Table:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from camdrop.checkpoints import Checkpoint
     from camdrop.checkpoints.metadata import Meta
     from camdrop.data import DataInfo, Dataset
 
@@ -43,6 +45,27 @@ def own_info(meta: Meta, path: Path, spec: str, info: DataInfo) -> DataInfo:
             f"{info.channels} channels and {len(info.classes)} classes; name the data set that it was trained on"
         )
     return dataclasses.replace(info, mean=meta.mean or info.mean, std=meta.std or info.std)
+
+
+def networks_over_seeds(
+    loaded: Mapping[Path, Checkpoint], numbers: Mapping[Path, Mapping[str, float]]
+) -> list[dict[str, Any]]:
+    """`camdrop.analysis.seeds.over_seeds` of checkpoints, with words for what each group is and was trained on."""
+    from camdrop.analysis.seeds import over_seeds
+    from camdrop.masks import METHODS
+    from camdrop.report.cells import setting_of, who_guides
+    from camdrop.runs.records import label
+    from camdrop.training.config import contender_of
+
+    def describe(path: Path) -> dict[str, Any]:
+        meta = loaded[path].meta
+        setting, name, who = setting_of(meta), path.stem, None
+        if meta.method in ("baseline", *METHODS):
+            contender = contender_of(meta.method, meta.method_options)
+            name, who = label(contender), who_guides(contender.method)
+        return {"network": name, "method": meta.method, "who": who, "trained": setting.title if setting else ""}
+
+    return over_seeds({path: checkpoint.meta for path, checkpoint in loaded.items()}, numbers, describe)
 
 
 def class_index(target: str, classes: tuple[str, ...], count: int) -> int:

@@ -89,7 +89,7 @@ def _table(latest: dict[str, dict[str, Any]]) -> Table:
 
 
 def _results(results: dict[str, dict[str, Any]]) -> Table:
-    table = Table("contender", "test error", "top-5", "validation error", "train error", "best epoch")
+    table = Table("contender", "test error", "top-5", "validation error", "train error", "tested epoch")
     for name, r in results.items():
         errors = (r["test_error"], r["top5_error"], r["validation_error"], r["train_error"])
         table.add_row(name, *("–" if e is None else f"{e:.2f} %" for e in errors), str(r["best_epoch"]))

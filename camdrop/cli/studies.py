@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from camdrop.cli.options import DataSpec, listed, load_data, own_info
+from camdrop.cli.options import DataSpec, listed, load_data, networks_over_seeds, own_info
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +21,7 @@ app = typer.Typer()
 
 @app.command()
 def bounds(
-    checkpoint: Path,
+    paths: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT…")],
     data: DataSpec,
     only: Annotated[str | None, typer.Option("--layers", help="layer2.0.conv1,…; by default all")] = None,
     parameter: Annotated[str, typer.Option(help="bias (a channel's), unit (a bias of each unit) or weight")] = "bias",
@@ -38,7 +38,7 @@ def bounds(
     from rich.console import Console
 
     from camdrop import checkpoints
-    from camdrop.analysis.bound_summary import summarise
+    from camdrop.analysis.bound_summary import over_layers, summarise
     from camdrop.analysis.gradient_bounds import PARAMETERS, layers, measure
     from camdrop.cli.progress import data_progress
     from camdrop.data import normalise
@@ -50,27 +50,38 @@ def bounds(
     options = {"keep_prob": keep_prob, "block_size": block_size, "reading": reading}
     if traditional not in METHODS or traditional == "camdrop":
         raise ValueError(f"--traditional must be dropblock, dropout, spatialdropout or droppath, got {traditional!r}")
-    t, c = make_method(traditional, {}, options), make_method("camdrop", options)
-    loaded = checkpoints.load(checkpoint)
-    wanted = listed(only) or layers(loaded.model)
+    t, guided = make_method(traditional, {}, options), make_method("camdrop", options)
+    loaded = {path: checkpoints.load(path) for path in paths}
     dataset = load_data(data, ("test",))
-    info = own_info(loaded.meta, checkpoint, data, dataset.info)
+    infos = {path: own_info(network.meta, path, data, dataset.info) for path, network in loaded.items()}
     some = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(seed))[:images]
-    x, y = normalise(dataset.test.images[some], info.mean, info.std), dataset.test.labels[some]
-    with data_progress() as progress:
-        found = measure(
-            loaded.model, x, y, wanted, parameters=[parameter], traditional=t, guided=c, seed=seed, progress=progress
-        )
-        chains = [summarise(comparison, parameter) for comparison in found]
+    found = {}
+    for path, network in loaded.items():
+        x = normalise(dataset.test.images[some], infos[path].mean, infos[path].std)
+        y, wanted = dataset.test.labels[some], listed(only) or layers(network.model)
+        with data_progress() as progress:
+            measured = measure(
+                network.model, x, y, wanted, parameters=[parameter], traditional=t, guided=guided, seed=seed,
+                progress=progress,
+            )  # fmt: skip
+            found[path] = [summarise(comparison, parameter) for comparison in measured]
     if as_json:
-        said = {"checkpoint": str(checkpoint), "data": data, "images": len(some), "parameter": parameter, "seed": seed}
-        said |= {"traditional": traditional, **options, "chains": [chain.to_json() for chain in chains]}
-        typer.echo(json.dumps(said, indent=1))
+        rows = [
+            {"checkpoint": str(path), "chains": [chain.to_json() for chain in chains]} for path, chains in found.items()
+        ]
+        said = {"data": data, "images": len(some), "parameter": parameter, "seed": seed, "traditional": traditional}
+        if len(rows) == 1:
+            said |= options | rows[0]
+        else:
+            numbers = {path: over_layers(chains) for path, chains in found.items()}
+            said |= options | {"results": rows, "over_seeds": networks_over_seeds(loaded, numbers)}
+        typer.echo(json.dumps(said, indent=1 if len(rows) == 1 else None))
     else:
-        Console().print(_bounds_table(chains, parameter, len(some), traditional))
+        for path, chains in found.items():
+            Console().print(_bounds_table(chains, f"{path.stem}: " if len(found) > 1 else "", len(some), traditional))
 
 
-def _bounds_table(chains: list[Chain], parameter: str, images: int, traditional: str) -> Table:
+def _bounds_table(chains: list[Chain], name: str, images: int, traditional: str) -> Table:
     from rich import box
     from rich.table import Column, Table
 
@@ -78,7 +89,7 @@ def _bounds_table(chains: list[Chain], parameter: str, images: int, traditional:
     table = Table(
         Column("layer", no_wrap=True),
         *("1/γ", "Eq. 16", "c ≤ t", "t ≤ none", "c ≤ none", "t ÷ none", "c ÷ none", "drops t", "c"),
-        title=f"Eq. 16 for each {parameter}, {images} images: t is {traditional}, c is camdrop",
+        title=f"{name}Eq. 16 for each {chains[0].parameter}, {images} images: t is {traditional}, c is camdrop",
         caption="Shares of all pairs of an image and a parameter; with and without the rescaling by 1/γ.\n"
         f"Eq. 15, |∂L/∂b| ≤ ‖∂S/∂b‖₁, holds for {held:.4g} of them.".replace("for 1 of", "for all of"),
         box=box.SIMPLE_HEAD, padding=0, pad_edge=False,

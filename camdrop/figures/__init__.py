@@ -40,6 +40,7 @@ from camdrop.figures.plots import (
     sweep_surface,
     under_the_bound,
 )
+from camdrop.figures.strip import strip
 
 __all__ = [
     "CANDIDATE",
@@ -73,6 +74,7 @@ __all__ = [
     "png",
     "positions_picture",
     "ratio_histogram",
+    "strip",
     "sweep_heatmap",
     "sweep_surface",
     "under_the_bound",

@@ -1,23 +1,22 @@
 """The report: the paper's tables and figures beside ours, as Markdown and as one HTML page."""
 
+from camdrop.report.finished import find
 from camdrop.report.html import html_report, sheet
+from camdrop.report.json_report import json_report
 from camdrop.report.markdown import (
     PROTOCOL,
     SWEEP_COMMAND,
     TITLE,
     WHY,
     Section,
-    bound_runs,
-    find,
     find_sweeps,
     markdown_report,
     overview,
-    race_runs,
     sections,
     sweeps,
-    table,
-    tensions,
 )
+from camdrop.report.race_sections import bound_runs, race_runs, tensions
+from camdrop.report.table_sections import table
 
 __all__ = [
     "PROTOCOL",
@@ -29,6 +28,7 @@ __all__ = [
     "find",
     "find_sweeps",
     "html_report",
+    "json_report",
     "markdown_report",
     "overview",
     "race_runs",

@@ -9,7 +9,7 @@ from typing import Any
 from camdrop.figures import METHOD_COLOURS, method_css
 from camdrop.figures.plots import Figure
 from camdrop.runs import Run, RunConfig
-from camdrop.runs.records import Record, label
+from camdrop.runs.records import KNOB_SIGNS, Record, label, turned
 from camdrop.training.config import method_name
 
 MEASURES = {  # title → name in the records, unit
@@ -29,7 +29,6 @@ BOUNDS = {  # of races that measure them
     "Bound without its mask": ("unmasked_bound", ""),
     "Saturated units": ("saturated", "%"),
 }
-_SIGNS = {"learning_rate": "learning rate", "keep_prob": "γ", "block_size": "r"}
 # What tells methods apart besides their colours, and contenders of one method.
 _SYMBOLS = dict(
     zip(METHOD_COLOURS, ("circle", "cross", "triangle-up", "square", "triangle-down", "diamond"), strict=True)
@@ -52,7 +51,11 @@ def curves_of(run: Run, records: Sequence[Record], prefix: str = "") -> list[Cur
     own: dict[str, list[Record]] = {}
     for record in records:
         own.setdefault(record["contender"], []).append(record)
-    return [Curve(prefix + label(c), method_name(c.method), own.get(c.name, [])) for c in run.config.contenders]
+    knobs = turned(records)
+    return [
+        Curve(prefix + label(c, knobs.get(c.name)), method_name(c.method), own.get(c.name, []))
+        for c in run.config.contenders
+    ]
 
 
 def panels(chosen: Sequence[Curve], measures: Sequence[str]) -> list[dict[str, Any]]:
@@ -117,7 +120,7 @@ def _marks(curve: Curve, x: list[float], y: list[float], color: str) -> list[dic
 
 
 def _knob_text(record: dict[str, Any]) -> str:
-    return ", ".join(f"{sign} {record[name]:g}" for name, sign in _SIGNS.items() if name in record)
+    return ", ".join(f"{sign} {record[name]:g}" for name, sign in KNOB_SIGNS.items() if name in record)
 
 
 def _at(epoch: float, x: list[float], y: list[float]) -> float:

@@ -15,6 +15,8 @@ from camdrop.data import INFO, DataError, Split, gallery
 from camdrop.figures import Picture
 from camdrop.figures.plots import Figure, sweep_heatmap, sweep_surface
 from camdrop.report import curves, markdown
+from camdrop.report.finished import find
+from camdrop.report.race_sections import bound_runs, race_runs
 from camdrop.runs import Run
 from camdrop.runs.records import Record, same_but_seed
 from camdrop.shipped import shipped
@@ -30,10 +32,10 @@ def html_report(folders: Sequence[Path], checkpoints: Path | None = None) -> str
     from markdown_it import MarkdownIt
 
     render = MarkdownIt("commonmark").enable("table").render
-    found, plotly = markdown.find(folders), _plotly()
+    found, plotly = find(folders), _plotly()
     drawn = {
-        "figure-2": _curves(markdown.race_runs(found), ("Training error", "Validation error")),
-        "equation-16": _curves(markdown.bound_runs(found), ("Gradient bound", "Saturated units")),
+        "figure-2": _curves(race_runs(found), ("Training error", "Validation error")),
+        "equation-16": _curves(bound_runs(found), ("Gradient bound", "Saturated units")),
         "figure-4": _sweeps(folders),
     }
     title = html.escape(markdown.TITLE)
@@ -141,7 +143,8 @@ h2 { margin-top: 3rem; }
 table { display: block; overflow-x: auto; margin: 1rem 0; border-collapse: collapse; }
 td { font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.8rem; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
-td a { white-space: nowrap; }
+td a, td[style*="right"] { white-space: nowrap; }
+td[style*="left"]:not(:first-child) { min-width: 12rem; vertical-align: top; }
 code, figcaption { overflow-wrap: anywhere; }
 figure { margin: 1.5rem 0; grid-column: 1 / -1; min-width: 0; }
 .plots { display: grid; grid-template-columns: 1fr 1fr; gap: 0 1rem; }

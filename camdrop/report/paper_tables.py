@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import stdev, variance
+from statistics import variance
 from typing import Any, Literal
 
-from camdrop.data import short_name
 from camdrop.masks import CamDrop
+from camdrop.report.cells import Cell, Setting, Variant, cell, variant_of
+from camdrop.report.finished import Found
+from camdrop.report.verdicts import Word, verdict
 from camdrop.resnet import ARCHITECTURES
-from camdrop.runs import Run, RunConfig
-from camdrop.runs.records import SIGNS, Record, Result, command, results
+from camdrop.runs import RunConfig
+from camdrop.runs.records import Result, command
 from camdrop.training.config import NOISE_METHODS, PRESETS, Contender, Recipe, contender, preset_block_size
 
 _COMMON: dict[str, Any] = {"keep_prob": 0.9, "block_size": 8}  # section 4.1
-_RATES = ("keep_prob", "block_size")  # a run with others falls into the same row, and says so
+# A run with others falls into the same row, and says so, or into another column.
+_NO_ROW = ("keep_prob", "block_size", "label", "reading", "position_fraction")
+_LABELS = ("true", "predicted")  # the classes that guide in our columns; any other is in `camdrop.report.guides`
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,37 @@ class TableRow:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """A line of ours in a table of the paper, and its contender."""
+
+    title: str
+    contender: str
+
+
+@dataclass(frozen=True)
 class PaperTable:
-    """A table of the paper."""
+    """A table of the paper; `arms` are lines that it lacks."""
 
     number: int
     title: str
     claim: str
     rows: tuple[TableRow, ...]
     also: Literal["", "training", "top-5"] = ""  # the other error that it reports
+    arms: tuple[Arm, ...] = ()
+
+    @property
+    def lines(self) -> tuple[TableRow | Arm, ...]:
+        """The rows, then the arms."""
+        return (*self.rows, *self.arms)
+
+    @property
+    def network(self) -> str:
+        """The paper's."""
+        return "ResNet-50" if self.number == 6 else "ResNet-110"
+
+    def name(self, title: str) -> str:
+        """The title of a row for networks of any kind."""
+        return title.replace(self.network, "Baseline")
 
     @property
     def preset(self) -> str:
@@ -49,7 +76,7 @@ class PaperTable:
     @property
     def methods(self) -> str:
         """The contenders of all rows, for `race --methods`."""
-        return ",".join(row.contender for row in self.rows)
+        return ",".join(line.contender for line in self.lines)
 
     @property
     def command(self) -> str:
@@ -83,7 +110,7 @@ TABLES: dict[int, PaperTable] = {
         PaperTable(2, "What guides the positions", "The CAM guides better than the mean of the channels", (
             TableRow("Average guided", 5.07, "camdrop:guide=mean"),
             TableRow("CAM guided", 4.19, "camdrop"),
-        )),
+        ), arms=(Arm("Average guided, all channels: no label", "camdrop:guide=mean:channels=all"),)),
         PaperTable(3, "All channels or the dominant ones", "The dominant channels alone are better than all", (
             TableRow("All", 4.51, "camdrop:channels=all"),
             TableRow("Dominant", 4.19, "camdrop"),
@@ -118,72 +145,63 @@ def preset_methods(preset: str | None) -> str | None:
     return next((table.methods for table in TABLES.values() if table.preset == preset), None)
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What runs have in common that may stand in one column: data set, network and recipe, but not the seed."""
-
-    data: str
-    recipe: Recipe  # with seed 0
-
-    @property
-    def title(self) -> str:
-        """What it is in a few words, for the head of a column."""
-        r = self.recipe
-        budget = f"{r.minutes:g} min" if not r.epochs else "1 epoch" if r.epochs == 1 else f"{r.epochs} epochs"
-        return f"{r.model.replace('resnet', 'ResNet-')}, {short_name(self.data)}, {budget}"
-
-    def __str__(self) -> str:
-        return f"{self.title}, {self.recipe.lr_schedule}, lr {self.recipe.learning_rate:g}"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Errors of one contender over the seeds of a setting, in percent; its γ and r, and what it was trained on."""
-
-    errors: tuple[float, ...]
-    also: tuple[float, ...]  # what the table calls so
-    rates: str
-    devices: tuple[str, ...]
-
-    @property
-    def mean(self) -> float:
-        return sum(self.errors) / len(self.errors)
-
-    @property
-    def seeds(self) -> int:
-        return len(self.errors)
-
-    def __str__(self) -> str:
-        return f"{self.mean:.2f}" + (f" ± {stdev(self.errors):.2f}" if self.seeds > 1 else "")
-
-
-Found = Sequence[tuple[Run, Sequence[Record]]]
-
-
+@functools.lru_cache(maxsize=32)
 def columns(table: PaperTable, found: Found) -> dict[Setting, dict[str, Cell]]:
     """Our columns of a table: for each setting of the `found` runs that fills two rows or more, cells by row title.
 
-    Contenders of those runs that are no row of the table (other readings of the paper, say) are cells by their label.
+    Of a setting each variant of CamDrop has a column, and contenders to which that is all one are in all of them.
+    In Tables 1 and 6 other readings of the paper are no columns but rows, by their label.
     """
-    wanted = {_identity(contender(row.contender, _COMMON)): row.title for row in table.rows}
-    grouped: dict[Setting, dict[str, dict[int, tuple[Result, str]]]] = {}
-    for run, records in found:
+    wanted = {_identity(contender(line.contender, _COMMON)): line.title for line in table.lines}
+    grouped: dict[Setting, dict[tuple[str, Variant], dict[int, tuple[Result, str]]]] = {}
+    for run, rows in found.results:
         recipe = run.config.recipe
         if not table.takes(recipe):
             continue
-        for result in results(run, records):
+        for result in rows:
             if result.test_error is None or result.contender.stages or result.contender.kinds:
                 continue
-            title = wanted.get(_identity(result.contender)) or _extra(table, result.contender)
-            if title:
+            if title := _title(table, wanted, result.contender):
                 setting = Setting(run.config.data, dataclasses.replace(recipe, seed=0))
-                row = grouped.setdefault(setting, {}).setdefault(title, {})
-                row[recipe.seed] = (result, run.device)
+                part = variant_of(result.contender, readings=not _rows_of_readings(table))
+                seeds = grouped.setdefault(setting, {}).setdefault((title, part), {})
+                seeds[recipe.seed] = (result, run.device)
     titles = set(wanted.values())
+    ours: dict[Setting, dict[str, Cell]] = {}
+    for setting, parts in sorted(grouped.items(), key=lambda item: (-max(map(len, item[1].values())), str(item[0]))):
+        variants = sorted({part for _, part in parts if part.label in _LABELS}, key=_order) or [Variant()]
+        filled = {
+            variant: {title: cell(seeds, table.also) for (title, part), seeds in parts.items() if variant.takes(part)}
+            for variant in variants
+        }
+        filled = {variant: cells for variant, cells in filled.items() if len(titles & set(cells)) > 1}
+        for variant, cells in filled.items():
+            alone = len(filled) == 1 and variant.of_the_paper
+            ours[dataclasses.replace(setting, variant=None if alone else variant)] = cells
+    return ours
+
+
+def _order(variant: Variant) -> tuple[object, ...]:
+    """The paper's own variant first, then by reading, `true` before `predicted`."""
+    reading, fraction = variant.reading or "", variant.position_fraction or 0.0
+    return (reading != "paper", reading, fraction, _LABELS.index(variant.label or "true"))
+
+
+@functools.lru_cache(maxsize=2)
+def references(found: Found) -> dict[Setting, dict[str, Cell]]:
+    """By setting, without a variant, the cells of `baseline` and `DropBlock`, with which all others are compared."""
+    names = {_identity(contender(name.lower(), _COMMON)): name for name in ("baseline", "DropBlock")}
+    grouped: dict[Setting, dict[str, dict[int, tuple[Result, str]]]] = {}
+    for run, rows in found.results:
+        setting = Setting(run.config.data, dataclasses.replace(run.config.recipe, seed=0))
+        for result in rows:
+            name = names.get(_identity(result.contender))
+            if name and result.test_error is not None and not (result.contender.stages or result.contender.kinds):
+                seeds = grouped.setdefault(setting, {}).setdefault(name, {})
+                seeds[run.config.recipe.seed] = (result, run.device)
     return {
-        setting: {title: _cell(table, list(seeds.values())) for title, seeds in rows.items()}
-        for setting, rows in grouped.items()
-        if len(titles & set(rows)) > 1
+        setting: {name: cell(parts[name]) for name in names.values() if name in parts}
+        for setting, parts in grouped.items()
     }
 
 
@@ -197,7 +215,12 @@ def in_order(table: PaperTable, cells: dict[str, Cell]) -> tuple[int, int]:
 def filling(table: PaperTable, setting: Setting, cells: dict[str, Cell], folder: str) -> str | None:
     """The command that trains the rows which a column lacks; None where it has all."""
     options = _COMMON | {"block_size": preset_block_size(table.preset)}
-    missing = tuple(contender(row.contender, options) for row in table.rows if row.title not in cells)
+    if setting.variant:
+        variant = {name: value for name, value in dataclasses.asdict(setting.variant).items() if value is not None}
+        guided = (cell.method for cell in cells.values() if cell and isinstance(cell.method, CamDrop))
+        options |= variant | next(({"block_size": method.block_size} for method in guided), {})
+    lines = (line for line in table.lines if line.title not in cells)
+    missing = tuple(contender(line.contender, options) for line in lines)
     return command(RunConfig(setting.data, setting.recipe, missing), folder) if missing else None
 
 
@@ -223,29 +246,38 @@ def best_is_best(table: PaperTable, cells: dict[str, Cell]) -> Literal["yes", "n
     return "yes" if ours.mean < rival.mean else "no"
 
 
+def verdict_of(table: PaperTable, cells: dict[str, Cell], title: str | None = None) -> Word:
+    """Whether the paper's best row, or another reading of it, has a lower error than each other row that we have."""
+    best = best_in_paper(table).title
+    ours, others = cells.get(title or best), [row.title for row in table.rows if row.title != best]
+    return verdict(ours.minus(cells[other]) for other in others if ours and other in cells)
+
+
+def readings(table: PaperTable, cells: dict[str, Cell]) -> list[str]:
+    """The titles of the paper's best row and, in Tables 1 and 6, of its other readings, as far as we have them."""
+    best = best_in_paper(table).title
+    return [title for title in cells if title == best or (_rows_of_readings(table) and title.startswith(f"{best}, "))]
+
+
 def _identity(c: Contender) -> tuple[object, ...]:
-    """What makes a contender a row: its method and options, but for γ and r, and its schedule."""
+    """What makes a contender a row: its method, its schedule, and those options that have no column of their own."""
     options = {} if c.method is None else dataclasses.asdict(c.method)
-    return (type(c.method), c.schedule, *sorted((k, v) for k, v in options.items() if k not in _RATES))
+    return (type(c.method), c.schedule, *sorted((k, v) for k, v in options.items() if k not in _NO_ROW))
 
 
-def _extra(table: PaperTable, c: Contender) -> str | None:
-    """The title of another reading of CamDrop, which belongs beside that of Tables 1 and 6."""
+def _rows_of_readings(table: PaperTable) -> bool:
+    return table.number in (1, 6)
+
+
+def _title(table: PaperTable, wanted: dict[tuple[object, ...], str], c: Contender) -> str | None:
+    """The row of a contender; in Tables 1 and 6 another reading of CamDrop has one of its own."""
     method = c.method
-    if table.number not in (1, 6) or not isinstance(method, CamDrop) or c.schedule != "constant":
+    if not _rows_of_readings(table) or not isinstance(method, CamDrop):
+        return wanted.get(_identity(c))
+    reading, fraction = method.reading, method.position_fraction
+    if (reading, fraction) == ("paper", None):
+        return wanted.get(_identity(c))
+    if method.guide != "cam" or method.channel_fraction != 1 / 8 or c.schedule != "constant":
         return None
-    if (method.guide, method.channels, method.channel_fraction) != ("cam", "dominant", 1 / 8):
-        return None
-    fraction = method.position_fraction
-    return f"+ CamDrop, {method.reading}" + ("" if fraction is None else f", positions {fraction:.3g}")
-
-
-def _cell(table: PaperTable, seeds: list[tuple[Result, str]]) -> Cell:
-    rows, method = [result for result, _ in seeds], seeds[0][0].contender.method
-    also = [r.top5_error if table.also == "top-5" else r.train_error for r in rows]
-    return Cell(
-        tuple(r.test_error for r in rows if r.test_error is not None),
-        tuple(error for error in also if error is not None),
-        " ".join(f"{sign} {getattr(method, k):g}" for k, sign in SIGNS.items() if hasattr(method, k)),
-        tuple(dict.fromkeys(device for _, device in seeds if device)),
-    )
+    title = f"+ CamDrop, {reading}" + ("" if fraction is None else f", positions {fraction:.3g}")
+    return title + (", all channels" if method.channels == "all" else "")

@@ -3,6 +3,7 @@
     config.json     what the run does: data set, recipe, contenders, device
     status.json     its state: queued, running, stopped, finished or failed; step, total, seconds, message
     metrics.jsonl   one line a record: points of the curves, changes of knobs, results
+    guess.json      which contender somebody expects to win, if anybody was asked: {"contender": …}
     knobs.json      requested changes while it runs: {contender: {"learning_rate": …, "keep_prob": …, "block_size": …}}
     state.pt        everything that resuming needs, as of the last epoch or stop
     film/*.npz      the heatmap history: maps of the probe images, one file an epoch; probes.npz holds the images
@@ -90,6 +91,7 @@ class Run:
     message: str = ""
     pid: int | None = None
     device: str = ""  # on which it trains
+    guess: str = ""  # the contender that somebody expects to win
 
     @property
     def name(self) -> str:
@@ -137,7 +139,9 @@ def load_run(folder: Path) -> Run:
     """Read a run folder. RunError if it holds no run or its files are damaged."""
     with open_folder(folder, "run") as status:
         config = RunConfig.from_json((folder / "config.json").read_text())
-        run = Run(folder, config, **({"state": "queued"} | status))
+        guess = folder / "guess.json"
+        guessed = {"guess": str(json.loads(guess.read_text())["contender"])} if guess.exists() else {}
+        run = Run(folder, config, **({"state": "queued"} | status | guessed))
     if run.state == "running" and not in_use(folder):
         return dataclasses.replace(run, state="stopped", message="its process is gone; resume it to go on")
     return run
@@ -254,6 +258,14 @@ def rename(folder: Path, name: str) -> Path:
         pass
     folder.rename(new)  # after the release: some systems cannot rename a folder with open files
     return new
+
+
+def record_guess(folder: Path, contender: str) -> None:
+    """Keep with a run which of its contenders somebody expects to win. RunError where it has no such contender."""
+    names = [c.name for c in load_run(folder).config.contenders]
+    if contender not in names:
+        raise RunError(f"{folder.name} has no contender {contender!r}; it has {', '.join(names)}")
+    write_atomic(folder / "guess.json", json.dumps({"contender": contender}))
 
 
 def turn_knobs(folder: Path, contender: str, changes: dict[str, float]) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
@@ -15,11 +15,13 @@ from typing import Any
 
 from camdrop.masks import METHODS, CamDrop
 from camdrop.runs.folder import Run, RunConfig, RunError, read_metrics
+from camdrop.training import KNOBS
 from camdrop.training.config import Contender, Recipe, method_name
 
 Record = dict[str, Any]
 
 SIGNS = {"keep_prob": "γ", "block_size": "r"}
+KNOB_SIGNS = SIGNS | {"learning_rate": "learning rate"}
 _DETAILS = {  # option → its usual value, and the words for another
     "reading": ("paper", "reading {}"),
     "guide": ("cam", "guide {}"),
@@ -72,6 +74,12 @@ class Result:
     seconds: float = 0.0
     epoch: float = 0.0
     ended: str | None = None
+    knobs: dict[str, float] = field(default_factory=dict, hash=False)  # those turned, with their last values
+
+    @property
+    def name(self) -> str:
+        """The contender for people, with the knobs that were turned."""
+        return label(self.contender, self.knobs)
 
     @property
     def error(self) -> float | None:
@@ -88,9 +96,11 @@ class Result:
 
 def results(run: Run, records: Sequence[Record]) -> list[Result]:
     """A result for each contender: its last records, and after the test the errors of its best checkpoint."""
-    rows = []
+    rows, by_name, knobs = [], dict[str, list[Record]](), turned(records)
+    for record in records:
+        by_name.setdefault(record["contender"], []).append(record)
     for contender in run.config.contenders:
-        own = [record for record in records if record["contender"] == contender.name]
+        own = by_name.get(contender.name, [])
         points = [record for record in own if record["kind"] == "point"]
         known: Record = {}
         seconds, before = 0.0, 0
@@ -114,15 +124,38 @@ def results(run: Run, records: Sequence[Record]) -> list[Result]:
             "epoch",
         )
         reason = next((record["reason"] for record in own if record["kind"] == "end"), None)
-        rows.append(Result(contender, seconds=seconds, ended=reason, **{k: known[k] for k in fields if k in known}))
+        numbers = {k: known[k] for k in fields if k in known}
+        rows.append(Result(contender, seconds=seconds, ended=reason, knobs=knobs.get(contender.name, {}), **numbers))
     return rows
+
+
+def turned(records: Sequence[Record]) -> dict[str, dict[str, float]]:
+    """By contender, the knobs that somebody turned while it trained, with their last values.
+
+    Such a contender is no evidence for its configuration.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for record in records:
+        if record["kind"] == "knob":
+            found.setdefault(record["contender"], {}).update({k: record[k] for k in KNOBS if k in record})
+    return found
+
+
+def knob_words(knobs: Mapping[str, float]) -> str:
+    """What turned knobs stand at, such as `turned to γ 0.85 r 2`."""
+    return " ".join(["turned to", *(f"{sign} {knobs[name]:g}" for name, sign in KNOB_SIGNS.items() if name in knobs)])
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Errors (percent) of runs that differ only in their seed."""
+    """Errors (percent) of runs that differ only in their seed, and these seeds where they are known."""
 
-    errors: tuple[float, ...] = field(default=())
+    errors: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def by_seed(self) -> dict[int, float]:
+        return dict(zip(self.seeds, self.errors, strict=False))
 
     def __str__(self) -> str:
         if len(self.errors) < 2:
@@ -133,15 +166,16 @@ class Spread:
 def over_seeds(run: Run, others: Sequence[tuple[Run, Sequence[Record]]]) -> dict[str, Spread]:
     """Test errors by contender over `run` and those of `others` that differ from it only in the seed.
 
-    `others` are runs with their records, and may contain `run`; each seed counts once.
+    `others` are runs with their records, and may contain `run`; each seed counts once. Contenders whose knobs were
+    turned are left out.
     """
     errors: dict[str, dict[int, float]] = {}
     for other, records in others:
         if same_but_seed(run.config, other.config):
             for row in results(other, records):
-                if row.test_error is not None:
+                if row.test_error is not None and not row.knobs:
                     errors.setdefault(row.contender.name, {})[other.config.recipe.seed] = row.test_error
-    return {name: Spread(tuple(by_seed.values())) for name, by_seed in errors.items()}
+    return {name: Spread(tuple(by_seed.values()), tuple(by_seed)) for name, by_seed in errors.items()}
 
 
 def same_but_seed(a: RunConfig, b: RunConfig) -> bool:
@@ -149,24 +183,50 @@ def same_but_seed(a: RunConfig, b: RunConfig) -> bool:
     return dataclasses.replace(a, recipe=dataclasses.replace(a.recipe, seed=b.recipe.seed)) == b
 
 
-def label(contender: Contender) -> str:
-    """A contender for people, such as `CamDrop γ 0.9 r 7 true class reading official`."""
-    method = contender.method
-    if method is None:
-        return "Baseline"
-    parts = [type(method).__name__]
-    parts += [f"{sign} {getattr(method, name):g}" for name, sign in SIGNS.items() if hasattr(method, name)]
+def label(contender: Contender, knobs: Mapping[str, float] | None = None) -> str:
+    """A contender for people, such as `CamDrop γ 0.9 r 7 true class reading official`, with the turned knobs."""
+    method, parts = contender.method, [brief(contender)]
     if isinstance(method, CamDrop):
-        parts += [f"{method.label} class"] if method.guided_by_class else []
         values = ((getattr(method, name), usual, words) for name, (usual, words) in _DETAILS.items())
         parts += [words.format(value) for value, usual, words in values if value != usual]
-    parts += [contender.schedule] if contender.schedule != "constant" else []
-    parts += ["at " + ", ".join(names) for names in (contender.stages, contender.kinds) if names]
+    if method is not None:
+        parts += [contender.schedule] if contender.schedule != "constant" else []
+        parts += ["at " + ", ".join(names) for names in (contender.stages, contender.kinds) if names]
+    return " ".join([*parts, *([knob_words(knobs)] if knobs else [])])
+
+
+def brief(contender: Contender) -> str:
+    """The beginning of a contender's `label`: method, γ, r, and the class that guides."""
+    method = contender.method
+    parts = ["Baseline" if method is None else type(method).__name__]
+    parts += [f"{sign} {getattr(method, name):g}" for name, sign in SIGNS.items() if hasattr(method, name)]
+    parts += [f"{method.label} class"] if isinstance(method, CamDrop) and method.guided_by_class else []
     return " ".join(parts)
 
 
-def command(config: RunConfig, folder: str) -> str:
-    """The command line that repeats a run in `folder`."""
+def short_names(contenders: Sequence[Contender]) -> dict[Contender, str]:
+    """The method of each, with the class that guides it or in full where that is what tells them apart."""
+    options = [(_kind(c), _guided_kind(c), label(c)) for c in contenders]
+    alike = [[names[level] for names in options] for level in range(2)]
+    return {
+        c: next((name for name, all_names in zip(names, alike, strict=False) if all_names.count(name) == 1), names[-1])
+        for c, names in zip(contenders, options, strict=True)
+    }
+
+
+def _kind(contender: Contender) -> str:
+    return "Baseline" if contender.method is None else type(contender.method).__name__
+
+
+def _guided_kind(contender: Contender) -> str:
+    method = contender.method
+    if isinstance(method, CamDrop):
+        return f"CamDrop ({f'{method.label} class' if method.guided_by_class else 'no class'})"
+    return _kind(contender)
+
+
+def command(config: RunConfig, folder: str, knobs: Mapping[str, Mapping[str, float]] | None = None) -> str:
+    """The command line that repeats a run in `folder`, but for the `knobs` (see `turned`), which a remark names."""
     parts = ["python -m camdrop race", "--run", shlex.quote(folder), "--data", shlex.quote(config.data)]
     texts = []
     for contender in config.contenders:
@@ -181,7 +241,8 @@ def command(config: RunConfig, folder: str) -> str:
         parts += [] if value is None else [flag, str(value)]
     switches = (("--compile", config.compiled), ("--bounds", config.bounds), ("--leakage", config.leakage))
     parts += [flag for flag, on in switches if on]
-    return " ".join(parts)
+    by_hand = "; ".join(label(c, knobs[c.name]) for c in config.contenders if knobs and c.name in knobs)
+    return " ".join([*parts, *([f"# by hand, and not repeated: {by_hand}"] if by_hand else [])])
 
 
 def _changed(contender: Contender) -> dict[str, Any]:
@@ -199,6 +260,7 @@ _FLAGS = {
     "learning_rate": "--lr", "lr_schedule": "--lr-schedule", "weight_decay": "--weight-decay",
     "label_smoothing": "--label-smoothing", "crop": "--crop", "flip": "--flip", "validation": "--validation",
     "seed": "--seed", "images": "--images", "label_noise": "--label-noise",
+    "selection": "--selection",
 }  # fmt: skip
 
 

@@ -149,7 +149,7 @@ class KnobFile:
 def _turn_knobs(race: Race, asked: dict[str, dict[str, float]], writer: RunWriter | None) -> None:
     for runner in race.active:
         wanted = asked.get(runner.contender.name, {})
-        changes = {knob: value for knob, value in wanted.items() if runner.knobs.get(knob) != value}
+        changes = {knob: value for knob, value in wanted.items() if runner.knob(knob) != value}
         if changes:
             runner.knobs.update(changes)
             if writer:
@@ -240,7 +240,7 @@ def header(race: Race, runner: Runner, data: str, metrics: Metrics) -> checkpoin
         architecture=model.architecture, num_classes=model.num_classes, in_channels=model.in_channels,
         shortcut=model.shortcut, dataset=info.name, classes=info.classes, mean=info.mean, std=info.std,
         image_size=info.size, method=method_name(contender.method),
-        method_options=options,
+        method_options=options, knobs=dict(runner.knobs),
         recipe=dataclasses.asdict(race.recipe) | {"data": data}, epochs=int(race.epoch), seed=race.recipe.seed,
         train_error=metrics["train_error"], validation_error=metrics.get("validation_error"),
         device=device_name(race.device), versions=versions(), created=date.today().isoformat(),

@@ -106,14 +106,15 @@ class RunWriter:
     def save_checkpoint(self, contender: str, model: Network, meta: checkpoints.Meta) -> None:
         """Write a contender's `last` checkpoint; its `best` one too, unless an earlier epoch had a smaller error.
 
-        The error is the validation error, or the training error where no images are held out.
+        The error is the validation error, or the training error where no images are held out. Where the recipe selects
+        the last checkpoint, it is the best.
         """
         folder = self.run.folder / contender
         folder.mkdir(exist_ok=True)
         checkpoints.save(folder / "last.safetensors", model, meta)
         error = meta.train_error if meta.validation_error is None else meta.validation_error
         assert error is not None
-        if error <= self.best.get(contender, math.inf):
+        if self.race.recipe.selection == "last" or error <= self.best.get(contender, math.inf):
             self.best[contender] = error
             checkpoints.save(self.best_checkpoint(contender), model, meta)
 

@@ -2,7 +2,7 @@
 
 from camdrop.training.config import PRESETS, Contender, Recipe, make_method, make_recipe, method_name
 from camdrop.training.devices import pick_device
-from camdrop.training.race import KNOBS, OVERHEAD, Race, Runner, evaluate
+from camdrop.training.race import KNOBS, OVERHEAD, Race, Runner, evaluate, evaluated
 
 __all__ = [
     "KNOBS",
@@ -13,6 +13,7 @@ __all__ = [
     "Recipe",
     "Runner",
     "evaluate",
+    "evaluated",
     "make_method",
     "make_recipe",
     "method_name",

@@ -11,20 +11,23 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from camdrop.masks import METHODS, Method
-from camdrop.resnet import ARCHITECTURES, KINDS, ResNet
+from camdrop.resnet import ARCHITECTURES, KINDS, Network, ResNet
 from camdrop.sampling import default_sites
 from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
+
+SELECTIONS = ("best", "last")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How networks are trained: SGD with momentum and weight decay, pad-and-crop and flip, a learning-rate schedule.
 
-    A run ends after `epochs`, or after about `minutes`: it measures its speed at first, and picks the number of steps.
+    A run ends after `epochs`, or after about `minutes`: it measures its speed, and sets the number of steps by it.
     `validation` is the held-out share of the training set, `crop` the padding in pixels (large images get a resized
     crop instead, see camdrop/training/batches.py). A race trains on `images` of the others, as equally many of each
     class as possible (None: on all), and gives the share `label_noise` of these a class drawn uniformly in place of the
-    true one; the seed determines which. ValueError for values out of range.
+    true one; the seed determines which. `selection` says which checkpoint is tested: `best`, that of the least
+    validation error, or `last`. ValueError for values out of range.
     """
 
     model: str
@@ -42,12 +45,15 @@ class Recipe:
     seed: int = 0
     images: int | None = None
     label_noise: float = 0.0
+    selection: str = "best"
 
     def __post_init__(self) -> None:
         if self.model not in ARCHITECTURES:
             raise ValueError(f"model must be one of {', '.join(ARCHITECTURES)}, got {self.model!r}")
         if self.lr_schedule not in LR_SCHEDULES:
             raise ValueError(f"lr_schedule must be one of {', '.join(LR_SCHEDULES)}, got {self.lr_schedule!r}")
+        if self.selection not in SELECTIONS:
+            raise ValueError(f"selection must be one of {', '.join(SELECTIONS)}, got {self.selection!r}")
         if (self.epochs is None) == (self.minutes is None):
             raise ValueError("give either epochs or minutes, not both and not neither")
         if self.epochs is not None and self.epochs < 1:
@@ -70,9 +76,10 @@ PRESETS: dict[str, dict[str, Any]] = {
     "mnist": {"model": "resnet8", "epochs": 5, "flip": False, "crop": 2},
     "fashion": {"model": "resnet8", "epochs": 20},
     # So few images, of which so many are wrong, that a network learns them by heart within a minute: dropout matters.
+    # The last epoch counts: choosing another by images with true labels would stop before the wrong ones are learnt.
     "noise": {
         "model": "resnet8", "epochs": 30, "batch_size": 64, "crop": 0, "flip": False, "validation": 0.1,
-        "images": 1000, "label_noise": 0.4,
+        "images": 1000, "label_noise": 0.4, "selection": "last",
     },
     "cifar-resnet20": {"model": "resnet20", "epochs": 400, "lr_schedule": "step"},
     "cifar-resnet56": {"model": "resnet56", "epochs": 400, "lr_schedule": "step"},
@@ -136,8 +143,11 @@ class Contender:
         if unknown := set(self.kinds or ()) - set(KINDS):
             raise ValueError(f"sites must be of the kinds {', '.join(KINDS)}, got {', '.join(sorted(unknown))!r}")
 
-    def sites(self, model: ResNet) -> frozenset[str]:
-        """The names of the drop sites of `model` where the masks of this contender act."""
+    def sites(self, model: Network) -> frozenset[str]:
+        """The names of the drop sites of `model` where the masks of this contender act: all of them in a network that
+        is not one of ours."""
+        if not isinstance(model, ResNet):
+            return frozenset(site.name for site in model.drop_sites)
         return default_sites(model, self.method, self.stages, self.kinds)
 
 
@@ -186,7 +196,7 @@ def contender(
     stages: tuple[str, ...] | None = None,
     kinds: tuple[str, ...] | None = None,
 ) -> Contender:
-    """A contender from a line such as `camdrop:reading=official:keep_prob=0.8:stages=layer2+layer3:sites=conv+skip`.
+    """A contender from a line such as `camdrop:reading=official:keep_prob=0.8:stages=layer2+layer3.0:sites=conv+skip`.
 
     What the line leaves out is as in `shared`, `schedule`, `stages` and `kinds`, as far as the method has it.
     ValueError for an unknown method, an option that it lacks, or a wrong value.
@@ -204,6 +214,17 @@ def contender(
         tuple(where[key].split("+")) if key in where else usual for key, usual in (("stages", stages), ("sites", kinds))
     )
     return Contender(title, method, where.get("schedule", schedule), stages, kinds)
+
+
+def contender_of(name: str, options: Mapping[str, Any]) -> Contender:
+    """The contender that a checkpoint's header describes by its `method` and `method_options`; "" is a baseline.
+
+    ValueError for an unknown method, an option that it lacks, or a wrong value.
+    """
+    own = dict(options)
+    stages, kinds = (tuple(found) if (found := own.pop(key, None)) else None for key in ("stages", "kinds"))
+    schedule = own.pop("schedule", "constant")
+    return Contender(name or "baseline", make_method(name or "baseline", own), schedule, stages, kinds)
 
 
 def _contender_options(name: str) -> tuple[str, ...]:

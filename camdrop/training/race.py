@@ -25,9 +25,19 @@ from camdrop.training.devices import autocast
 from camdrop.training.distributed import ALONE, Team
 
 KNOBS = ("learning_rate", "keep_prob", "block_size")
-OVERHEAD = 1.05  # time of a run ÷ time of its steps: validation, heatmap history, checkpoints
+OVERHEAD = 1.05  # time of a run ÷ time of its steps and evaluations: heatmap history, checkpoints
 _SAMPLE = 500  # training images, at most, on which the error without masks is measured
-_MEASURED_STEPS = 12  # of which the first few warm up
+_MEASURED_STEPS = 12  # at least, before the length of a run with a time budget is set
+_WARM_UP = 3  # of them
+_LONG = 0.1  # share of its time budget that a race spends in measuring, at most, where that is less than an epoch
+
+
+def evaluated(train: int, held: int) -> float:
+    """What the evaluations at an epoch's end cost, as so many images of training: a forward pass is a third of a step.
+
+    `train` and `held` are the numbers of images that a race trains on and holds out.
+    """
+    return (held + min(train, _SAMPLE)) / 3
 
 
 class Runner:
@@ -62,6 +72,11 @@ class Runner:
     def reseed(self, step: int) -> None:
         """Seed the masks from `step` on; each member of a team draws others."""
         self.generator.manual_seed(self.recipe.seed + 2 + 1_000_003 * self.team.rank + 7919 * step)
+
+    def knob(self, name: str) -> float | None:
+        """Where one of `KNOBS` stands: as turned, else as configured; None where the contender has no such knob."""
+        owner = self.recipe if name == "learning_rate" else self.contender.method
+        return self.knobs.get(name, getattr(owner, name, None))
 
     def method_at(self, progress: float) -> Method | None:
         """The method at `progress`, with the keep probability by schedule and knobs."""
@@ -155,8 +170,9 @@ class Runner:
 class Race:
     """Contenders that see the same batches in the same order. `step` trains each by one batch.
 
-    `total` is the number of steps; for a recipe with minutes it is None until the race has measured some steps. On the
-    CPU, a race that is restored from its `state` goes on bit for bit as if it had never stopped.
+    `total` is the number of steps; for a recipe with minutes it is None until the race has measured an epoch, or some
+    steps where epochs are long, and follows the clock after each epoch. On the CPU, a race of epochs that is restored
+    from its `state` goes on bit for bit as if it had never stopped.
     """
 
     def __init__(
@@ -184,6 +200,8 @@ class Race:
         self.batches = make_batches(self.train, self.batch, recipe, data.info, device, team)
         self.runners = [Runner(c, data.info, recipe, device, team, compiled) for c in contenders]
         self._times: list[float] = []
+        self._began: float | None = None  # when the first step did, by time.perf_counter
+        self._stepping = 0.0  # seconds in steps since then
 
     @property
     def epoch(self) -> float:
@@ -206,6 +224,9 @@ class Race:
     def step(self) -> None:
         """Train every active contender by one batch."""
         begin = time.perf_counter()
+        if self.done == 0:
+            self._began = begin
+        self._plan(begin)
         (x, y), progress = self.batches.at(self.done), self.progress
         for runner in self.active:
             start = time.perf_counter()
@@ -213,19 +234,43 @@ class Race:
             runner.step(x, y, progress)
             runner.seconds += time.perf_counter() - start
         self.done += 1
-        if self.total is None:
-            self._measure(time.perf_counter() - begin)
+        seconds = time.perf_counter() - begin
+        self._stepping += seconds
+        if len(self._times) < _MEASURED_STEPS:
+            self._times.append(seconds)
 
-    def _measure(self, seconds: float) -> None:
-        """Note the time of a step; after some of them, set `total` to the number of steps that fit into the minutes."""
-        self._times.append(seconds)
-        if len(self._times) == _MEASURED_STEPS and self.recipe.minutes is not None:
-            typical = sorted(self._times[3:])[len(self._times[3:]) // 2]
-            total = max(self.done + 1, int(60 * self.recipe.minutes / (OVERHEAD * typical)))
-            begun = total % self.epoch_steps
-            if total > self.epoch_steps and begun < 0.1 * self.epoch_steps:
-                total -= begun  # without an epoch that would hardly begin
-            self.total = self.team.broadcast(total)
+    def _plan(self, now: float) -> None:
+        """Set `total` to the steps that fit into the minutes, by what is measured so far.
+
+        That is after each epoch, so that a machine that becomes slower does not take longer; the first time after some
+        steps where an epoch is long, or where the race was restored before it knew.
+        """
+        if self.recipe.minutes is None or self.done < _MEASURED_STEPS:
+            return
+        budget, total = 60 * self.recipe.minutes, self.total
+        epochs, inside = divmod(self.done, self.epoch_steps)
+        if self._began is not None and inside == 0:
+            elapsed = now - self._began
+            total = self._fit(budget - elapsed, self._stepping / self.done, (elapsed - self._stepping) / epochs)
+        elif total is None and (self.done == _MEASURED_STEPS or self._began is None):
+            measured = self._times[_WARM_UP:]
+            step = sum(measured) / len(measured)
+            rest = OVERHEAD * evaluated(len(self.train), len(self.held)) / self.batch * step
+            if self._began is None or self.epoch_steps * step > _LONG * budget:
+                total = self._fit(budget - self.done * step, step, rest)
+        else:
+            return
+        self.total = self.team.broadcast(total)
+
+    def _fit(self, seconds: float, step: float, rest: float) -> int:
+        """The number of steps in all if so many seconds are left, and every epoch ends with a `rest` in seconds."""
+        here = self.done % self.epoch_steps
+        seconds += here * step - rest  # since this epoch began, without the test, which takes about as long as the rest
+        epochs, more = divmod(seconds, self.epoch_steps * step + rest)
+        whole, begun = self.done - here + int(epochs) * self.epoch_steps, int((more - rest) / step)
+        if whole and begun < 0.1 * self.epoch_steps:
+            begun = 0  # without an epoch that would hardly begin
+        return max(self.done + 1, whole + max(0, begun))
 
     def state(self) -> dict[str, Any]:
         """Everything that the rest of the race depends on."""

@@ -159,6 +159,43 @@ def test_a_limit_draws_images_from_all_of_them(camdrop: Checkpoint, split: Split
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", [
+    PGD(random_start=True), PGD(reach_epsilon=True), PGD(random_start=True, reach_epsilon=True),
+    PGD(8, 1, 3, targeted=False, random_start=True, reach_epsilon=True),
+], ids=str)  # fmt: skip
+def test_the_options_of_the_published_code_equal_foolbox(camdrop: Checkpoint, split: Split, attack: PGD) -> None:
+    """Foolbox with the step max(step, ε / iterations), from the very start that ours drew."""
+    foolbox = pytest.importorskip("foolbox")
+    meta, x0 = camdrop.meta, split.images.float() / 255
+    noise = 2 * torch.rand(x0.shape, generator=generator(5)) - 1
+    kind = foolbox.attacks.LinfPGD
+
+    class FromOurStart(kind):  # type: ignore[misc, valid-type]
+        def get_random_start(self, x0: torch.Tensor, epsilon: float) -> torch.Tensor:
+            return x0 + epsilon * noise
+
+    scale = {"mean": list(meta.mean), "std": list(meta.std), "axis": -3}
+    peer = foolbox.PyTorchModel(camdrop.model, bounds=(0, 1), preprocessing=scale, device="cpu")
+    targets = random_targets(split.labels, 10, generator())
+    classes = targets if attack.targeted else split.labels
+    criteria = foolbox.criteria.TargetedMisclassification, foolbox.criteria.Misclassification
+    step = max(attack.step, attack.epsilon / attack.iterations) if attack.reach_epsilon else attack.step
+    theirs = FromOurStart(abs_stepsize=step / 255, steps=attack.iterations, random_start=attack.random_start)
+    expected = theirs.run(peer, x0, criteria[0 if attack.targeted else 1](classes), epsilon=attack.epsilon / 255)
+    ours = attack.run(camdrop.model, split.images, classes, meta.mean, meta.std, generator(5))
+    assert (
+        (ours - expected).abs() < 1e-6
+    ).float().mean() > 0.999  # the sign of a gradient that is all but 0 may differ
+
+
+def test_a_step_can_reach_epsilon() -> None:
+    assert PGD(5, 1, 2, reach_epsilon=True).step_length == 2.5 and PGD(5, 3, 2, reach_epsilon=True).step_length == 3
+    assert PGD(5, 1, 2).step_length == 1 and PGD(5, 1, 2, reach_epsilon=True).reach == 5
+    assert str(PGD(reach_epsilon=True)) == "Targeted PGD, ε = 5, step 2.5 (ε ÷ iterations), iterations 2"
+    assert str(PGD(step=4, reach_epsilon=True)) == "Targeted PGD, ε = 5, step 4, iterations 2"
+
+
 def test_reach() -> None:
     assert (PGD().reach, PGD(5, 1, 9).reach, PGD(5, 1, 2, random_start=True).reach) == (2, 5, 5)
 
@@ -194,7 +231,7 @@ def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert run(monkeypatch, "attack", *paths, *options, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["attack"] == {
-        "epsilon": 8.0, "step": 1.0, "iterations": 5, "targeted": True, "random_start": False,
+        "epsilon": 8.0, "step": 1.0, "iterations": 5, "targeted": True, "random_start": False, "reach_epsilon": False,
     }  # fmt: skip
     assert found["seed"] == 2
     images, _ = gallery("fashion-mnist")

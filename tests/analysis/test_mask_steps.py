@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 import torch
 
-from camdrop.analysis.mask_steps import below, capture, dissect, remarks, shares
+from camdrop.analysis.mask_steps import answers, below, capture, dissect, masked_pass, remarks, shares
 from camdrop.cam import class_activation_map
 from camdrop.masks import METHODS, READINGS, CamDrop, DropBlock, Dropout, DropPath, SpatialDropout
 from camdrop.resnet import ResNet, build
-from camdrop.sampling import SampleMasks
+from camdrop.sampling import SampleMasks, training_masks
 
 SITES = ("layer1.0.conv1", "layer1.0.conv2", "layer1.0.skip", "layer2.0.conv2", "layer2.0.skip", "layer3.0.conv1")
 BLIND = {"keep_prob": 0.7}
@@ -137,6 +137,41 @@ def test_shares_are_the_mean_of_passes_with_every_site_masked(model, image):
     for name, share in found.items():
         assert share == pytest.approx(float(record[name].dropped.mean()))
     assert sum(found.values()) / len(found) == pytest.approx(0.2, abs=0.04)
+
+
+def test_a_masked_pass_is_that_of_a_training_step(model, image):
+    method, sites = CamDrop(keep_prob=0.5, block_size=4, reading="matched"), {s.name for s in model.drop_sites}
+    before = image.clone()
+    for label in (1, 6):
+        found = masked_pass(capture(model, image, "layer2.0.conv2"), image, method, label, 5, sites)
+        record = {}
+        drop = training_masks(method, model, image, torch.tensor([label]), sites, generator(5), record)
+        reached = []
+
+        def watch(site, features, drop=drop, reached=reached):
+            if site.name == "layer2.0.conv2":
+                reached.append(features.clone())
+            return drop(site, features)
+
+        torch.testing.assert_close(found.after, model(image, watch).softmax(1)[0])
+        assert list(found.masks) == [s.name for s in model.drop_sites]
+        assert all(torch.equal(found.masks[name].keep, mask.keep) for name, mask in record.items())
+        assert torch.equal(found.here.activation.features, reached[0])
+        assert not torch.equal(reached[0], capture(model, image, "layer2.0.conv2").features)  # masked before
+        mask = record["layer2.0.conv2"]
+        torch.testing.assert_close(found.here.masked, (reached[0] * mask.keep * mask.scale)[0])
+        cam = class_activation_map(reached[0], model.fc.weight, torch.tensor([label]))
+        torch.testing.assert_close(found.here.cam[None], cam)
+    assert torch.equal(image, before)
+    elsewhere = masked_pass(capture(model, image, "layer1.0.skip"), image, method, 1, 5, {"layer3.0.skip"})
+    assert elsewhere.here is None and list(elsewhere.masks) == ["layer3.0.skip"]
+
+
+def test_answers_are_those_of_as_many_draws(model, image):
+    method, sites = DropBlock(keep_prob=0.3, block_size=5), {s.name for s in model.drop_sites}
+    found = answers(model, image, method, 3, 8, sites, draws=12)
+    drop = SampleMasks(method, model.fc.weight, torch.tensor([3] * 12), sites, generator(8))
+    assert found.tolist() == model(image.expand(12, -1, -1, -1), drop).argmax(1).tolist()
 
 
 def test_a_stop_keeps_no_mask_and_no_gradient(model, image):

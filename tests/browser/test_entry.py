@@ -1,5 +1,6 @@
 """The way into a page in the browser: by a link, and on a server slower than the hand."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ def test_a_link_to_a_page_of_a_server_just_started_has_the_navigation(page: Page
         expect(page.get_by_role("heading", level=1)).to_have_count(1)
         expect(page.get_by_role("dialog")).to_have_count(0)  # which would say that there is no such page
         page.goto("about:blank")
+
+
+def test_explore_has_its_own_address_too(page: Page, app_url: str) -> None:
+    page.goto(f"{app_url}/explore?checkpoints=fashion-resnet8-baseline&checkpoints=fashion-resnet8-camdrop&image=3")
+    for name in ("fashion-resnet8-baseline", "fashion-resnet8-camdrop"):
+        expect(page.get_by_role("img", name=f"Where {name} looks for Pullover")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"/\?.*image=3"))
 
 
 # The app on a server that in its first run waits in one of our functions for a press, and then is too busy to send what

@@ -40,3 +40,14 @@ def test_dragging_gamma_moves_the_picture_and_the_link_restores_it(page: Page, a
     expect(other.get_by_role("heading", name="Five methods")).to_be_visible()
     expect(other).to_have_url(re.compile(r"five_methods\?(?=.*gamma=0\.\d+)(?=.*site=layer1\.0\.conv2)"))
     other.close()
+
+
+def test_a_class_that_another_network_lacks_is_no_longer_in_the_box(page: Page, app_url: str) -> None:
+    page.goto(f"{app_url}/mask_lab?checkpoint=cifar10-resnet20-camdrop&label=cat&site=layer1.2.conv1")
+    label = page.get_by_role("combobox", name="Label y")
+    expect(label).to_have_value("cat", timeout=60_000)
+    page.get_by_role("combobox", name="Checkpoint").click()
+    page.get_by_role("option", name="fashion-noise-resnet8-camdrop", exact=True).click()
+    expect(page.get_by_role("img", name="The image with the map J over it: evidence for Bag")).to_be_visible()
+    expect(label).to_have_value("True label")
+    expect(page.get_by_role("combobox", name="Drop site")).to_have_value("layer2.0.conv2")

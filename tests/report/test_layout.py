@@ -10,7 +10,7 @@ from camdrop.runs import sweep
 from tests.support import ROOT
 from tests.support.finished_runs import finish
 
-KINDS = {"runs", "sweeps", "attack", "compare", "bounds"}
+KINDS = {"runs", "sweeps", "attack", "compare", "bounds", "leakage"}
 
 
 def names(paths: list[Path], root: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Sentences about races with made-up records."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,51 @@ def test_names_are_as_short_as_they_can_be() -> None:
         "**CamDrop γ 0.9 r 8 true class is ahead**" in sentences
         and "CamDrop γ 0.9 r 8 true class linear; one" in sentences
     )
+
+
+def test_the_guess_stands_beside_who_won() -> None:
+    run = dataclasses.replace(race(BASELINE, BLOCKS, CAMDROP), guess="camdrop")
+    records = [result("baseline", 37.5), result("blocks", 28.5), result("camdrop", 69.0)]
+    assert outcome(run, records, {})[0] == (
+        "**The guess was CamDrop; DropBlock won**: a test error of 28.5 %, against 69.0 % of the guess, "
+        "which is number 3 of 3."
+    )
+    right = dataclasses.replace(run, guess="blocks")
+    assert outcome(right, records, {})[0] == "**The guess was DropBlock, and it won**: a test error of 28.5 %."
+    ended = [*records[:2], {"kind": "end", "step": 3, "contender": "camdrop", "reason": "diverged"}]
+    assert "CamDrop, which did not come to the end; DropBlock won**" in outcome(run, ended, {})[0]
+    spreads = {c: Spread(e) for c, e in (("baseline", (37.0, 38.0)), ("blocks", (29.0, 31.0)), ("camdrop", (1.0, 3.0)))}
+    assert (
+        "**The guess was CamDrop, and it won**: a mean test error over 2 seeds of 2.0 %"
+        in outcome(run, records, spreads)[0]
+    )
+    assert outcome(dataclasses.replace(run, guess="gone"), records, {})[0].startswith("**DropBlock is ahead")
+    assert "number" not in " ".join(outcome(run, [], {}))
+
+
+def test_contenders_are_compared_in_pairs_of_seeds() -> None:
+    run, seeds = race(BASELINE, BLOCKS, CAMDROP), (0, 1, 2)
+    errors = {"baseline": (37.0, 40.0, 36.0), "blocks": (28.0, 31.5, 27.0), "camdrop": (36.0, 42.0, 35.0)}
+    records = [result(name, first) for name, (first, *_) in errors.items()]
+    spreads = {name: Spread(values, seeds) for name, values in errors.items()}
+    assert outcome(run, records, spreads)[1] == (
+        "**Against Baseline, seed by seed** (n = 3): better: DropBlock (−8.8 ± 0.3, p < 0.001); "
+        "no clear difference: CamDrop (+0.0 ± 1.7, p = 1). "
+        "Differences in points, mean ± std; clear is p < 0.05 in a paired t-test."
+    )
+
+
+def test_over_seeds_all_numbers_are_means() -> None:
+    run = race(BLOCKS, CAMDROP)
+    one = [*end("blocks", 30.0, 30.0, 9.0), *end("camdrop", 60.0, 70.0, 90.0)]
+    two = [*end("blocks", 32.0, 30.0, 11.0), *end("camdrop", 62.0, 74.0, 70.0)]
+    memorised, obeys = outcome(run, one, {}, [(run, one), (run, two)])
+    assert "CamDrop (61.0 %, expected 72.0 %); not DropBlock (31.0 %, expected 30.0 %)" in memorised
+    assert "**Read the label off the masks**: CamDrop (80.0 %); not DropBlock (10.0 %)" in obeys
+    assert memorised.endswith(" Means over 2 seeds.") and obeys.endswith(" Means over 2 seeds.")
+
+
+def test_turned_knobs_are_in_every_sentence() -> None:
+    knob = {"kind": "knob", "step": 3, "contender": "blocks", "keep_prob": 0.5}
+    (text,) = outcome(race(BASELINE, BLOCKS), [knob, result("baseline", 30.0), result("blocks", 20.0)], {})
+    assert text.startswith("**DropBlock turned to γ 0.5 is ahead**")

@@ -75,6 +75,20 @@ def test_spread_over_seeds(tmp_path):
     assert str(results.over_seeds(other[0], [other])["baseline"]) == ""
 
 
+def test_turned_knobs_are_part_of_a_contender(tmp_path):
+    blocks = (Contender("baseline"), Contender("blocks", DropBlock(block_size=7)))
+    run = make_run(tmp_path / "run", contenders=blocks)
+    knob = {"kind": "knob", "step": 3, "epoch": 0.75, "contender": "blocks"}
+    done = [{"kind": "result", "contender": c.name, "test_error": 9.0, "best_epoch": 2} for c in blocks]
+    records = [point(2), knob | {"keep_prob": 0.8, "learning_rate": 0.05}, knob | {"keep_prob": 0.85, "block_size": 2}]
+    assert results.turned(records) == {"blocks": {"keep_prob": 0.85, "learning_rate": 0.05, "block_size": 2}}
+    name = "DropBlock γ 0.9 r 7 turned to γ 0.85 r 2 learning rate 0.05"
+    assert [row.name for row in results.results(run, records)] == ["Baseline", name]
+    assert results.command(run.config, "x", results.turned(records)).endswith(f" # by hand, and not repeated: {name}")
+    assert set(results.over_seeds(run, [(run, records + done)])) == {"baseline"}
+    assert results.label(blocks[0], {"learning_rate": 0.2}) == "Baseline turned to learning rate 0.2"
+
+
 def test_the_command_says_all_that_was_set(tmp_path):
     recipe = Recipe("resnet20", minutes=2.0, seed=3, flip=False, learning_rate=0.05)
     cs = (*CONTENDERS, Contender("droppy", Dropout(keep_prob=0.5), "linear", ("layer2", "layer3"), ("skip",)))

@@ -184,6 +184,8 @@ def test_knobs_take_effect_at_the_next_step_and_are_recorded(start):
             runs.turn_knobs(folder, "dropblock", {"keep_prob": 0.5, "learning_rate": 0.01, "block_size": 1})
 
     train(folder, listen=turn)
+    headers = [load(folder / name / "last.safetensors").meta for name in ("baseline", "dropblock")]
+    assert [meta.knobs for meta in headers] == [{}, {"keep_prob": 0.5, "learning_rate": 0.01, "block_size": 1}]
     own = [r for r in points(folder) if r["contender"] == "dropblock"]
     (knob,) = [r for r in own if r["kind"] == "knob"]
     assert (knob["step"], knob["keep_prob"], knob["learning_rate"], knob["block_size"]) == (10, 0.5, 0.01, 1)
@@ -197,6 +199,15 @@ def test_knobs_take_effect_at_the_next_step_and_are_recorded(start):
     ):  # fmt: skip
         with pytest.raises(ValueError, match=words):
             runs.turn_knobs(folder, contender, change)
+
+
+def test_a_guess_is_kept_with_the_run(start):
+    folder = start()
+    assert runs.load_run(folder).guess == ""
+    runs.record_guess(folder, "dropblock")
+    assert runs.load_run(folder).guess == "dropblock"
+    with pytest.raises(runs.RunError, match="no contender 'nobody'; it has baseline, dropblock, camdrop"):
+        runs.record_guess(folder, "nobody")
 
 
 @pytest.mark.slow

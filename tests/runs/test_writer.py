@@ -1,5 +1,6 @@
 """What a run's writer leaves on the disk, and the signals that stop a training."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from camdrop import runs
+from camdrop.checkpoints import Meta, load
 from camdrop.runs.signals import stop_signals
 from camdrop.runs.writer import load_state, open_writer, remove_leftovers
 from camdrop.training import Race
@@ -42,6 +44,18 @@ def test_records_after_the_state_are_cut_off_and_the_next_state_knows_it(run, ra
         writer.save_state()  # as by a stop before the first step
     assert load_state(run.folder, CPU)["metrics"] == state["metrics"]
     assert [record["loss"] for record in runs.read_metrics(run.folder)[0]] == [1.0]
+
+
+@pytest.mark.parametrize(("selection", "tested"), [("best", 2), ("last", 3)])
+def test_the_checkpoint_that_is_tested(run, selection, tested):
+    race = Race(stripes(), dataclasses.replace(RECIPE, selection=selection), [Contender("a")], CPU)
+    meta = Meta("resnet8", 2, race.info.channels, recipe={})
+    with open_writer(run, race, None) as writer:
+        for epoch, error in ((1, 50.0), (2, 20.0), (3, 30.0)):
+            described = dataclasses.replace(meta, epochs=epoch, validation_error=error, train_error=1.0)
+            writer.save_checkpoint("a", race.runners[0].model, described)
+    assert load(run.folder / "a" / "best.safetensors").meta.epochs == tested
+    assert load(run.folder / "a" / "last.safetensors").meta.epochs == 3
 
 
 def test_a_number_that_is_not_finite_is_null_on_disk_and_for_who_listens(run, race):

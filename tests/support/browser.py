@@ -9,7 +9,8 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Browser, Playwright
 
@@ -25,21 +26,28 @@ FLAGS = (
 )
 
 
-@contextmanager
-def serve(script: str, start_timeout: float = 60) -> Iterator[str]:
+def serve(script: str) -> AbstractContextManager[str]:
     """Run a script (path from the repository root) under Streamlit with the app's own settings; its address."""
+    return serve_by([sys.executable, "-m", "streamlit", "run", script, "--server.headless=true"], "--server.port")
+
+
+@contextmanager
+def serve_by(
+    command: list[str], port_option: str, *, cwd: Path = ROOT, env: dict[str, str] | None = None, timeout: float = 60
+) -> Iterator[str]:
+    """Run a command that serves the app; its address. `env` are variables beside those of this process."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless=true", f"--server.port={port}"]
+    command = [*command, f"{port_option}={port}"]
     with tempfile.TemporaryFile("w+") as log:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, cwd=cwd, stdout=log, stderr=subprocess.STDOUT, env=os.environ | (env or {}))
         try:
-            deadline = time.monotonic() + start_timeout
+            deadline = time.monotonic() + timeout
             while not _healthy(port):
                 if server.poll() is not None or time.monotonic() > deadline:
                     log.seek(0)
-                    raise RuntimeError(f"streamlit run {script} did not come up: {log.read()[-2000:]}")
+                    raise RuntimeError(f"{' '.join(command)} did not come up: {log.read()[-2000:]}")
                 time.sleep(0.05)
             yield f"http://localhost:{port}"
         finally:

@@ -79,6 +79,7 @@ def test_wrong_values_are_a_sentence():
         ({"images": 1}, "images"),
         ({"label_noise": 1.1}, "label_noise"),
         ({"label_noise": -1}, "lab"),
+        ({"selection": "first"}, "selection must be one of best, last"),
     ):
         with pytest.raises(ValueError, match=word):
             recipe(**options)
@@ -87,4 +88,5 @@ def test_wrong_values_are_a_sentence():
 def test_the_preset_of_the_default_race():
     noise = make_recipe("noise", {})
     assert (noise.images, noise.label_noise, noise.epochs, noise.batch_size) == (1000, 0.4, 30, 64)
+    assert noise.selection == "last"
     assert (noise.crop, noise.flip, noise.lr_schedule, noise.learning_rate) == (0, False, "onecycle", 0.1)

@@ -12,7 +12,7 @@ from camdrop.masks import CamDrop, DropBlock, DropPath
 from camdrop.resnet import build
 from camdrop.training import OVERHEAD, Race, Runner, evaluate, pick_device
 from camdrop.training.batches import augment, split_training
-from camdrop.training.config import Contender, Recipe, contender, make_method, make_recipe
+from camdrop.training.config import Contender, Recipe, contender, contender_of, make_method, make_recipe
 from camdrop.training.distributed import Team
 from tests.support.stripes import stripes
 
@@ -69,9 +69,26 @@ def test_compiled_it_learns_the_same_with_the_same_masks(monkeypatch):
 def test_a_budget_in_minutes_leaves_out_an_epoch_that_would_hardly_begin(monkeypatch):
     race = Race(stripes(), dataclasses.replace(RECIPE, epochs=None, minutes=1.0), [Contender("a")], CPU)
     race.epoch_steps = 100
-    for _ in range(12):
-        race._measure(60 / OVERHEAD / 209.5)  # seconds a step: 209 fit into the minute
+    # 60 s are 209.5 steps and two epochs' evaluations, and those take as long as two steps each, the test another two.
+    step = 60 / (209.5 + 3 * 2 * OVERHEAD)
+    race.done, race._began, race._times = 12, 0.0, [step] * 12
+    race._plan(12 * step)
     assert race.total == 200
+
+
+def test_a_budget_in_minutes_counts_what_an_epoch_takes_besides_its_steps():
+    race = Race(stripes(), dataclasses.replace(RECIPE, epochs=None, minutes=1.0), [Contender("a")], CPU)
+    race.epoch_steps, race._began = 24, 100.0
+    race.done, race._times = 12, [0.1] * 12
+    race._plan(101.2)
+    assert race.total is None  # an epoch is short: it waits for its end …
+    race.done, race._stepping = 24, 2.4
+    race._plan(103.4)  # … which takes 1 s besides the steps
+    # 56.6 s are left, of which the test takes one: 16 epochs of 3.4 s, and of the next one would be only two steps.
+    assert race.total == 24 + 16 * 24
+    race.done, race._stepping = 48, 30.0
+    race._plan(140.0)  # other programs make it slow: 20 s an epoch, so that none fits into the 20 s besides the test
+    assert race.total == 48 + int((20 - 5 - 5) / (30 / 48))
 
 
 def first_batch(recipe):
@@ -184,10 +201,23 @@ def test_sites_of_a_contender():
     assert len(Contender("x", CamDrop()).sites(model)) == 9
     assert Contender("x", DropPath()).sites(model) == {"layer1.0.conv2", "layer2.0.conv2", "layer3.0.conv2"}
     assert Contender("x", CamDrop(), stages=("layer3",), kinds=("skip",)).sites(model) == {"layer3.0.skip"}
+    last = Contender("x", CamDrop(), stages=("layer3.2",), kinds=("branch", "skip")).sites(build("resnet20"))
+    assert last == {"layer3.2.conv2", "layer3.2.skip"}
+    with pytest.raises(ValueError, match=r"a block up to layer3.0, got layer3.2"):
+        Contender("x", stages=("layer3.2",)).sites(model)
     large = Contender("x", CamDrop()).sites(build("resnet18"))
     assert {name.split(".")[0] for name in large} == {"layer3", "layer4"}
     with pytest.raises(ValueError, match=r"stages.*layer1.*layer4"):
         Contender("x", stages=("layer4",)).sites(model)
+
+
+def test_the_contender_of_a_header():
+    options = {"block_size": 4, "label": "predicted", "schedule": "linear", "stages": ["layer3"], "kinds": ["skip"]}
+    found = contender_of("camdrop", options)
+    assert found == Contender("camdrop", CamDrop(block_size=4, label="predicted"), "linear", ("layer3",), ("skip",))
+    assert contender_of("", {}).method is None and contender_of("baseline", {}).method is None
+    with pytest.raises(ValueError, match="no option 'size'"):
+        contender_of("camdrop", {"size": 3})
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
-from camdrop.shipped import shipped
+from camdrop.shipped import in_repository, own, shipped
 from ui.choosers import add
 from ui.choosers.image import ChosenImage, Filter, Shelf, choose_shelf
 from ui.choosers.run_checkpoints import run_checkpoints
+from ui.choosers.select import select
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
     from camdrop.checkpoints.metadata import Meta
 
-FOLDER = Path(os.environ.get("CAMDROP_CHECKPOINTS") or shipped("checkpoints"))
+FOLDER = own("checkpoints")  # where those that are kept go
 FIRST_SET = "fashion-noise-resnet8"  # of the set that pages open on
 
 
@@ -38,7 +39,7 @@ def open_checkpoint(name: str) -> Checkpoint:
 
     if name in add.added():
         return add.added()[name]
-    path = next((path for path, _ in _shipped(FOLDER) if path.stem == name), None) or run_checkpoints().get(name)
+    path = next((path for path, _ in _kept() if path.stem == name), None) or run_checkpoints().get(name)
     if path is None:
         raise CheckpointError(f"There is no checkpoint {name!r} here: choose another, or add its file.")
     return _load(path, path.stat().st_mtime_ns)
@@ -54,13 +55,23 @@ def _load(path: Path, changed: int) -> Checkpoint:
     return load(path)
 
 
-def _shipped(folder: Path) -> list[tuple[Path, Meta]]:
-    return _listing(folder, folder.stat().st_mtime_ns)[0] if folder.is_dir() else []
+def _folders() -> list[Path]:
+    """Where checkpoints are: the folder of one's own, and what came with a package that has no repository."""
+    alone = in_repository() or "CAMDROP_CHECKPOINTS" in os.environ
+    return [folder for folder in (FOLDER, *(() if alone else [shipped("checkpoints")])) if folder.is_dir()]
+
+
+def _kept() -> list[tuple[Path, Meta]]:
+    return [entry for folder in _folders() for entry in _in(folder)]
+
+
+def _in(folder: Path) -> list[tuple[Path, Meta]]:
+    return _listing(folder, folder.stat().st_mtime_ns)[0]
 
 
 def _of_runs() -> dict[str, Meta]:
     paths = run_checkpoints()
-    return {name: meta for name, best in paths.items() for path, meta in _shipped(best.parent) if path == best}
+    return {name: meta for name, best in paths.items() for path, meta in _in(best.parent) if path == best}
 
 
 @st.cache_resource(max_entries=256, show_spinner="Reading checkpoints …")
@@ -82,9 +93,8 @@ def choose_checkpoint(label: str, *, key: str) -> tuple[str, Checkpoint] | None:
     preferred = next((i for i, name in enumerate(names) if metas[name].method == "camdrop"), 0)
     if added or st.session_state.get(key) in gone:
         st.session_state[key] = added[-1] if added else gone[st.session_state[key]] or names[preferred]
-    # Streamlit wants a default or a value, not both, here and below.
-    name = place.selectbox(label, names, 0 if key in st.session_state else preferred, key=key, bind="query-params")
-    return next(iter(_open([name])), None) if name else None
+    name = select(label, names, key=key, default=names[preferred], place=place)
+    return next(iter(_open([name])), None)
 
 
 def choose_checkpoints(
@@ -188,10 +198,10 @@ def _offer(
     """In `row`, a place for the choice and the button to add checkpoints; what there is then, what came and went."""
     place = row.container(width=width)
     added, gone = add.offer(key, FOLDER, row)
-    kept = sorted(_shipped(FOLDER), key=lambda entry: _rank(entry[0].stem))
+    kept = sorted(_kept(), key=lambda entry: _rank(entry[0].stem))
     metas = {path.stem: meta for path, meta in kept} | _of_runs()
     metas |= {name: checkpoint.meta for name, checkpoint in add.added().items()}
-    problems = [reason for _, reason in _listing(FOLDER, FOLDER.stat().st_mtime_ns)[1]] if FOLDER.is_dir() else []
+    problems = [why for folder in _folders() for _, why in _listing(folder, folder.stat().st_mtime_ns)[1]]
     for problem in problems:
         st.error(problem, icon=":material/broken_image:")
     absent = [name for name in st.query_params.get_all(key) if name and name not in metas.keys() | gone.keys()]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ui.choosers.select import select
 from ui.components.pictures import Panel, Picked, Raster, Tiles, pictures
 from ui.components.slider import live_slider
 
@@ -103,15 +104,15 @@ def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None =
     own = meta.dataset if meta.dataset in TITLES else ("fashion-mnist" if meta.in_channels == 1 else colour)
     # Its own data set is an option of its own, so that the choice follows when the network changes.
     sources = {_OWN: own} | {title: name for name, title in TITLES.items()} | {_UPLOAD: "", _CAMERA: ""}
-    source = st.selectbox("Images from", list(sources), key=f"{key}_from", bind="query-params")
+    source = select("Images from", list(sources), key=f"{key}_from")
     if source in (_UPLOAD, _CAMERA):
         return _choose_file(meta, source, key)
     split, info, thumbnails = _gallery(sources[source])
     present = [info.classes[k] for k in sorted(set(split.labels.tolist()))]
-    name = st.selectbox("Class", [_ALL, *present], key=f"{key}_class", bind="query-params")
+    name = select("Class", [_ALL, *present], key=f"{key}_class")
     show = _ALL
     if filters:
-        show = st.selectbox("Find", [_ALL, *filters], key=f"{key}_show", bind="query-params")
+        show = select("Find", [_ALL, *filters], key=f"{key}_show")
     keep = split.labels >= 0 if name == _ALL else split.labels == info.classes.index(name)
     if filters and show != _ALL:
         keep = keep & filters[show](split, info)

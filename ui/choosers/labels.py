@@ -12,21 +12,25 @@ if TYPE_CHECKING:
 
 
 def method_label(meta: Meta) -> str:
-    """How a network was trained, such as `CamDrop γ 0.9 r 7`."""
-    from camdrop.masks import METHODS
+    """How a network was trained, such as `CamDrop γ 0.9 r 7 predicted class`, with the knobs that were turned."""
+    from camdrop.masks import LABELS, METHODS
+    from camdrop.runs.records import SIGNS, knob_words
 
     if not meta.method:
         return "Method unknown"
-    if meta.method not in METHODS:
-        return meta.method.capitalize()
     options = meta.method_options
-    signs = {"keep_prob": "γ", "block_size": "r"}
-    parts = [f"{sign} {options[name]:g}" for name, sign in signs.items() if isinstance(options.get(name), int | float)]
-    return " ".join([METHODS[meta.method].__name__, *parts])
+    parts = [METHODS[meta.method].__name__ if meta.method in METHODS else meta.method.capitalize()]
+    parts += [f"{sign} {options[name]:g}" for name, sign in SIGNS.items() if isinstance(options.get(name), int | float)]
+    if meta.method == "camdrop" and options:
+        guided = (options.get("guide"), options.get("channels")) != ("mean", "all")
+        named = options.get("label", "true")  # older headers have none
+        parts += [f"{named} class"] if guided and named in LABELS else [] if guided else ["no class"]
+    knobs = {name: value for name, value in meta.knobs.items() if isinstance(value, int | float)}
+    return " ".join([*parts, *([knob_words(knobs)] if knobs else [])])
 
 
 def network_label(meta: Meta) -> str:
-    """What a network is, such as `CamDrop γ 0.9 r 7 · ResNet-8 · Fashion-MNIST · error 7.4 %`."""
+    """What a network is, such as `CamDrop γ 0.9 r 7 true class · ResNet-8 · Fashion-MNIST · error 7.4 %`."""
     from camdrop.checkpoints.metadata import TORCHVISION
 
     parts = [method_label(meta), re.sub(r"^resnet", "ResNet-", meta.architecture.removeprefix(TORCHVISION))]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from camdrop.shipped import own
 
 PREFIX = "run:"
 
 
 def root() -> Path:
-    """Where the runs are: $CAMDROP_RUNS, by default `runs` beside app.py."""
-    return Path(os.environ.get("CAMDROP_RUNS") or Path(__file__).resolve().parents[2] / "runs")
+    """Where the runs are."""
+    return own("runs")
 
 
 def run_checkpoints() -> dict[str, Path]:

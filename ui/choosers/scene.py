@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.image import ChosenImage, choose_picture
+from ui.choosers.select import select
 from ui.components.slider import Live, live_slider
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 TRUE, PREDICTED = "True label", "Predicted label"
 _SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
-FIRST_DRAW = 61  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
+FIRST_DRAW = 49  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
 
 # Choices that pages share, by their keys, and what they are at first (None: it depends).
 _SHARED = {
@@ -48,6 +49,7 @@ class Scene:
     activation: Activation
     label: int
     remark: str = ""
+    predicted: bool = False  # the network chose the label
 
     @property
     def label_name(self) -> str:
@@ -67,23 +69,19 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     middle = model.stage_names[len(model.stage_names) // 2]
     # The first end of a residual branch in the middle stage; other people's networks name none.
     first = min(model.drop_sites, key=lambda s: (s.stage != middle, s.kind != "branch")).name
-    _reset_unless("label", [TRUE, PREDICTED, *meta.classes])
-    _reset_unless("site", names)
-    label = st.selectbox(
+    label = select(
         "Label y",
         [TRUE, PREDICTED, *meta.classes],
         key="label",
-        bind="query-params",
         width=150,
         help="The class that guides CamDrop. In the paper it is the image's true one, which the mask then gives away; "
         "the one that the network predicts tells no more than the image does.",
     )
-    site = st.selectbox(
+    site = select(
         "Drop site",
         names,
-        names.index(first),
         key="site",
-        bind="query-params",
+        default=first,
         width=150 if len(first) < 20 else 300,
         help="Where in the network the mask is applied: after a convolution, or on a skip connection.",
     )
@@ -102,7 +100,8 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     else:
         target = predicted
         remark = f"This image has no true label here, so the predicted one guides: {meta.classes[target]}."
-    return Scene(meta, picture, image, activation, target, remark)
+    chosen = label == PREDICTED or bool(remark)
+    return Scene(meta, picture, image, activation, target, remark, chosen)
 
 
 def _captured(checkpoint: Checkpoint, picture: ChosenImage, site: str) -> tuple[Tensor, Activation]:
@@ -168,9 +167,13 @@ def cells(d: Dissection, seed: int) -> Cells:
     rests, st.session_state[slot] = st.session_state.get(slot) == draw, draw
     if rests and d.dropped.numel() <= _SMALL:
         dropped, seeds = below(*draw)
-    else:
-        dropped, seeds = d.dropped.byte() * 255, d.seeds.byte() * 255
-    return Cells(dropped.numpy(), seeds.numpy(), Live("gamma", d.method.keep_prob))
+        return Cells(dropped.numpy(), seeds.numpy(), Live("gamma", d.method.keep_prob))
+    return still_cells(d)
+
+
+def still_cells(d: Dissection) -> Cells:
+    """The cells of a mask at its own γ alone: the next γ comes from the server."""
+    return Cells((d.dropped.byte() * 255).numpy(), (d.seeds.byte() * 255).numpy(), Live("gamma", d.method.keep_prob))
 
 
 def draw_again() -> None:
@@ -189,9 +192,3 @@ def carry_over(page: str) -> None:
         st.session_state.update(kept)
         st.query_params.update(kept)  # at once: each change is an entry in the browser's history
     st.session_state["stop.page"] = page
-
-
-def _reset_unless(key: str, options: list[str]) -> None:
-    """Forget a choice that another checkpoint does not offer."""
-    if key in st.session_state and st.session_state[key] not in options:
-        del st.session_state[key]

@@ -24,7 +24,8 @@ function figure(data, width, style) {
   const colors = colorsOf(style);
   const columns = width < NARROW ? 1 : Math.min(2, data.panels.length);
   const rows = Math.ceil(data.panels.length / columns);
-  const top = 34 + 31 * legendRows(data, width, style);
+  const [names, legendHeight] = legend(data, width, style);
+  const top = 34 + legendHeight;
   const height = ROW * rows + top - 24;
   const [gapX, gapY] = [70 / width, 70 / (height - top - 44)];
   const layout = {
@@ -59,7 +60,7 @@ function figure(data, width, style) {
       const middle = { x: left + w / 2, y: upper - h / 2 };
       layout.annotations.push({ text: "nothing recorded yet", ...middle, ...ON_PAPER, opacity: 0.7 });
     }
-    for (const trace of panel.traces) traces.push({ ...trace, xaxis: `x${suffix}`, yaxis: `y${suffix}` });
+    for (const trace of panel.traces) traces.push({ ...trace, name: names.get(trace.name) ?? trace.name, xaxis: `x${suffix}`, yaxis: `y${suffix}` });
   });
   return { traces, layout };
 }
@@ -95,17 +96,28 @@ function colorsOf(style) {
   return { text, background, faint: plain(`color-mix(in srgb, ${text} 15%, ${background})`) };
 }
 
-// How many rows the legend takes: Plotly does not make room for it above a figure.
-function legendRows(data, width, style) {
+// The legend's names, broken where they are wider than the figure, and its height: Plotly breaks none, nor makes room
+// for a legend above a figure.
+function legend(data, width, style) {
   const context = new OffscreenCanvas(1, 1).getContext("2d");
   context.font = `14px ${style.fontFamily}`;
-  let [rows, x] = [1, 0];
-  for (const trace of data.panels.flatMap((panel) => panel.traces).filter((trace) => trace.showlegend)) {
-    const entry = context.measureText(trace.name).width + 50;
-    if (x && x + entry > width - 68) [rows, x] = [rows + 1, 0];
+  const wide = (text) => context.measureText(text).width + 50;
+  const names = new Map();
+  let [height, x, row] = [0, 0, 31];
+  for (const { name } of data.panels.flatMap((panel) => panel.traces).filter((trace) => trace.showlegend)) {
+    const lines = [];
+    for (const word of name.split(" ")) {
+      const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+      if (!lines.length || wide(longer) > width - 68) lines.push(word);
+      else lines[lines.length - 1] = longer;
+    }
+    names.set(name, lines.join("<br>"));
+    const entry = Math.max(...lines.map(wide));
+    if (x && x + entry > width - 68) [height, x, row] = [height + row, 0, 31];
     x += entry;
+    row = Math.max(row, 13 + 18 * lines.length);
   }
-  return rows;
+  return [names, height + row];
 }
 
 // Plotly reads rgb() and #hex, not color-mix().

@@ -15,6 +15,7 @@ from camdrop.checkpoints import Checkpoint
 from camdrop.figures import DIFFERENCE, limits, lut
 from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label
+from ui.choosers.select import select
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
 from ui.panels.views import PREDICTED, TRUE
@@ -34,9 +35,9 @@ class Choice:
 def choose_attack(classes: Sequence[str], row: DeltaGenerator) -> tuple[Choice, str, float]:
     """The controls, the rarer ones in `row`: the attack, the class of the heatmaps, and their opacity."""
     with row:
-        target = st.selectbox("Target", [RANDOM, UNTARGETED, *classes], key="target", bind="query-params", width=200)
+        target = select("Target", [RANDOM, UNTARGETED, *classes], key="target", width=200)
         options = [TRUE, TARGET, PREDICTED]
-        target_class = st.selectbox("Heatmap of", options, key="evidence", bind="query-params", width=180)
+        target_class = select("Heatmap of", options, key="evidence", width=180)
         with st.popover("More", icon=":material/tune:", help="FGSM, a random start, the seed, the heatmap's opacity"):
             single = st.toggle("FGSM: one step of ε", key="fgsm", bind="query-params")
             random = st.toggle("Random start", key="random", bind="query-params", disabled=single)

@@ -63,7 +63,7 @@ def _network_panel(heatmap: ColouredHeatmap, title: str, style: Style, truth: st
     regions = "1 region" if numbers.regions == 1 else f"{numbers.regions} regions"
     lines = [
         f"{explanation.target_name}: {_number(values.min())} to {_number(values.max())}",
-        f"{100 * numbers.coverage:.0f} % above half of maximum",
+        f"{100 * numbers.coverage:.0f} % above half of the maximum",
         f"{regions} · entropy {numbers.entropy:.2f}",
     ]
     known = scores(explanation)

@@ -13,7 +13,7 @@ from camdrop import runs
 from camdrop.figures import NEUTRAL, lut
 from camdrop.masks import CamDrop, DropBlock
 from camdrop.runs import Run, RunError
-from camdrop.runs.records import label
+from camdrop.runs.records import label, turned
 from camdrop.training.config import Contender
 from ui.components.pictures import Heat, Panel, Raster, Tiles, pictures
 from ui.components.slider import live_slider
@@ -83,15 +83,16 @@ def _frames(run: Run, playing: bool) -> None:
     tiles = Tiles(len(pixels), _COLUMNS, width, height, 1)
     picture, lines = Raster(_mosaic(pixels)), Raster(_between(pixels))
     alt = "The images of the heatmap history"
+    knobs = turned(records)
     panels = [Panel("Images", alt, [picture, lines], id="images", subtitle="held out", tiles=tiles)]
     for contender in run.config.contenders:
-        name, layers = label(contender), list[Raster | Heat]([picture])
+        name, layers = label(contender, knobs.get(contender.name)), list[Raster | Heat]([picture])
         if contender.name in maps:
             own = np.stack([cv2.resize(m / max(float(m.max()), 1e-6), (width, height)) for m in maps[contender.name]])
             layers.append(Heat(_mosaic(own), lut("viridis"), 0.0, 1.0, 0.6))
         words = f"Where {name} looks in these images, {epoch}"
         panels.append(Panel(name, words, [*layers, lines], id=contender.name, subtitle=epoch, tiles=tiles))
-    pictures(panels, key="history", columns=min(4, len(panels)), min_width=150, max_width=330)
+    pictures(panels, key="history", columns=min(5, len(panels)), min_width=150, max_width=330)
 
 
 @functools.lru_cache(maxsize=16)

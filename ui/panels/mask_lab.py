@@ -222,12 +222,10 @@ def enlarged(d: Dissection, cells: Cells, rank: int) -> Panel:
     return _channel(d, cells, channel, f"Channel {channel}", "channel", subtitle)
 
 
-def numbers(scene: Scene, d: Dissection, after: Tensor) -> Panel:
-    """What the mask amounts to, and what it does to the prediction."""
-    goal, before = 1 - d.method.keep_prob, scene.activation.before
+def numbers(scene: Scene, d: Dissection, after: Tensor | None) -> Panel:
+    """What the mask amounts to, and what it does to the prediction (None: that is said elsewhere)."""
+    goal = 1 - d.method.keep_prob
     units = {"Dropout": "Units", "SpatialDropout": "Channels", "DropPath": "Branches"}
-    top = before.topk(min(5, len(before))).indices.tolist()
-    shown = top if scene.label in top else [*top[:-1], scene.label]
     return Panel(
         "This mask in numbers",
         "",
@@ -239,18 +237,27 @@ def numbers(scene: Scene, d: Dissection, after: Tensor) -> Panel:
             share_row("Share dropped", d.share),
             Row("1 − γ", percent(goal), share=goal),
             Row("Rescaling factor", f"× {d.scale:.4g}"),
-            Row("Probability", "before → after"),
-            *(
-                Row(
-                    scene.meta.classes[k],
-                    f"{100 * float(before[k]):.1f} → {100 * float(after[k]):.1f} %",
-                    share=float(after[k]),
-                    marked=k == scene.label,
-                )
-                for k in shown
-            ),
+            *([] if after is None else _probabilities(scene, after)),
         ],
     )
+
+
+def _probabilities(scene: Scene, after: Tensor) -> list[Row]:
+    before = scene.activation.before
+    top = before.topk(min(5, len(before))).indices.tolist()
+    shown = top if scene.label in top else [*top[:-1], scene.label]
+    return [
+        Row("Probability", "before → after"),
+        *(
+            Row(
+                scene.meta.classes[k],
+                f"{100 * float(before[k]):.1f} → {100 * float(after[k]):.1f} %",
+                share=float(after[k]),
+                marked=k == scene.label,
+            )
+            for k in shown
+        ),
+    ]
 
 
 def sites(scene: Scene, found: Mapping[str, float], goal: float, draws: int) -> list[Panel]:

@@ -13,9 +13,10 @@ import streamlit as st
 from camdrop.data import DataError
 from camdrop.report import SWEEP_COMMAND, bound_runs, find_sweeps, race_runs
 from camdrop.report.curves import MEASURES, curves_of
+from camdrop.report.finished import Found
 from camdrop.report.html import SHEET_WORDS, sheet
-from camdrop.report.paper_tables import Found
 from ui.choosers.checkpoint import choose_checkpoints
+from ui.choosers.select import select
 from ui.components.curves import curves
 from ui.panels import sweeps
 
@@ -27,7 +28,7 @@ def figure_2(found: Found) -> bool:
     if not runs:
         st.page_link("pages/race.py", label="Start a race", icon=":material/flag:")
         return False
-    name = st.selectbox("Race", list(runs), key="figure2", bind="query-params", width=520)
+    name = select("Race", list(runs), key="figure2", width=520)
     curves(curves_of(*runs[name]), list(MEASURES)[:2], key="results.curves", log=False, keep=name)
     return True
 
@@ -61,7 +62,7 @@ def figure_4(folders: Sequence[Path]) -> bool:
     if not names:
         st.page_link("pages/sweep.py", label="Start a sweep", icon=":material/grid_on:")
         return False
-    shown = names[st.selectbox("Sweep", list(names), key="figure4", bind="query-params", width=720)]
+    shown = names[select("Sweep", list(names), key="figure4", width=720)]
     st.markdown(f"The paper: up to a rate of 1 all learn, from 10 on none, and masks save some. {shown.verdict()}")
     sweeps.figures(shown, "Validation error")
     st.markdown(f"Run it: `{SWEEP_COMMAND}`")

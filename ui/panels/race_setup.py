@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from camdrop import runs
 from camdrop.data import INFO, DataInfo, load_dataset, short_name
-from camdrop.masks import CHANNELS, GUIDES, LABELS, METHODS, READINGS
 from camdrop.report.paper_tables import preset_methods
-from camdrop.resnet import ARCHITECTURES, KINDS
-from camdrop.runs import Run, RunConfig, RunError, scheduler
-from camdrop.runs.records import label, unique_names
-from camdrop.schedules import KEEP_SCHEDULES, LR_SCHEDULES
-from camdrop.training import OVERHEAD, pick_device
+from camdrop.resnet import ARCHITECTURES
+from camdrop.runs import Run, RunConfig, scheduler
+from camdrop.runs.records import unique_names
+from camdrop.runs.seeds import next_seeds
+from camdrop.runs.trainer import OBEDIENCE_IMAGES
+from camdrop.schedules import LR_SCHEDULES
+from camdrop.training import OVERHEAD, evaluated, pick_device
 from camdrop.training.config import (
     PRESETS,
+    SELECTIONS,
     Contender,
     Recipe,
     contender,
-    make_method,
     make_recipe,
-    method_name,
     preset_block_size,
 )
 from camdrop.training.speed import seconds_per_image
 from ui.choosers.run_checkpoints import root
-from ui.panels.races import duration
+from ui.panels import race_contenders
+from ui.panels.races import attempt, duration, relatives
 
 SIZES = {"fashion-sample": 6_000, "fashion-mnist": 60_000, "mnist": 60_000, "cifar10": 50_000}
 DEFAULT = "noise"  # the preset that the page opens with
-_R = 4  # of a contender that is added, as in the default race
-_MEASURED = 500 + 250  # images at most, beside those held out, that each epoch ends with: unmasked error, obedience
 _THREADS = max(1, (os.cpu_count() or 2) // 2)  # the others are for the page
 
 
@@ -71,7 +71,7 @@ def setup() -> RunConfig | None:
                 help="After each epoch: shown masks drawn for a random class, how often does a network answer that "
                 "class? One that does so more often than by chance reads the label off its mask.",
             )  # fmt: skip
-    contenders = _contenders(tuple(f"layer{i + 1}" for i in range(len(ARCHITECTURES[network].blocks))))
+    contenders = race_contenders.choose_contenders(network)
     given |= {"model": network, "seed": seed, unit or "minutes": budget}
     try:
         recipe = make_recipe(None, given)
@@ -101,25 +101,12 @@ def _filled_in(preset: str) -> dict[str, Any]:
     if methods is None:
         return values
     shared = {"block_size": preset_block_size(preset)}
-    contenders = [contender(text, shared) for text in methods.split(",")]
-    values["race.contenders"] = list(range(len(contenders)))
-    values["race.methods"] = {i: method_name(c.method) for i, c in enumerate(contenders)}
-    for i, c in enumerate(contenders):
-        values |= _set_to(i, c)
-    return values
-
-
-def _set_to(number: int, contender: Contender) -> dict[str, Any]:
-    """Values of the widgets' keys by which the settings of a number say this contender."""
-    options = {} if contender.method is None else dataclasses.asdict(contender.method)
-    options |= {"schedule": contender.schedule}
-    options |= {"stages": list(contender.stages or ()), "kinds": list(contender.kinds or ())}
-    return {f"race.{number}.{part}": value for part, value in options.items()}
+    return values | race_contenders.filled_in([contender(text, shared) for text in methods.split(",")])
 
 
 _RECIPE = (
     "images", "label_noise", "learning_rate", "lr_schedule", "batch_size", "weight_decay", "label_smoothing",
-    "validation", "crop", "flip",
+    "validation", "selection", "crop", "flip",
 )  # fmt: skip
 
 
@@ -163,117 +150,53 @@ def _recipe() -> dict[str, Any]:
             help="Share of the training images. Without any, the best checkpoint is that of the least training error.",
             **keep,
         ),
+        "selection": st.segmented_control(
+            "Checkpoint that is tested", SELECTIONS, required=True, key="race.selection",
+            help="best: that of the least validation error; last: that of the last epoch.", **keep,
+        ),
         "crop": st.number_input("Random crop, pixels", 0, 16, key="race.crop", **keep),
         "flip": st.toggle("Random mirror images", key="race.flip", **keep),
     }  # fmt: skip
 
 
-def _contenders(stages: tuple[str, ...]) -> list[Contender]:
-    """The chips: each opens to its settings. `stages` are those of the network."""
-    store = st.session_state
-    numbers: list[int] = store["race.contenders"]
-    names: dict[int, str] = store["race.methods"]
-    chosen = []
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("Contenders", width="content")
-        for number in numbers:
-            contender = _contender(number, names[number], stages)
-            with st.popover(label(contender), key=f"race.chip.{number}"):
-                _settings(number, names[number], stages)
-                st.button(
-                    "Remove", key=f"race.remove.{number}", icon=":material/close:", on_click=_remove, args=(number,)
-                )
-            chosen.append(contender)
-        with st.popover("Add", icon=":material/add:"):
-            for name in ("baseline", *METHODS):
-                title = "Baseline (no dropout)" if name == "baseline" else METHODS[name].__name__
-                st.button(title, key=f"race.add.{name}", on_click=_add, args=(name,), width="stretch")
-    return chosen
+def start(config: RunConfig, key: str, guess: str | None) -> None:
+    """Put a race in the queue, with the guess at who wins if there is one, and show it: a callback."""
+
+    def act() -> None:
+        data = short_name(config.data)
+        stem = "".join(c if c.isalnum() or c in " .+-_" else "-" for c in f"{data} {config.recipe.model}")
+        folder = _create(config, stem[-60:].lstrip(" .+-"))
+        if guess:
+            runs.record_guess(folder, guess)
+        _submit(folder)
+        st.session_state[key] = folder.name
+
+    attempt(act)
+    race_contenders.forget_guess()
 
 
-def _add(name: str) -> None:
-    number = max(st.session_state["race.contenders"], default=-1) + 1
-    st.session_state["race.methods"][number] = name
-    st.session_state["race.contenders"].append(number)
-    st.session_state.update(_set_to(number, contender(name, {"block_size": _R})))
+def more_seeds(run: Run, count: int) -> None:
+    """The same race with the next seeds that none of its kind has, put in the queue: a callback."""
+
+    def act() -> None:
+        for config in next_seeds(run.config, [other.config for other in relatives(run)], count):
+            _submit(_create(config, f"{run.name[:60]} seed {config.recipe.seed}"))
+
+    attempt(act)
 
 
-def _remove(number: int) -> None:
-    st.session_state["race.contenders"].remove(number)
+def _create(config: RunConfig, stem: str) -> Path:
+    """Make the folder of a race, of a name that begins with `stem`."""
+    folder, n = root() / stem, 2
+    while folder.exists():
+        folder, n = root() / f"{stem} {n}", n + 1
+    runs.create(folder, config)
+    return folder
 
 
-def _contender(number: int, name: str, stages: tuple[str, ...]) -> Contender:
-    """A contender as its settings say."""
-    store, key = st.session_state, f"race.{number}."
-    if name == "baseline":
-        return Contender("baseline")
-    options = {field.name: store[key + field.name] for field in dataclasses.fields(METHODS[name])}
-    at = tuple(s for s in stages if s in (store.get(key + "stages") or ()))
-    kinds = tuple(k for k in KINDS if k in (store.get(key + "kinds") or ()))
-    return Contender(name, make_method(name, options), store[key + "schedule"], at or None, kinds or None)
-
-
-def _settings(number: int, name: str, stages: tuple[str, ...]) -> None:
-    """The widgets of a contender's settings."""
-    key, keep = f"race.{number}.", dict[str, Any](persist_state="session")
-    if name == "baseline":
-        st.caption("No dropout.")
-        return
-    st.slider("Keep rate γ", 0.0, 1.0, step=0.01, key=key + "keep_prob", width=260, **keep)
-    if name in ("dropblock", "camdrop"):
-        st.slider("Block size r", 1, 16, key=key + "block_size", width=260, **keep)
-    choices: list[tuple[str, str, tuple[str, ...], str]] = [
-        ("γ over the run", "schedule", KEEP_SCHEDULES, "linear: 1 → γ, inverse: γ → 1 (Table 5)")
-    ]
-    if name == "camdrop":
-        st.number_input("Channel fraction", 0.005, 1.0, step=0.005, format="%.3f", key=key + "channel_fraction", **keep)
-        st.number_input(
-            "Position fraction", 0.005, 1.0, None, 0.05, "%.3f", key=key + "position_fraction", placeholder="1/r²",
-            help="Share of the positions, those with the largest activation, where a block may begin. Empty: 1/r² "
-            "(Eq. 6).", **keep,
-        )  # fmt: skip
-        choices += [
-            ("Class that guides", "label", LABELS, "With the true one, as in the paper, the mask tells the label. The "
-             "one that the network predicts, or one drawn at random, tells no more than the image does."),
-            ("Reading of the paper", "reading", READINGS, "How likely a candidate becomes a seed: see the mask lab"),
-            ("Guide", "guide", GUIDES, "The class activation map, or the mean of all channels (Table 2)"),
-            ("Channels", "channels", CHANNELS, "Those with the largest α, or all of them (Table 3)"),
-        ]  # fmt: skip
-    for title, part, values, why in choices:
-        st.segmented_control(title, values, required=True, key=key + part, help=why, **keep)
-    st.pills(
-        "Only in these stages", stages, selection_mode="multi", key=key + "stages",
-        help="None chosen: all three of a CIFAR network, the last two of an ImageNet network.", **keep,
-    )  # fmt: skip
-    st.pills(
-        "Only at these sites", KINDS, selection_mode="multi", key=key + "kinds",
-        help="conv: after a convolution; branch: after the last one of a block; skip: on the skip connection. "
-        "None chosen: all of them (DropPath: branch).", **keep,
-    )  # fmt: skip
-
-
-def start(config: RunConfig, key: str) -> None:
-    """Make the run folder, put it in the queue, and show it: a callback."""
-    data = short_name(config.data)
-    stem = "".join(c if c.isalnum() or c in " .+-_" else "-" for c in f"{data} {config.recipe.model}")[-60:].lstrip(
-        " .+-"
-    )
-    try:
-        name, n = stem, 2
-        while (root() / name).exists():
-            name, n = f"{stem} {n}", n + 1
-        runs.create(root() / name, config)
-        scheduler.submit(root() / name)
-        scheduler.launch(root())
-        st.session_state[key] = name
-    except (RunError, OSError) as error:
-        st.session_state["race.problem"] = str(error)
-
-
-def again(run: Run, key: str) -> None:
-    """The same race with the next seed: a callback."""
-    recipe = dataclasses.replace(run.config.recipe, seed=run.config.recipe.seed + 1)
-    start(dataclasses.replace(run.config, recipe=recipe), key)
+def _submit(folder: Path) -> None:
+    scheduler.submit(folder)
+    scheduler.launch(folder.parent)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
@@ -303,10 +226,11 @@ def forecast(config: RunConfig) -> str:
     many = "network" if len(config.contenders) == 1 else "networks"
     speed = f"Measured here: {1 / image:,.0f} images a second through {len(config.contenders)} {many}"
     noise = f" **{100 * recipe.label_noise:g} % of their labels are drawn anew.**" if recipe.label_noise else ""
+    obedience = OBEDIENCE_IMAGES / 2 if config.leakage else 0.0  # a forward pass with masks is half of a step
+    epoch = (train + evaluated(train, held) + obedience) * image * OVERHEAD
     if recipe.minutes is not None:
-        epochs = 60 * recipe.minutes / (train * image * OVERHEAD)
+        epochs = 60 * recipe.minutes / epoch
         return f"{speed}, so **{recipe.minutes:g} min are about {epochs:.2g} epochs** of {train:,} images.{noise}"
     assert recipe.epochs is not None
-    # A forward pass is about a third of a step.
-    seconds = recipe.epochs * (train + (held + min(train, _MEASURED)) / 3) * image * OVERHEAD
-    return f"{speed}, so **{recipe.epochs} epochs of {train:,} images take about {duration(seconds)}**.{noise}"
+    time = duration(recipe.epochs * epoch)
+    return f"{speed}, so **{recipe.epochs} epochs of {train:,} images take about {time}**.{noise}"

@@ -7,7 +7,7 @@ import io
 import re
 import threading
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,21 @@ from camdrop.figures import method_css
 from camdrop.report import curves
 from camdrop.report.curves import Curve
 from camdrop.runs import Run, RunError, scheduler
-from camdrop.runs.records import Follower, Record, Result, Spread, command, label, metrics_csv, results, same_but_seed
-from camdrop.training.config import method_name
+from camdrop.runs.records import (
+    Follower,
+    Record,
+    Result,
+    Spread,
+    command,
+    label,
+    metrics_csv,
+    results,
+    same_but_seed,
+    short_names,
+    turned,
+)
+from camdrop.runs.seeds import paired_test, reference
+from camdrop.training.config import Contender, method_name
 from ui.choosers.run_checkpoints import PREFIX
 
 STATES = {"queued": "waiting", "running": "running", "stopped": "stopped", "finished": "finished", "failed": "failed"}
@@ -48,14 +61,41 @@ def records(run: Run) -> list[Record]:
         return follower.update()
 
 
-def alike(run: Run) -> list[tuple[Run, list[Record]]]:
-    """The finished runs beside `run`, itself among them, that differ from it at most in the seed."""
-    found = []
-    for other in runs.list_runs(run.folder.parent):
-        if other.state == "finished" and same_but_seed(run.config, other.config):
+def relatives(run: Run) -> list[Run]:
+    """The runs beside `run`, itself among them, that differ from it at most in the seed; in the order of seeds.
+
+    A run that is not finished, or whose knobs were turned, stands alone.
+    """
+    if run.state != "finished" or _turned(run):
+        return [run]
+    found = [other for other in runs.list_runs(run.folder.parent) if same_but_seed(run.config, other.config)]
+    return sorted(found, key=lambda other: (other.config.recipe.seed, other.name))
+
+
+def under_way(found: Sequence[Run]) -> bool:
+    """Whether any of the runs is running or waiting."""
+    return any(run.state in ("running", "queued") for run in found)
+
+
+def finished(found: Sequence[Run]) -> list[tuple[Run, list[Record]]]:
+    """Those of the runs that are finished and readable, with their records."""
+    whole = []
+    for run in found:
+        if run.state == "finished":
             with contextlib.suppress(RunError):
-                found.append((other, records(other)))
-    return found
+                whole.append((run, records(run)))
+    return whole
+
+
+def seeds(run: Run, found: Sequence[Run]) -> None:
+    """How the other seeds of a race stand, with a link to each."""
+    for other in found:
+        if other.name != run.name:
+            share = f" {100 * other.step / other.total:.0f} %" if other.state == "running" and other.total else ""
+            st.page_link(
+                "pages/race.py", label=f"Seed {other.config.recipe.seed}: {STATES[other.state]}{share}",
+                icon=":material/flag:", query_params={"run": other.name},
+            )  # fmt: skip
 
 
 def curves_of(run: Run, prefix: str = "") -> list[Curve]:
@@ -80,11 +120,14 @@ def progress(run: Run) -> None:
         words.append(f"{duration(run.seconds)} so far" if run.state == "running" else duration(run.seconds))
     if run.state == "running" and run.seconds_left is not None:
         words.append(f"{duration(run.seconds_left)} left")
+    guessed = {c.name: name for c, name in short_names(run.config.contenders).items()}.get(run.guess)
+    if guessed and run.state != "finished":
+        words.append(f"guess: {_plain(guessed)}")
     st.progress(min(run.step / run.total, 1.0) if run.total else 0.0, " · ".join(words))
 
 
-def table(rows: Sequence[Result], spreads: dict[str, Spread]) -> None:
-    """How the contenders stand, with their test errors as soon as there are some."""
+def table(rows: Sequence[Result], spreads: Mapping[str, Spread]) -> None:
+    """How the contenders stand, with their test errors as soon as there are some, and over seeds."""
     methods = [row.contender.method for row in rows]
     numbers = {
         "Test error": [row.test_error for row in rows],
@@ -100,19 +143,37 @@ def table(rows: Sequence[Result], spreads: dict[str, Spread]) -> None:
     if frame["Test error"].isna().all():
         del frame["Test error"]
     frame.insert(0, "Contender", [_contender(row) for row in rows])
+    if len(frame) > 1 and any(len(spread.errors) > 1 for spread in spreads.values()):
+        _insert_seeds(frame, [row.contender for row in rows], spreads)
     frame["Time"] = [duration(row.seconds) if row.seconds else "–" for row in rows]
-    over_seeds = [str(spreads.get(row.contender.name, "")) for row in rows]
-    if any(over_seeds):
-        frame["Test error over seeds"] = [_unbroken(words or "–") for words in over_seeds]
     formats = {head: _unbroken(how) for head, how in _FORMATS.items() if head in frame}
     st.table(frame.style.format(formats, na_rep="–"), hide_index=True, border="horizontal")
+
+
+def _insert_seeds(frame: pd.DataFrame, contenders: Sequence[Contender], spreads: Mapping[str, Spread]) -> None:
+    """Put the test errors over seeds into the table, and how each differs from the baseline's in a paired t-test."""
+    own, base = [spreads.get(c.name, Spread()) for c in contenders], reference(contenders)
+    tests = [paired_test(spread, spreads.get(base.name, Spread())) for spread in own]
+    at = 2 if "Test error" in frame else 1
+    frame.insert(at, "Over seeds", [_unbroken(f"**{spread}**" if str(spread) else "–") for spread in own])
+    frame.insert(
+        at + 1,
+        f"To {short_names(contenders)[base]} (paired t-test)",
+        ["–" if c == base or test is None else _unbroken(f"{test} (n = {test.n})")
+         for c, test in zip(contenders, tests, strict=True)],
+    )  # fmt: skip
 
 
 def _contender(row: Result) -> str:
     """A contender in the colour of its method, and why it ended, as Markdown."""
     color = method_css(method_name(row.contender.method))
-    name = f':color[⬤]{{foreground="{color}"}} {_plain(label(row.contender))}'
+    name = f':color[⬤]{{foreground="{color}"}}\u00a0{_whole(_plain(row.name))}'
     return name + (f"  \n:small[:red[{_plain(row.ended)}]]" if row.ended else "")
+
+
+def _whole(name: str) -> str:
+    """A contender's name whose method, γ and r stay on one line, so that the column of a phone is wide enough."""
+    return re.sub(r" (γ|r) (?=[\d.])", "\u00a0\\1\u00a0", name)
 
 
 def _plain(text: str) -> str:
@@ -187,15 +248,29 @@ def overview(listed: Sequence[Run]) -> dict[str, list[Any]]:
         "Name": [run.name for run in listed],
         "State": [STATES[run.state] for run in listed],
         "progress": [1.0 if run.state == "finished" else run.step / run.total if run.total else 0.0 for run in listed],
-        "Best": [label(row.contender) if row else "" for row in best],
+        "Best": [row.name if row else "" for row in best],
         "Its error (%)": [row and row.error for row in best],
-        "Contenders": [", ".join(label(c) for c in run.config.contenders) for run in listed],
+        "Contenders": [", ".join(_names(run)) for run in listed],
         "Data set": [run.config.data for run in listed],
         "Network": [run.config.recipe.model for run in listed],
         "Seed": [run.config.recipe.seed for run in listed],
         "Time": [duration(run.seconds) for run in listed],
         "started": [datetime.fromtimestamp((run.folder / "config.json").stat().st_mtime) for run in listed],
     }
+
+
+def _names(run: Run) -> list[str]:
+    """The contenders of a run for people, with the knobs that were turned."""
+    knobs = _turned(run)
+    return [label(c, knobs.get(c.name)) for c in run.config.contenders]
+
+
+def _turned(run: Run) -> dict[str, dict[str, float]]:
+    """The knobs that were turned, by contender; none that are known where the records are damaged."""
+    try:
+        return turned(records(run))
+    except RunError:
+        return {}
 
 
 def _best(run: Run) -> Result | None:
@@ -214,11 +289,13 @@ def downloads(run: Run) -> None:
     def checkpoints() -> bytes:
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w") as archive:
-            for path in [run.folder / "config.json", *sorted(run.folder.glob("*/*.safetensors"))]:
+            kept = [run.folder / name for name in ("config.json", "knobs.json") if (run.folder / name).exists()]
+            for path in [*kept, *sorted(run.folder.glob("*/*.safetensors"))]:
                 archive.write(path, Path(run.name) / path.relative_to(run.folder))
         return out.getvalue()
 
-    name = run.name
+    knobs = _turned(run)
+    name = run.name + (" knobs turned" if knobs else "")
     st.download_button("Checkpoints (ZIP)", checkpoints, f"{name}.zip", icon=":material/folder_zip:", on_click="ignore")
     st.download_button(
         "Metrics (CSV)", lambda: metrics_csv(records(run)), f"{name}.csv", icon=":material/table:", on_click="ignore"
@@ -227,7 +304,7 @@ def downloads(run: Run) -> None:
         "Configuration (JSON)", run.config.to_json, f"{name}.json", icon=":material/data_object:", on_click="ignore"
     )
     st.caption("The same again, from the command line:")
-    st.code(command(run.config, f"runs/{name} again"), language="bash", wrap_lines=True)
+    st.code(command(run.config, f"runs/{run.name} again", knobs), language="bash", wrap_lines=True)
 
 
 def links(run: Run) -> None:

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from camdrop.analysis.attack_outcome import attack_image
 from camdrop.analysis.attacks import PGD
 from camdrop.analysis.explanations import explain
-from camdrop.analysis.mask_steps import capture, dissect, shares
+from camdrop.analysis.mask_steps import MaskedPass, answers, capture, dissect, masked_pass, shares
 from camdrop.data import fit_pixels, gallery, normalise
-from camdrop.masks import METHODS
-from camdrop.training.config import make_method
+from camdrop.masks import METHODS, CamDrop
+from camdrop.training.config import contender_of, make_method
 from ui.choosers.checkpoint import open_checkpoint
 from ui.choosers.image import TITLES, ChosenImage
-from ui.choosers.scene import Cells, Scene, cells
+from ui.choosers.scene import Cells, Scene, cells, still_cells
 from ui.components.pictures import Panel
 from ui.components.slider import Live
-from ui.panels import attack, explore, gradients, mask_lab
+from ui.panels import attack, explore, gradients, mask_lab, mask_message
 from ui.panels.figure_1 import figure_1
-from ui.panels.lessons import GUIDED, LESSONS, NETWORKS
+from ui.panels.lessons import GUIDED, LEAK_FREE, LEAKY, LESSONS, NETWORKS
 from ui.panels.views import TRUE, Style, arrange, class_of
 
 if TYPE_CHECKING:
@@ -104,10 +104,25 @@ def blocks(r: int) -> list[Panel]:
 
 
 def guidance(label: str) -> list[Panel]:
-    """Lesson 4: the steps of one mask."""
-    scene = _scene(open_checkpoint(GUIDED), "layer2.0.conv2", label)
-    d = _draw(scene, "camdrop", 0.6, 4)
-    return mask_lab.strip(scene, d, _fixed(d), 0)
+    """Lesson 4: the steps of one mask of a training step, and what its network and one without the leak answer."""
+    seed = int(str(LESSONS[3].state["seed"]))
+    leaky, leak_free = (_scene(open_checkpoint(name), "layer1.0.conv2", label) for name in (LEAKY, LEAK_FREE))
+    passed, panels = _train(leaky, LEAKY, seed)
+    assert passed.here is not None  # all sites are masked
+    _, (_, free) = _train(leak_free, LEAK_FREE, seed)
+    free = dataclasses.replace(free, title="Trained without the leak", id="leak-free")
+    return [*mask_lab.strip(leaky, passed.here, still_cells(passed.here), 0), *panels, free]
+
+
+def _train(scene: Scene, name: str, seed: int) -> tuple[MaskedPass, list[Panel]]:
+    """A pass with the masks that a checkpoint was trained with, but for the scene's label, and the answers."""
+    meta, model = open_checkpoint(name).meta, scene.activation.model
+    own = contender_of(meta.method, meta.method_options)
+    assert isinstance(own.method, CamDrop)
+    method, sites = dataclasses.replace(own.method, label="true"), own.sites(model)
+    passed = masked_pass(scene.activation, scene.image, method, scene.label, seed, sites)
+    drawn = answers(model, scene.image, method, scene.label, seed, sites, mask_message.DRAWS)
+    return passed, mask_message.answers(scene, method, passed, drawn)
 
 
 def amounts(reading: str) -> list[Panel]:

@@ -95,6 +95,64 @@ def test_the_page_opens_with_the_race_in_which_dropout_matters(root, monkeypatch
     assert [c.method for c in config.contenders] == methods and not app.exception
 
 
+def test_a_guess_is_kept_and_comes_back_beside_who_won(root, monkeypatch):
+    monkeypatch.setattr(scheduler, "launch", lambda root: [])
+    app = open_page("race")
+    guess = next(group for group in app.button_group if group.label == "Which will win?")
+    assert guess.options == ["Baseline", "DropBlock", "CamDrop (predicted class)", "CamDrop (true class)"]
+    guess.set_value(1).run()
+    next(b for b in app.button if b.label == "Start").click().run()
+    (run,) = runs.list_runs(root)
+    assert run.guess == run.config.contenders[1].name and "guess: DropBlock" in said(app)
+    app.selectbox("run").set_value("New race").run()
+    next(b for b in app.button if b.label == "Start").click().run()
+    assert sorted(other.guess for other in runs.list_runs(root)) == ["", run.guess] and not app.exception
+
+
+def test_contenders_for_the_question_of_the_label_are_a_click_away(root, monkeypatch):
+    monkeypatch.setattr(race_setup, "forecast", lambda config: "")
+    app = open_page("race")
+    ready = {b.label: b for b in app.button if (b.key or "").startswith("race.ready.")}
+    assert [b.disabled for b in ready.values()] == [True, False, False, False, True]
+    for title in ("CamDrop, true class at the last map", "CamDrop, no class", "CamDrop, random class"):
+        next(b for b in app.button if b.label == title).click().run()
+    *_, last, nobody, random = app.session_state["race.config"].contenders
+    alike = {"block_size": 4, "reading": "matched", "channels": "all", "position_fraction": 0.5}
+    assert last.method == CamDrop(**alike) and (last.stages, last.kinds) == (("layer3.0",), ("branch", "skip"))
+    assert nobody.method == CamDrop(**alike, guide="mean") and random.method == CamDrop(**alike, label="random")
+    app.selectbox("race.network").set_value("resnet20").run()
+    assert app.session_state["race.config"].contenders[4].stages == ("layer3.2",) and not app.exception
+
+
+def test_two_more_seeds_are_a_click_and_then_in_the_table(finished, monkeypatch):
+    monkeypatch.setattr(scheduler, "launch", lambda root: [])
+    app = open_page("race", run="shades")
+    assert "one seed cannot say" in said(app)
+    next(b for b in app.button if b.label == "Run it with two more seeds").click().run()
+    added = [run for run in runs.list_runs(finished.folder.parent) if run.state == "queued"]
+    assert sorted((run.name, run.config.recipe.seed) for run in added) == [("shades seed 1", 1), ("shades seed 2", 2)]
+    assert next(b for b in app.button if b.label == "Run it with two more seeds").disabled and not app.exception
+    for run in added:
+        train(run.folder, resume=True)
+    text = said(open_page("race", run="shades"))
+    assert "(3 seeds)" in text and "To Baseline (paired t-test)" in text and "(n = 3)" in text
+    assert "mean test error over 3 seeds" in text and "**Against Baseline, seed by seed** (n = 3)" in text
+
+
+def test_turned_knobs_are_told_everywhere(finished):
+    name = finished.config.contenders[1].name
+    knob = {"kind": "knob", "step": 3, "epoch": 1.0, "contender": name, "keep_prob": 0.5, "block_size": 2}
+    with (finished.folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(knob) + "\n")
+    app = open_page("race", run="shades")
+    turned = "CamDrop γ 0.8 r 3 true class turned to γ 0.5 r 2"
+    assert turned in said(app) and f"# by hand, and not repeated: {turned}" in app.code[0].value
+    curves = next(json.loads(e.proto.json) for e in app.get("bidi_component") if "panels" in (e.proto.json or ""))
+    assert turned in {trace["name"] for trace in curves["panels"][0]["traces"]}
+    assert next(b for b in app.button if b.label == "Run it with two more seeds").disabled
+    assert turned in open_page("runs").dataframe[0].value["Contenders"][0]
+
+
 def test_a_preset_sets_all_that_it_names(root, monkeypatch):
     monkeypatch.setattr(race_setup, "forecast", lambda config: "")  # their networks are large
     app = open_page("race")

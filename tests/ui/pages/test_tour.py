@@ -10,9 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from tests.support import ROOT
 from tests.support.lab_pages import Pages, texts
+from ui.choosers.checkpoint import open_checkpoint
 from ui.components.pictures import Heat, Panel
 from ui.panels.lessons import LESSONS, Slider
 
+SET = ("camdrop-leaky", "camdrop", "baseline")
 NUMBERS = range(1, len(LESSONS) + 1)
 OTHER = ["Sneaker", "0.6", "7", "Sandal", "official", "false", "40", "9"]  # a value of each control, not the default
 
@@ -83,12 +85,29 @@ def seen(tour: Pages, number: int, value: str) -> tuple[dict[str, Panel], dict[s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "group"), [(2, "blocks"), (4, "strip")])
-def test_pictures_are_those_of_the_page_that_is_linked(tour: Pages, number: int, group: str) -> None:
+@pytest.mark.parametrize(("number", "groups"), [(2, ["blocks"]), (4, ["strip", "message"])])
+def test_pictures_are_those_of_the_page_that_is_linked(tour: Pages, number: int, groups: list[str]) -> None:
     here, there = seen(tour, number, OTHER[number - 1])
-    assert {name: panel.alt for name, panel in here.items()} == {
-        name: panel.alt for name, panel in there[group].items()
+    linked = {name: panel for group in groups for name, panel in there[group].items()}
+    assert {name: panel.alt for name, panel in here.items() if name != "leak-free"} == {
+        name: panel.alt for name, panel in linked.items()
     }
+    assert all(texts(here[name]) == texts(panel) for name, panel in linked.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", ["Bag", "Sneaker", "Sandal", "Trouser"])
+def test_lesson_4_ends_with_an_answer_that_turns_and_one_that_stays(tour: Pages, label: str) -> None:
+    tour.open("tour", lesson="4", tour_label=label)
+    first = {name: tour.panels["tour.4"][name].rows[0].label for name in ("without", "with", "leak-free")}
+    assert first == {"without": "Bag", "with": label, "leak-free": "Bag"}
+    dropped, draws = (texts(tour.panels["tour.4"][name]) for name in ("masked", "leak-free"))
+    assert number_in(dropped["dropped"]) > 0  # there is a hole to see, with each label
+    assert label == "Bag" or draws[f"Draws that end in {label}"].startswith("0 of")
+    if label != "Bag":
+        return
+    errors = {name: open_checkpoint(f"fashion-noise-resnet8-{name}").meta.test_error for name in SET}
+    assert list(errors.values()) == pytest.approx([57.1, 27.9, 40.1])
 
 
 def test_lesson_1_draws_the_map_of_explore(tour: Pages) -> None:
