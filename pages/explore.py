@@ -24,11 +24,10 @@ LINK = (
     *("checkpoints", "image", "image_from", "image_class", "image_show", "class", "stage"),
     *("colormap", "shared", "difference", "opacity", "from", "to"),
 )
-WELCOME = (
-    "**CamDrop Lab** shows what structured dropout does inside a convolutional network: what Dropout, DropBlock and "
-    "CamDrop take away in training, and where networks trained so look."
+QUESTION = (
+    "**CamDrop Lab** shows what structured dropout does inside a convolutional network. Here: the same image, the same "
+    "kind of network, different dropout in training. Which parts does each answer by?"
 )
-QUESTION = "The same image, the same kind of network, different dropout in training: which parts does each answer by?"
 
 HOW = r"""
 **The heatmap.** The network ends in the mean of each feature map and one linear layer. So the score of a class $y$ is,
@@ -134,9 +133,8 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
 
 
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.markdown(WELCOME)
+    st.title("Where do networks look?", width="content")
     st.page_link("pages/tour.py", label="New here? Take the tour", icon=":material/school:", width="content")
-st.title("Where do networks look?")
 st.caption(QUESTION)
 page()
 with st.expander("How it is computed", icon=":material/function:"):

@@ -115,7 +115,7 @@ def test_networks_that_differ_in_the_seed_are_a_line(
         assert [(g["method"], g["seeds"], g["who"]) for g in said[kind]["over_seeds"]] == [
             ("baseline", [0, 1], None), ("camdrop", [0, 1], "predicted"),
         ]  # fmt: skip
-    trained = "ResNet-8, fashion-sample, 1,000 images, 40 % label noise, 30 epochs"
+    trained = "ResNet-8, fashion-sample, 1,000 images, 40 % label noise, 30 epochs, the last tested"
     assert said["attack"]["over_seeds"][0]["trained"] == trained
 
     rates = [row["success_rate"] for row in said["attack"]["results"]]

@@ -1,10 +1,10 @@
 import dataclasses
 import errno
 import json
-import multiprocessing
 import os
-import random
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -17,6 +17,8 @@ from camdrop.masks import CamDrop, DropBlock
 from camdrop.runs import writer
 from camdrop.runs.trainer import train
 from camdrop.training.config import Contender, Recipe
+from tests.support import ROOT
+from tests.support.kills import MOST
 from tests.support.shades import shades
 
 RECIPE = Recipe("resnet8", epochs=3, batch_size=10, learning_rate=0.05, crop=1, flip=False, validation=0.2)
@@ -121,26 +123,10 @@ def test_twenty_kills_at_random_moments_lose_nothing(start):
     longer = dataclasses.replace(RECIPE, epochs=30)
     whole, killed = start("whole", longer), start("killed", longer)
     train(whole)
-    context, rng, kills = multiprocessing.get_context("fork"), random.Random(0), 0
-    torch.set_num_threads(1)
-    for _ in range(400):
-        process = context.Process(target=train, args=(killed,), kwargs={"resume": True})
-        process.start()
-        process.join(rng.uniform(0.02, 0.6) if kills < 20 else None)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            kills += 1
-        run = runs.load_run(killed)
-        records, _ = runs.read_metrics(killed)
-        assert [r["step"] for r in records] == sorted(r["step"] for r in records)
-        for checkpoint in killed.glob("*/*.safetensors"):
-            load(checkpoint)
-        if run.state == "finished":
-            break
-        assert run.state in ("queued", "stopped")
-    if kills < 20:
-        pytest.fail(f"the run was over after {kills} kills: make it longer")
+    command = [sys.executable, "-m", "tests.support.kills", str(killed)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) == MOST, "the run was over before: make it longer"
     assert not list(killed.rglob("*.part"))
     assert same(weights(whole), weights(killed)) and points(whole) == points(killed)
 

@@ -106,7 +106,7 @@ def choose_checkpoints(
     horizontal container for the controls, by default one of its own.
     """
     row = row or st.container(horizontal=True, vertical_alignment="bottom")
-    place, metas, added, gone = _offer(key, row, 720)  # pixels: four names beside each other
+    place, metas, added, gone = _offer(key, row, 800)  # pixels: three names beside each other
     if not metas:
         return []
     first = next(iter(metas.values()))

@@ -29,7 +29,9 @@ def dialog(networks: dict[str, Checkpoint], memory: Path) -> AppTest:
 def test_described_and_remembered(tmp_path: Path) -> None:
     networks = {"mine": load(headerless_file(1), name="mine")}
     app = dialog(networks, tmp_path)
-    assert app.info[0].value.startswith("The file holds weights only") and app.caption[0].value.startswith("5 of 5")
+    assert app.info[0].value.startswith("What the file does not say is by convention") and app.caption[
+        0
+    ].value.startswith("5 of 5")
     assert widget(app.text_area, "Class names").value == "0\n1\n2\n3\n4"
     widget(app.text_area, "Class names").set_value("cat\ndog\n\n").run()
     assert app.caption[0].value == "2 of 5 classes have a name."
