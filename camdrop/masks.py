@@ -57,8 +57,11 @@ def _expand(starts: Tensor, r: int) -> Tensor:
 
 def _like(x: Tensor, mask: Tensor) -> Tensor:
     """The mask (N, C, H, W) in the memory format of x: applied across formats, it would take several times as long."""
-    last = x.is_contiguous(memory_format=torch.channels_last) and mask.shape == x.shape
-    return mask.contiguous(memory_format=torch.channels_last) if last else mask
+    return mask.contiguous(memory_format=_memory_format(x)) if mask.shape == x.shape else mask
+
+
+def _memory_format(x: Tensor) -> torch.memory_format:
+    return torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
 
 
 def _features(x: Tensor) -> tuple[int, int, int, int]:
@@ -158,7 +161,7 @@ class DropBlock:
         """Draw a mask for features x (N, C, H, W); `alpha` is not used."""
         n, c, h, w = shape = _features(x)
         r = min(self.block_size, h, w)
-        seeds = _like(x, torch.zeros(shape, dtype=torch.bool, device=x.device))
+        seeds = torch.zeros_like(x, dtype=torch.bool, memory_format=_memory_format(x))
         rows, cols = h - r + 1, w - r + 1
         rate = _block_rate(self.keep_prob, h, w, r)
         drawn = _bernoulli(rate, (n, c, rows, cols), x, generator)
