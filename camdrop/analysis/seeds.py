@@ -37,6 +37,11 @@ class Spread:
     std: float | None
     n: int
 
+    def words(self, digits: int = 2, scale: float = 1) -> str:
+        """`37.6 ± 1.8`, times `scale`; of one network the value alone."""
+        text = f"{scale * self.mean:.{digits}f}"
+        return text if self.std is None else f"{text} ± {scale * self.std:.{digits}f}"
+
     def test(self) -> Paired | None:
         """Student's t-test that the mean is 0; None for one network."""
         from scipy.special import stdtr, stdtrit  # scipy.stats takes three times as long to load, and 1 ms a test

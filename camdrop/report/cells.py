@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import stdev
 
-from camdrop.analysis.seeds import Paired, paired_by_seed
+from camdrop.analysis.seeds import Paired, paired_by_seed, spread
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import short_name
 from camdrop.masks import CamDrop, Method
@@ -120,7 +119,7 @@ class Cell:
         return paired_by_seed(self.by_seed, other.by_seed)
 
     def __str__(self) -> str:
-        return f"{self.mean:.2f}" + (f" ± {stdev(self.errors):.2f}" if self.seeds > 1 else "")
+        return spread(self.errors).words()
 
 
 def cell(seeds: dict[int, tuple[Result, str]], also: str = "") -> Cell:

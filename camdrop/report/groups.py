@@ -8,6 +8,7 @@ from camdrop.analysis.seeds import Paired, Spread
 from camdrop.masks import METHODS
 from camdrop.report.result_files import Json
 from camdrop.report.verdicts import count, p_value
+from camdrop.runs.records import shortest
 
 
 def over_seeds(said: Json) -> list[Json]:
@@ -18,12 +19,8 @@ def over_seeds(said: Json) -> list[Json]:
     groups: list[Json] = said.get("over_seeds", [])
     if not any(len(group["seeds"]) > 1 for group in groups):
         return []
-    shorter = [[_method(group), _guided(group)] for group in groups]
-    named = []
-    for i, group in enumerate(groups):
-        alone = (name for level, name in enumerate(shorter[i]) if [names[level] for names in shorter].count(name) == 1)
-        named.append(group | {"name": next(alone, group["network"])})
-    return named
+    names = shortest([(_method(group), _guided(group), group["network"]) for group in groups])
+    return [group | {"name": name} for group, name in zip(groups, names, strict=True)]
 
 
 def _method(group: Json) -> str:
@@ -55,9 +52,7 @@ def guided_after_baseline(groups: Sequence[Json]) -> list[Json]:
 
 
 def plus_minus(group: Json, name: str, digits: int = 2, scale: float = 1) -> str:
-    found = Spread(**group[name])
-    words = f"{scale * found.mean:.{digits}f}"
-    return words if found.std is None else f"{words} ± {scale * found.std:.{digits}f}"
+    return Spread(**group[name]).words(digits, scale)
 
 
 def against_first(group: Json, name: str) -> Paired | None:

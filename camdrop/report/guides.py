@@ -115,10 +115,4 @@ def _cells(one: Guided, who: str, where: str) -> Sequence[str]:
     if found is None:
         return ("–", "–", "–")
     obeys = one.obeys[who, where]
-    return (str(found), plus_minus(obeys) if obeys else "–", str(found.seeds))
-
-
-def plus_minus(values: Sequence[float], digits: int = 1) -> str:
-    """`37.6 ± 1.8`; of one value that alone."""
-    found = spread(values)
-    return f"{found.mean:.{digits}f}" + ("" if found.std is None else f" ± {found.std:.{digits}f}")
+    return (str(found), spread(obeys).words(1) if obeys else "–", str(found.seeds))

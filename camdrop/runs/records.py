@@ -206,12 +206,17 @@ def brief(contender: Contender) -> str:
 
 def short_names(contenders: Sequence[Contender]) -> dict[Contender, str]:
     """The method of each, with the class that guides it or in full where that is what tells them apart."""
-    options = [(_kind(c), _guided_kind(c), label(c)) for c in contenders]
-    alike = [[names[level] for names in options] for level in range(2)]
-    return {
-        c: next((name for name, all_names in zip(names, alike, strict=False) if all_names.count(name) == 1), names[-1])
-        for c, names in zip(contenders, options, strict=True)
-    }
+    names = shortest([(_kind(c), _guided_kind(c), label(c)) for c in contenders])
+    return dict(zip(contenders, names, strict=True))
+
+
+def shortest(options: Sequence[Sequence[str]]) -> list[str]:
+    """Of the ever longer names of each thing the first that no other thing has at its length; else the last."""
+    levels = list(zip(*options, strict=True))
+    return [
+        next((name for name, others in zip(names, levels, strict=True) if others.count(name) == 1), names[-1])
+        for names in options
+    ]
 
 
 def _kind(contender: Contender) -> str:
