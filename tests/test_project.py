@@ -60,6 +60,13 @@ def test_the_version_is_told_once_and_costs_no_import_of_pytorch():
     assert said.split() == [camdrop.__version__, "False"]
 
 
+@pytest.mark.slow
+def test_networks_are_read_without_pytorchs_compiler():
+    code = "import camdrop.checkpoints, camdrop.analysis, camdrop.runs, sys; print('torch._dynamo' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "False"
+
+
 def test_the_wheel_says_that_it_is_typed():
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     assert "py.typed" in data["camdrop"] and (ROOT / "camdrop" / "py.typed").read_bytes() == b""

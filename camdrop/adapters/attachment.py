@@ -50,6 +50,10 @@ class Guide:
         self._running: SampleMasks | None = None  # the forward pass under way
         self._last: SampleMasks | None = None
         self._backward: SampleMasks | None = None  # the forward pass whose backward pass is under way
+        # No decorators: they would load the compiler, which takes seconds, whenever a checkpoint is read.
+        self._on_begin = torch.compiler.disable(self._begin)
+        self._on_features = torch.compiler.disable(self._drop)
+        self._on_end = torch.compiler.disable(self._end)
 
     @property
     def masks(self) -> dict[str, Mask]:
@@ -104,7 +108,6 @@ class Guide:
             "train() on them, choose other sites, or leave targets(…) out"
         )
 
-    @torch.compiler.disable
     def _begin(self, model: nn.Module, args: tuple, kwargs: dict) -> None:
         """A forward pass starts, or the whole of one is computed again in a backward pass."""
         if _in_backward():
@@ -134,7 +137,6 @@ class Guide:
             handle.remove()
         return scores[-1]
 
-    @torch.compiler.disable
     def _end(self, out: object) -> None:
         """A forward pass ended; its backward pass will start at its outputs."""
         done, self._running = self._running, None
@@ -143,7 +145,6 @@ class Guide:
                 if isinstance(leaf, Tensor) and leaf.requires_grad:
                     leaf.register_hook(lambda grad: setattr(self, "_backward", done))
 
-    @torch.compiler.disable
     def _drop(self, site: DropSite, features: Tensor, rectify: bool = False) -> Tensor:
         if self._running is None:
             again = (self._backward or self._last) if _in_backward() else None
@@ -256,19 +257,19 @@ _Hooked = dict[nn.Module, list[RemovableHandle]]
 
 def _own_hooks(model: ResNet, guide: Guide) -> _Hooked:
     def begin(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        guide._begin(module, args, kwargs)
+        guide._on_begin(module, args, kwargs)
         if len(args) > 1 or kwargs.get("drop") is not None:
             raise ValueError("an attached network gets its masks from the guide: call model(x) without drop")
-        return args, kwargs | {"drop": guide._drop}
+        return args, kwargs | {"drop": guide._on_features}
 
     return {model: [model.register_forward_pre_hook(begin, with_kwargs=True), _end_hook(model, guide)]}
 
 
 def _foreign_hooks(model: nn.Module, inspection: Inspection, guide: Guide) -> _Hooked:
     def masking(place: Place) -> Callable[[nn.Module, tuple, Tensor], Tensor]:
-        return lambda module, args, out: guide._drop(place.site, out, place.rectify)
+        return lambda module, args, out: guide._on_features(place.site, out, place.rectify)
 
-    hooked: _Hooked = {model: [model.register_forward_pre_hook(guide._begin, with_kwargs=True)]}
+    hooked: _Hooked = {model: [model.register_forward_pre_hook(guide._on_begin, with_kwargs=True)]}
     for place in inspection.places:
         if place.site.name in guide.sites:
             module = model.get_submodule(place.module)
@@ -278,7 +279,7 @@ def _foreign_hooks(model: nn.Module, inspection: Inspection, guide: Guide) -> _H
 
 
 def _end_hook(model: nn.Module, guide: Guide) -> RemovableHandle:
-    return model.register_forward_hook(lambda module, args, out: guide._end(out), always_call=True)
+    return model.register_forward_hook(lambda module, args, out: guide._on_end(out), always_call=True)
 
 
 def _compiled(model: nn.Module) -> bool:
