@@ -5,7 +5,8 @@ bn1, layer1.0.conv1, …, fc`):
 
 - CIFAR (He et al. 2016, section 4.2): resnet8/20/32/44/56/110, three stages of 16/32/64 channels, identity shortcuts
   that are strided and zero-padded in depth;
-- ImageNet, in torchvision's layout: resnet18, resnet50, four stages, projection shortcuts.
+- ImageNet, in torchvision's layout: resnet18, resnet50, four stages, projection shortcuts. For small images their stem
+  of a 7×7 convolution, which halves the image, and a max pooling, which halves it again, has variants (`STEMS`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 KINDS = ("conv", "branch", "skip")
+STEMS = ("3x3", "3x3-pool")  # a 3×3 convolution at full resolution, without or with the max pooling
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Network(nn.Module):
 
     architecture: str
     shortcut: str
+    stem: str  # one of STEMS, or "" for the architecture's own
     num_classes: int
     in_channels: int
     stage_names: tuple[str, ...]
@@ -158,18 +161,18 @@ class Block(nn.Module):
 class ResNet(Network):
     """Post-activation ResNet; build it by `build(name, …)`. Its points are `stem`, the stages and the blocks."""
 
-    def __init__(self, name: str, num_classes: int, in_channels: int, shortcut: str) -> None:
+    def __init__(self, name: str, num_classes: int, in_channels: int, shortcut: str, stem: str) -> None:
         super().__init__()
         arch = ARCHITECTURES[name]
-        self.architecture, self.shortcut = name, shortcut
+        self.architecture, self.shortcut, self.stem = name, shortcut, stem
         self.num_classes, self.in_channels = num_classes, in_channels
         self.stage_names = tuple(f"layer{i + 1}" for i in range(len(arch.blocks)))
         large = arch.family == "imagenet"
         c = arch.widths[0]
-        kernel, stride = (7, 2) if large else (3, 1)
+        kernel, stride = (7, 2) if large and not stem else (3, 1)
         self.conv1 = nn.Conv2d(in_channels, c, kernel, stride, kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(c)
-        self.maxpool = nn.MaxPool2d(3, 2, 1) if large else None
+        self.maxpool = nn.MaxPool2d(3, 2, 1) if large and stem != "3x3" else None
         for i, (stage, count, width) in enumerate(zip(self.stage_names, arch.blocks, arch.widths, strict=True)):
             blocks = nn.ModuleList()
             for j in range(count):
@@ -236,21 +239,28 @@ class ResNet(Network):
         return found
 
 
-def build(name: str, num_classes: int = 10, in_channels: int = 3, shortcut: str | None = None) -> ResNet:
+def build(
+    name: str, num_classes: int = 10, in_channels: int = 3, shortcut: str | None = None, stem: str = ""
+) -> ResNet:
     """A ResNet by name with fresh weights.
 
     `shortcut` is `pad` (identity, zero-padded; the CIFAR family's default) or `conv` (1×1 projection; the ImageNet
-    family's default). ValueError for an unknown name or option.
+    family's default); `stem` "" is the family's, or for the ImageNet family one of `STEMS`. ValueError for an unknown
+    name or option.
     """
     if name not in ARCHITECTURES:
         raise ValueError(f"model must be one of {', '.join(ARCHITECTURES)}, got {name!r}")
     shortcut = shortcut or ("pad" if ARCHITECTURES[name].family == "cifar" else "conv")
     if shortcut not in ("pad", "conv"):
         raise ValueError(f"shortcut must be pad or conv, got {shortcut!r}")
+    if stem and (stem not in STEMS or ARCHITECTURES[name].family == "cifar"):
+        raise ValueError(
+            f"stem must be the family's own, or one of {', '.join(STEMS)} for the ImageNet family, got {stem!r}"
+        )
     for key, value in (("num_classes", num_classes), ("in_channels", in_channels)):
         if value < 1:
             raise ValueError(f"{key} must be at least 1, got {value!r}")
-    return ResNet(name, num_classes, in_channels, shortcut)
+    return ResNet(name, num_classes, in_channels, shortcut, stem)
 
 
 @contextlib.contextmanager

@@ -34,11 +34,11 @@ class Wrapped(Network):
     `forward_from` continues from the image or the last stage only. ValueError for a network that lacks a part.
     """
 
-    def __init__(self, architecture: str, net: nn.Module) -> None:
+    def __init__(self, architecture: str, net: nn.Module, stem: str = "") -> None:
         super().__init__()
         inspection = inspect(net)
         self.net = net
-        self.architecture, self.shortcut = architecture, "conv"
+        self.architecture, self.shortcut, self.stem = architecture, "conv", stem
         fc = net.get_submodule(inspection.classifier)
         assert isinstance(fc, nn.Linear)
         self.fc, self.num_classes, self.in_channels = fc, fc.out_features, inspection.in_channels

@@ -88,7 +88,7 @@ def seed_groups(metas: Mapping[Key, Meta]) -> list[list[Key]]:
 def _but_seed(meta: Meta) -> str:
     """What networks of a group have in common: all but the seed, and what training made of it."""
     recipe = {name: value for name, value in meta.recipe.items() if name != "seed"}
-    network = (meta.architecture, meta.shortcut, meta.num_classes, meta.in_channels, meta.dataset)
+    network = (meta.architecture, meta.shortcut, meta.stem, meta.num_classes, meta.in_channels, meta.dataset)
     return json.dumps([*network, meta.method, meta.method_options, recipe], sort_keys=True)
 
 

@@ -22,6 +22,10 @@ _BESIDE = re.compile(
 _SMALL = re.compile(r"mean|std|norm(al)?(iz|is)|preproc|weights?$|prior|count|freq|scale$|alpha$|log_var|step")
 # Of two networks in a file, in the name of the one that is not meant.
 _TWIN = re.compile(r"ema|teacher|target|momentum|shadow|swa|averag|_k(\.|$)|key", re.IGNORECASE)
+_TRANSFORMERS = re.compile(
+    r"(?<![^.])(?:embedder\.embedder|encoder\.stages\.(\d)\.layers\.(\d+)\.(?:shortcut|layer\.(\d)))"
+    r"\.(convolution|normalization)(?=\.)"
+)
 _PREFIXES = 8  # networks in one file, at most
 
 
@@ -56,6 +60,7 @@ class Fit:
     strange: list[str] = field(default_factory=list)  # by the file's names
     beside: list[str] = field(default_factory=list)  # left out, by the file's names
     head: str = ""  # why the classifier is none that can be used; "" where it is
+    small_stem: bool = False  # whether its first convolution is 3×3 where the plan's is 7×7
     twins: bool = False  # whether the file holds another network that was left out
 
     @property
@@ -72,7 +77,22 @@ class Fit:
 def spelled(key: str) -> str:
     """Today's spelling of a tensor's name."""
     key = re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)\.", r"\1\2.", key)
-    return key.replace(".shortcut.", ".downsample.")
+    return _of_transformers(key).replace(".shortcut.", ".downsample.")
+
+
+def _of_transformers(key: str) -> str:
+    """The spelling of the ResNets of transformers in torchvision's."""
+    if not (match := _TRANSFORMERS.search(key)):
+        return key
+    stage, block, conv, part = match.groups()
+    norm = part == "normalization"
+    if stage is None:
+        name = "bn1" if norm else "conv1"
+    elif conv is None:
+        name = f"layer{int(stage) + 1}.{block}.downsample.{int(norm)}"
+    else:
+        name = f"layer{int(stage) + 1}.{block}.{'bn' if norm else 'conv'}{int(conv) + 1}"
+    return key[: match.start()] + name + key[match.end() :]
 
 
 def prefixes(shapes: Shapes, anchor: str) -> list[str]:
@@ -96,6 +116,8 @@ def fit(plan: Plan, shapes: Shapes, prefix: str, others: list[str]) -> Fit:
             got = shapes[result.names[key]]
             if key == plan.stem and len(got) == 4:
                 result.channels, got = got[1], (got[0], shape[1], *got[2:])
+                result.small_stem = got[2:] == (3, 3) and shape[2:] == (7, 7)
+                got = shape if result.small_stem and got[0] == shape[0] else got
             if got != shape and not _counter(key):
                 result.wrong.append(key)
         elif not _counter(key):
@@ -180,8 +202,6 @@ def _find_head(result: Fit, shapes: Shapes, prefix: str, inside: dict[str, str],
             if scope is not inside:
                 outside.remove(result.names[ours])
     result.classes = shapes[result.names[weight]][0]
-    if bias in plan.shapes and bias not in result.names:
-        result.missing.append(bias)
 
 
 def _matrices(names: Mapping[str, str], shapes: Shapes) -> list[str]:

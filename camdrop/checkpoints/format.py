@@ -6,11 +6,13 @@ ever executed.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import io
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
@@ -30,7 +32,10 @@ from camdrop.resnet import ARCHITECTURES, Network, build
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".ckpt", ".tar")
 
-_STRUCTURE = ("architecture", "num_classes", "in_channels", "shortcut")
+_CONFIGS = ("config.json", "preprocessor_config.json")
+_LARGEST_CONFIG = 1 << 20  # bytes; more is cut, and so no JSON
+
+_STRUCTURE = ("architecture", "num_classes", "in_channels", "shortcut", "stem")
 
 _STRANGERS = {
     b"\x80": f"is a plain Python pickle, which can run code when opened, so it was refused; {RESAVE}",
@@ -93,8 +98,9 @@ def load(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None 
 
     Ours have a header. For other people's (safetensors or `torch.save`; bare or wrapped state dictionaries) the names
     and shapes of the tensors determine the architecture, class count, input channels and shortcuts, and conventions
-    determine the class names and normalisation. The content decides the format, not the suffix; messages call the file
-    `name`. CheckpointError, one sentence, for any other file, and for one that carries code.
+    determine the class names and normalisation that neither the file nor a `config.json` beside it says. The content
+    decides the format, not the suffix; messages call the file `name`. CheckpointError, one sentence, for any other
+    file, and for one that carries code.
     """
     data, name, path = _read(source, name)
     header: Meta | None = None
@@ -104,16 +110,27 @@ def load(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None 
             weights = safetensors.torch.load(data)
         except Exception:  # safetensors' errors have no common base class
             raise CheckpointError(f"{name} is a damaged safetensors file; {AGAIN}") from None
-        said = read_statements({**more, **weights})
+        said = read_statements({**more, **weights}, *_beside(path))
     elif data[:2] == b"PK" or data.startswith(LEGACY):
-        weights, said = unpickle(data, name)
+        weights, said = unpickle(data, name, *_beside(path))
     else:
         _refuse(data, name)
     names, meta = identify({key: tuple(tensor.shape) for key, tensor in weights.items()}, name, said)
     if header is not None:
+        if header.stem and meta.stem:  # its pooling has no numbers that could tell
+            meta = dataclasses.replace(meta, stem=header.stem)
         _compare(f"{name} contradicts itself: its header", header, "its weights say", meta)
         meta = header
     return Checkpoint(_assemble(weights, names, meta, name), meta, path)
+
+
+def with_meta(checkpoint: Checkpoint, meta: Meta) -> Checkpoint:
+    """The same weights with other metadata, which may name another stem."""
+    if meta.stem == checkpoint.meta.stem:
+        return dataclasses.replace(checkpoint, meta=meta)
+    weights = checkpoint.model.weights()
+    model = _assemble(weights, {key: key for key in weights}, meta, str(checkpoint.path or "the file"))
+    return dataclasses.replace(checkpoint, meta=meta, model=model)
 
 
 def list_checkpoints(folder: str | os.PathLike[str]) -> Listing:
@@ -162,6 +179,15 @@ def _read(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None) -
     return _contents(upload, name), name, None
 
 
+def _beside(path: Path | None) -> Iterator[object]:
+    """What is said beside a network of transformers or timm: class names, normalisation, image size."""
+    if path is None:
+        return
+    for name in _CONFIGS:
+        with contextlib.suppress(OSError, ValueError, RecursionError), path.with_name(name).open("rb") as file:
+            yield json.loads(file.read(_LARGEST_CONFIG))
+
+
 def _contents(file: BinaryIO, name: str) -> bytes:
     size = file.seek(0, os.SEEK_END)
     if size == 0:
@@ -189,7 +215,7 @@ def _peek(path: Path) -> Meta:
             if file.read(9)[8:] == b"{":
                 file.seek(0)
                 shapes, meta, more = _header(file, path.stat().st_size, path.name)
-                return meta or identify(shapes, path.name, read_statements(more)).meta
+                return meta or identify(shapes, path.name, read_statements(more, *_beside(path))).meta
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read ({error.strerror}); check its permissions") from None
     return load(path, name=path.name).meta
@@ -223,8 +249,8 @@ def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, 
     model = _skeleton(meta)
     state = model.state_dict()
     for key, expected in state.items():
-        # Files from before PyTorch 0.4.1 have no batch counters, and evaluation needs none.
-        tensor = weights[names[key]] if key in names else torch.zeros((), dtype=expected.dtype)
+        # A classifier may have no bias; files from before PyTorch 0.4.1 have no batch counters.
+        tensor = weights[names[key]] if key in names else torch.zeros(expected.shape, dtype=expected.dtype)
         plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and not tensor.is_quantized
         if not plain or (expected.is_floating_point() and not tensor.is_floating_point()):
             kind = str(tensor.dtype).removeprefix("torch.")
@@ -243,7 +269,7 @@ def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, 
     if isinstance(model, Network):
         return model
     try:
-        return Wrapped(meta.architecture, model).eval()
+        return Wrapped(meta.architecture, model, meta.stem).eval()
     except ValueError as error:
         raise CheckpointError(f"{name} cannot be shown: {error}") from None
 
@@ -253,6 +279,6 @@ def _skeleton(meta: Meta) -> nn.Module:
     if meta.architecture.startswith(TORCHVISION):
         from camdrop.checkpoints.torchvision_models import skeleton  # here: importing torchvision takes a second
 
-        return skeleton(meta.architecture.removeprefix(TORCHVISION), meta.num_classes, meta.in_channels)
+        return skeleton(meta.architecture.removeprefix(TORCHVISION), meta.num_classes, meta.in_channels, meta.stem)
     with torch.device("meta"):  # so that no initial weights are drawn
-        return build(meta.architecture, meta.num_classes, meta.in_channels, meta.shortcut)
+        return build(meta.architecture, meta.num_classes, meta.in_channels, meta.shortcut, meta.stem)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin, get_type_hints
 
 from camdrop.data.text import plain_text
-from camdrop.resnet import ARCHITECTURES
+from camdrop.resnet import ARCHITECTURES, STEMS
 
 LIMIT = 1 << 30  # bytes of a checkpoint; ResNet-50 with its optimiser's state is 0.2 GB
 MAX_SIDE = 4096  # pixels of an image
@@ -32,16 +32,17 @@ class CheckpointError(ValueError):
 class Meta:
     """The header of a checkpoint.
 
-    `shortcut` "" is the family's default; `mean` and `std` are of pixels in [0, 1], one a channel, by default 0 and 1;
-    `classes` are by default "0", "1" …; errors are in percent. `method` "" is unknown, `method_options` are the fields
-    of its dataclass; `knobs` are those turned while it trained, with their last values. CheckpointError for a
-    field of the wrong type, length or range.
+    `shortcut` and `stem` "" are the family's default; `mean` and `std` are of pixels in [0, 1], one a channel, by
+    default 0 and 1; `classes` are by default "0", "1" …; errors are in percent. `method` "" is unknown,
+    `method_options` are the fields of its dataclass; `knobs` are those turned while it trained, with their last values.
+    CheckpointError for a field of the wrong type, length or range.
     """
 
     architecture: str
     num_classes: int
     in_channels: int
     shortcut: str = ""
+    stem: str = ""
     dataset: str = ""
     classes: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()
@@ -89,6 +90,10 @@ class Meta:
                 raise CheckpointError(f"{name} must have {len(default)} entries, got {len(getattr(self, name))}")
         if self.shortcut not in ("pad", "conv"):
             raise CheckpointError(f"shortcut must be pad or conv, got {self.shortcut!r}")
+        if self.stem not in ("", *STEMS) or (self.stem and ours and ours.family == "cifar"):
+            raise CheckpointError(
+                f"stem must be '', or one of {', '.join(STEMS)} of a network for large images, got {self.stem!r}"
+            )
         if min(self.std) <= 0:
             raise CheckpointError(f"std must be above 0, got {self.std}")
         if self.image_size is not None and not 1 <= self.image_size <= MAX_SIDE:

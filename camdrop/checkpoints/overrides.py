@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import nn
 
-from camdrop.checkpoints.format import Checkpoint, CheckpointError
+from camdrop.checkpoints.format import Checkpoint, CheckpointError, with_meta
 from camdrop.checkpoints.metadata import NO_HEADER, Meta
 from camdrop.data import INFO
 from camdrop.data.files import write_atomic
@@ -63,6 +63,7 @@ def amend(
     std: Sequence[float],
     image_size: int | None,
     dataset: str,
+    stem: str = "",
 ) -> Meta:
     """`meta` with a person's overrides.
 
@@ -104,6 +105,7 @@ def amend(
         std=tuple(std),
         image_size=image_size,
         dataset=dataset,
+        stem=stem,
         notes=_OVERRIDDEN if meta.notes.startswith(NO_HEADER) else meta.notes,
     )
 
@@ -132,6 +134,7 @@ def recall(folder: Path, checkpoint: Checkpoint) -> Checkpoint:
         meta = Meta.from_json((folder / f"{fingerprint(checkpoint.model)}.json").read_text("utf-8"))
     except (OSError, ValueError):
         return checkpoint
-    if any(getattr(meta, part) != getattr(checkpoint.meta, part) for part in _STRUCTURE):
+    same = all(getattr(meta, part) == getattr(checkpoint.meta, part) for part in _STRUCTURE)
+    if not same or bool(meta.stem) != bool(checkpoint.meta.stem):
         return checkpoint
-    return dataclasses.replace(checkpoint, meta=meta)
+    return with_meta(checkpoint, meta)

@@ -96,11 +96,11 @@ def _blocks(keys: list[str]) -> tuple[tuple[int, ...], int]:
 def _described(found: Fit, said: Statements, name: str) -> Identity:
     """The metadata of a network: what the file says, and conventions for the rest."""
     ours = ARCHITECTURES.get(found.plan.name)
-    small = ours is not None and ours.family == "cifar"
+    small = found.small_stem or (ours is not None and ours.family == "cifar")
     shortcut = "conv" if ours is None or any(".downsample." in key for key in found.names) else "pad"
     info, colour = INFO["cifar10" if small else "imagenet"], found.channels == 3
     mean, std, size, doubt = _conventions(found, info, small, shortcut, said) if colour else ((), (), info.size, "")
-    if small and found.channels == 1:
+    if ours is not None and ours.family == "cifar" and found.channels == 1:
         size = 28
     classes, normalisation = said.classes(found.classes), said.normalisation(found.channels)
     dataset = _dataset(said, classes, found, info)
@@ -113,16 +113,22 @@ def _described(found: Fit, said: Statements, name: str) -> Identity:
         mean, std = normalisation
     elif doubt:
         notes.append(doubt)
+    if found.small_stem and not any(".shortcut." in key for key in found.names.values()):  # kuangliu's never pool
+        notes.append("no max pooling was assumed behind the 3×3 stem, but some networks have it")
+    if f"{found.plan.head}.bias" not in found.names:
+        notes.append("the classifier has no bias, so it was taken for a plain linear layer")
     if found.twins:
         notes.append("the file holds more than one network, of which this is the first that is no average or teacher")
     elif found.beside:
-        notes.append(f"{len(found.beside)} tensors beside the network were left out")
+        some = "a tensor" if len(found.beside) == 1 else f"{len(found.beside)} tensors"
+        notes.append(f"{some} beside the network {'was' if len(found.beside) == 1 else 'were'} left out")
     try:
         meta = Meta(
             architecture=found.plan.name if ours else TORCHVISION + found.plan.name,
             num_classes=found.classes,
             in_channels=found.channels,
             shortcut=shortcut,
+            stem="3x3" if found.small_stem else "",
             dataset=dataset,
             classes=classes,
             mean=mean,
@@ -139,7 +145,7 @@ def _conventions(
     found: Fit, info: DataInfo, small: bool, shortcut: str, said: Statements
 ) -> tuple[tuple[float, ...], tuple[float, ...], int, str]:
     """Mean, standard deviation and image size by convention, and a sentence where two conventions fit."""
-    if found.plan.name not in ARCHITECTURES:
+    if not small and found.plan.name not in ARCHITECTURES:
         from camdrop.checkpoints import torchvision_models
 
         return *torchvision_models.conventions(found.plan.name), ""

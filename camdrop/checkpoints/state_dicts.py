@@ -36,11 +36,12 @@ class Unpickled(NamedTuple):
     said: Statements
 
 
-def unpickle(data: bytes, name: str) -> Unpickled:
+def unpickle(data: bytes, name: str, *beside: object) -> Unpickled:
     """Read a file that `torch.save` wrote, from its bytes; messages call the file `name`.
 
     The largest dictionary of tensors counts, at any depth (`state_dict`, `model`, `net`, `ema` …); among equals the
-    first. CheckpointError for a file that is damaged, carries code or holds no weights.
+    first. What is `beside` the file is asked for statements after it. CheckpointError for a file that is damaged,
+    carries code or holds no weights.
     """
     if data[:2] == b"PK":
         _check_archive(data, name)
@@ -67,7 +68,7 @@ def unpickle(data: bytes, name: str) -> Unpickled:
             queue.extend(map(plain, item.values()))
     if not best:
         raise CheckpointError(f"{name} holds no named weights, only a {type(content).__name__}; {RESAVE}")
-    return Unpickled(best, read_statements(content))
+    return Unpickled(best, read_statements(content, *beside))
 
 
 def _check_archive(data: bytes, name: str) -> None:

@@ -31,7 +31,7 @@ _CLASSES = (
     ),
 )
 _MEANS = (("mean", "std"), ("image_mean", "image_std"), ("pixel_mean", "pixel_std"), ("norm_mean", "norm_std"))
-_SIZES = ("image_size", "img_size", "input_size", "crop_size", "imgsz", "resolution")
+_SIZES = ("image_size", "img_size", "input_size", "crop_size", "imgsz", "resolution", "size", "shortest_edge")
 _DATASETS = ("dataset", "dataset_name", "data_name", "data_set", "datamodule")
 
 
@@ -82,10 +82,10 @@ class Statements:
         return next((v for n, v in self.said if n in _DATASETS and isinstance(v, str) and 0 < len(v) <= 60), "")
 
 
-def read_statements(content: object) -> Statements:
-    """Walk through all containers of a file but those of tensors; JSON in a text counts as a container."""
+def read_statements(content: object, *beside: object) -> Statements:
+    """Walk through all containers of a file but those of tensors, then those `beside` it; JSON in a text is one."""
     said: list[tuple[str, object]] = []
-    level = [plain(content)]
+    level = [plain(content), *beside]
     outermost = frozenset(map(str, level[0])) if isinstance(level[0], Mapping) else frozenset()
     for _ in range(_DEPTH):
         inner: list[object] = []

@@ -6,7 +6,7 @@ import functools
 import math
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -69,30 +69,31 @@ def _parameters(name: str) -> int:
     return models.get_model_weights(name).DEFAULT.meta["num_params"]
 
 
-def skeleton(name: str, num_classes: int, in_channels: int = 3) -> nn.Module:
+def skeleton(name: str, num_classes: int, in_channels: int = 3, stem: str = "") -> nn.Module:
     """A network without weights, for `load_state_dict(…, assign=True)`.
 
     GoogLeNet and Inception are built as for torchvision's pretrained weights, without the auxiliary classifiers. For
-    images of other than three channels the first convolution is another one.
+    images of other than three channels, and for a `stem` of `STEMS`, the first convolution is another one; "3x3" is
+    without the first max pooling.
     """
     options = {"init_weights": False, "aux_logits": False, "transform_input": in_channels == 3}
     with _Unallocated():
         model = models.get_model(
             name, weights=None, num_classes=num_classes, **(options if name in ("googlenet", "inception_v3") else {})
         )
-        if in_channels != 3:
-            at, stem = next((n, m) for n, m in model.named_modules() if isinstance(m, nn.Conv2d))
-            other = nn.Conv2d(
-                in_channels,
-                stem.out_channels,
-                stem.kernel_size,  # type: ignore[arg-type]
-                stem.stride,  # type: ignore[arg-type]
-                stem.padding,  # type: ignore[arg-type]
-                bias=stem.bias is not None,
-            )
-            parent, _, last = at.rpartition(".")
-            setattr(model.get_submodule(parent), last, other)
+        if in_channels != 3 or stem:
+            at, conv = _first(model, nn.Conv2d)
+            size, stride, padding = (3, 1, 1) if stem else (conv.kernel_size, conv.stride, conv.padding)
+            other = nn.Conv2d(in_channels, conv.out_channels, size, stride, padding, bias=conv.bias is not None)
+            model.set_submodule(at, other)
+        if stem == "3x3":
+            model.set_submodule(_first(model, nn.MaxPool2d)[0], nn.Identity())
     return model
+
+
+def _first(model: nn.Module, kind: type[nn.Module]) -> tuple[str, Any]:
+    """The first module of a kind, with its name."""
+    return next((name, module) for name, module in model.named_modules() if isinstance(module, kind))
 
 
 @functools.lru_cache(maxsize=16)

@@ -164,19 +164,12 @@ def blocks(counts, convs):
     }
 
 
-def small_resnet18():
-    model = build("resnet18", 10)
-    model.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-    return renamed(model, "module.", "linear", "shortcut")
-
-
 STEM = (16, 1, 3, 3)
 NETWORKS = {
     "ViT": (
         lambda: timm.create_model("vit_tiny_patch16_224", depth=1, embed_dim=24, num_heads=2).state_dict(),
         r"fits no architecture: it holds a transformer \(blocks\.0\.attn\.qkv\.weight …\), which has no class act",
     ),
-    "ResNet-18 for CIFAR": (small_resnet18, r"like resnet18, but .*conv1\.weight is 64×3×3×3 instead of 64×3×7×7"),
     "ResNet-34": (lambda: blocks((3, 4, 6, 3), 2), r"a ResNet of 3\+4\+6\+3 blocks with 2 convolutions each"),
     "bottlenecks for CIFAR": (lambda: blocks((9, 9, 9), 3), r"a ResNet of 9\+9\+9 blocks with 3 convolutions each"),
 }

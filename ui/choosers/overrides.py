@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ _NONE, _HAND = "Another", "Numbers by hand"
 def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
     """Ask for the metadata of `networks[name]`, replace it there, and store it in `folder`."""
     from camdrop.checkpoints import CheckpointError
+    from camdrop.checkpoints.format import with_meta
     from camdrop.checkpoints.metadata import NO_HEADER
     from camdrop.checkpoints.overrides import amend, read_class_names, remember
 
@@ -34,6 +34,12 @@ def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
     with st.container(horizontal=True):
         dataset = _choose_dataset(meta, key)
         size = st.number_input("Image size", 1, 4096, meta.image_size, key=f"{key}.size", width=140, help="In pixels")
+        pools = bool(meta.stem) and st.checkbox(
+            "Max pooling behind the stem",
+            meta.stem == "3x3-pool",
+            key=f"{key}.pools",
+            help="Whether a max pooling follows the first convolution (3×3): it has no weights that could tell.",
+        )
     mean, std = _choose_normalisation(meta, key)
     classes = _choose_names(meta, key)
     problem = st.empty()  # above the button, since a laptop's screen ends below it
@@ -46,11 +52,12 @@ def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
                 std=_numbers(std, meta.in_channels),
                 image_size=size,
                 dataset=dataset,
+                stem=meta.stem and ("3x3-pool" if pools else "3x3"),
             )
         except CheckpointError as error:
             problem.error(str(error), icon=":material/error:")
             return
-        networks[name] = dataclasses.replace(checkpoint, meta=amended)
+        networks[name] = with_meta(checkpoint, amended)
         try:
             remember(folder, networks[name])
         except CheckpointError as error:
