@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from torch import nn
 
 from camdrop.checkpoints.format import Checkpoint, CheckpointError, with_meta
 from camdrop.checkpoints.metadata import NO_HEADER, Meta
+from camdrop.checkpoints.name_files import BROKEN, names_in
 from camdrop.data import INFO
 from camdrop.data.files import write_atomic
-from camdrop.data.text import plain_text
 
+_LARGEST = 4 << 20  # bytes of a file of class names
 _OVERRIDDEN = "class names and normalisation were given by hand"
 _STRUCTURE = ("architecture", "num_classes", "in_channels", "shortcut")
 
@@ -24,35 +24,27 @@ _STRUCTURE = ("architecture", "num_classes", "in_channels", "shortcut")
 def read_class_names(data: bytes, name: str) -> tuple[str, ...]:
     """Read the class names of a file, in the order of the network's outputs; messages call the file `name`.
 
-    The file is text with one name a line, or JSON: a list, a dictionary by number such as `{"0": "cat"}` or
-    `{"0": ["n01440764", "tench"]}`, or one by name, such as torchvision's `class_to_idx`, `{"cat": 0}`.
-    CheckpointError for anything else.
+    The file is text with one name a line, numbered or not; JSON or Python, such as `["cat", "dog"]`, `{0: "cat"}`,
+    `{"cat": 0}` or transformers' `config.json`; YAML, such as `names:` of a `data.yaml`; or CSV. CheckpointError for
+    anything else.
     """
     try:
-        text = data.decode("utf-8-sig").strip()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise CheckpointError(f"{name} is no text in UTF-8; save the class names as such") from None
-    if text[:1] not in ("[", "{"):
-        return tuple(line for line in map(_one_line, text.splitlines()) if line)
+    if len(data) > _LARGEST:
+        raise CheckpointError(f"{name} has {len(data) >> 20} MB, which is too much for class names")
     try:
-        parsed = json.loads(text)
-        if isinstance(parsed, dict):
-            by_name = all(isinstance(entry, int) for entry in parsed.values())
-            numbered = {int(v if by_name else k): (k if by_name else v) for k, v in parsed.items()}
-            parsed = [numbered[k] for k in range(len(parsed))]
-        names = [entry[-1] if isinstance(entry, list) else entry for entry in parsed]
-        return tuple(_one_line(entry) for entry in names)
-    except (ValueError, TypeError, LookupError, RecursionError):
-        raise CheckpointError(
-            f'{name} holds no class names as JSON: they look like ["cat", "dog"], or {{"0": "cat", "1": "dog"}} with '
-            "numbers from 0 and no gap"
-        ) from None
-
-
-def _one_line(text: str) -> str:
-    if not isinstance(text, str):
-        raise TypeError(text)
-    return plain_text(text)
+        if names := names_in(text, PurePath(name).suffix.lower()):
+            return names
+    except BROKEN:
+        pass
+    if not text.strip():
+        return ()
+    raise CheckpointError(
+        f"{name} holds no class names: write one a line, or as JSON, Python, YAML or CSV, with numbers from 0 and "
+        'no gap, such as ["cat", "dog"] or {"0": "cat", "1": "dog"}'
+    )
 
 
 def amend(

@@ -50,6 +50,10 @@ class Statements:
         """How many class names there are where it is another number than that of the classes, else 0."""
         return 0 if self.classes(count) else next((len(names) for names in self._names() if len(names) > 1), 0)
 
+    def any_classes(self) -> tuple[str, ...]:
+        """Class names, however many; () where there are none."""
+        return next(self._names(), ())
+
     def _names(self) -> Iterator[tuple[str, ...]]:
         for wanted in _CLASSES:
             for name, value in self.said:
@@ -86,10 +90,14 @@ def read_statements(content: object, *beside: object) -> Statements:
     """Walk through all containers of a file but those of tensors, then those `beside` it; JSON in a text is one."""
     said: list[tuple[str, object]] = []
     level = [plain(content), *beside]
+    seen: set[int] = set()
     outermost = frozenset(map(str, level[0])) if isinstance(level[0], Mapping) else frozenset()
     for _ in range(_DEPTH):
         inner: list[object] = []
         for container in level:
+            if id(container) in seen or len(seen) > _ENTRIES:  # containers may hold others many times
+                continue
+            seen.add(id(container))
             pairs = container.items() if isinstance(container, Mapping) else ((None, v) for v in _listed(container))
             for name, raw in pairs:
                 value = plain(_parsed(raw))
@@ -111,7 +119,7 @@ def class_names(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.split(",") if "," in value else None
     if isinstance(value, Mapping):
-        by_name = all(type(entry) is int for entry in value.values())
+        by_name = all(type(entry) is int for entry in value.values()) or not all(str(k).isdigit() for k in value)
         try:
             numbered = {int(v if by_name else k): (k if by_name else v) for k, v in value.items()}  # type: ignore[call-overload]
             value = [numbered[k] for k in range(len(value))]

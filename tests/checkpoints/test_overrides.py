@@ -24,17 +24,60 @@ ABC = ("a cat", "dog", "übermut")
         json.dumps({"0": "a cat", "2": "übermut", "1": "dog"}),
         json.dumps({"0": ["n1", "a cat"], "1": ["n2", "dog"], "2": ["n3", "übermut"]}),
         json.dumps({"dog": 1, "a cat": 0, "übermut": 2}),
+        json.dumps(
+            {"architectures": ["Net"], "depths": [2, 2], "id2label": {"0": "a cat", "1": "dog", "2": "übermut"}}
+        ),
+        json.dumps({"data": {"info": {}, "categories": [{"id": k, "name": name} for k, name in enumerate(ABC, 1)]}}),
+        json.dumps([{"id": 2, "name": "übermut"}, {"id": 1, "name": "dog"}, {"id": 0, "name": "a cat"}]),
+        "{0: 'a cat',\n 1: 'dog',\n 2: 'übermut'}",
+        "CLASSES = (\n    'a cat', 'dog',  # two\n    'übermut',\n)",
+        "import os\nnames = ['a cat', 'dog', 'übermut']\n",
+        "# a data set\nnames:\n  0: a cat\n  1: dog\n  2: übermut\n",
+        "names: [a cat, dog, übermut]\nnc: 3\n",
+        "---\n- a cat\n- dog\n- übermut\n",
+        "id,name\n2,übermut\n0,a cat\n1,dog\n",
+        "class_index;class_name\n0;a cat\n1;dog\n2;übermut\n",
+        "name\tlabel\na cat\t0\ndog\t1\nübermut\t2\n",
+        "0 a cat\n1 dog\n2 übermut\n",
+        "n00000001 a cat\nn00000002 dog\nn00000003 übermut\n",
     ],
 )
-def test_class_names_come_as_lines_or_json(text: str) -> None:
-    assert read_class_names(text.encode(), "names") == ABC
+def test_class_names_come_in_many_forms(text: str) -> None:
+    suffix = ".yaml" if text.startswith("names: [") else ".py" if text.startswith("import") else ".txt"
+    assert read_class_names(text.encode(), f"names{suffix}") == ABC
 
 
 @pytest.mark.parametrize(
-    "data", [b"[1, 2]", b'{"0": "a", "2": "b"}', b'{"x": "a"}', b"[", b"[[]]", b'[{"a": 1}]', b"\xff\xfe\x00"]
+    ("text", "suffix", "names"),
+    [
+        ("- no\n- on\n- 2020-01-01\n- ~\n- 7\n", ".yml", ("no", "on", "2020-01-01", "~", "7")),
+        (
+            "tench, Tinca tinca\ngoldfish, Carassius auratus",
+            ".txt",
+            ("tench, Tinca tinca", "goldfish, Carassius auratus"),
+        ),
+        ("(none)\n3 doors\n", ".txt", ("(none)", "3 doors")),
+        ("0,cat\n1,dog\n", ".csv", ("cat", "dog")),
+        ('"tench, Tinca",n01440764,0\n"crane",n02012849,1\n', ".csv", ("tench, Tinca", "crane")),
+        ("cat\ndog\n", ".csv", ("cat", "dog")),
+        ("crane\nox\ncrane", ".txt", ("crane (0)", "ox", "crane (2)")),
+        ("\n", ".txt", ()),
+    ],
+)
+def test_names_that_look_like_something_else(text: str, suffix: str, names: tuple[str, ...]) -> None:
+    assert read_class_names(text.encode(), f"names{suffix}") == names
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"[1, 2]", b'{"0": "a", "2": "b"}', b'{"x": "a"}', b"[", b"[[]]", b'[{"a": 1}]', b"\xff\xfe\x00"),
+        *(b"[" * 10**5, b"x = [open('/etc/passwd')]", b"names: *a", b"names:\n  - - - -", b"{1: 'a', 2: 'b'}"),
+        b"names:\n a: &a [1]\n b: &b [*a, *a]\n",
+    ],
 )
 def test_other_files_get_a_sentence(data: bytes) -> None:
-    with pytest.raises(CheckpointError, match=r"^names\.json (holds no class names as JSON|is no text in UTF-8)"):
+    with pytest.raises(CheckpointError, match=r"^names\.json (holds no class names|is no text in UTF-8)"):
         read_class_names(data, "names.json")
 
 

@@ -140,10 +140,10 @@ def _choose_names(meta: Meta, key: str) -> str:
     st.caption(f"{count:,} of {meta.num_classes:,} classes have a name.")
     st.file_uploader(
         "… or from a file",
-        type=["txt", "json"],
+        type=["txt", "json", "yaml", "yml", "csv", "tsv", "py", "names"],
         key=f"{key}.file",
         on_change=read,
-        help='One name a line, or JSON: ["cat", "dog"], {"0": "cat"}, {"0": ["n02123045", "tabby"]}, {"cat": 0}.',
+        help="One name a line, or JSON, Python, YAML or CSV, such as transformers' config.json or YOLO's data.yaml.",
     )
     if problem := store.get(f"{key}.problem"):
         st.error(problem, icon=":material/error:")
