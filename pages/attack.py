@@ -31,7 +31,7 @@ true class, $+s$ in place of $-s$. **FGSM** is one step with $s = \varepsilon$. 
 ball.
 
 **Error rate**: how many attacked images are not answered rightly. **Success rate**: how many are answered with the
-target; of an untargeted attack, how many of those answered rightly before are no longer. In brackets: 95 % confidence
+target; of an untargeted attack, how many of those answered rightly before are no longer. In brackets: 95 % confidence
 intervals (Wilson). All networks get the same images, targets and random starts, but each its own perturbation.
 
 **The paper's Table 7** is of ResNet-50 on ImageNet, 1,000 classes and larger images: its numbers stand beside ours to

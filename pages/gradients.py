@@ -114,7 +114,7 @@ def page() -> None:
         bar.empty()
     st.markdown(panels.verdict(pairs, t))
     shown = [pair[0 if scaled else 1] for pair in pairs]
-    st.caption("**The bounds at each layer**: median, middle half, and 5 to 95 % of the pairs; 0 is at the foot")
+    st.caption("**The bounds at each layer**: median, middle half, and 5 to 95 % of the pairs; 0 is at the foot")
     st.plotly_chart(panels.boxes(shown, t), key="boxes")
     left, right = st.columns(2)
     detail = shown[wanted.index(layer)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.choosers.select import select
+from ui.choosers.select import not_here, select
 from ui.entry import through_app
 
 through_app()
@@ -17,7 +17,7 @@ HOW = """
 crops and mirrorings; they differ in their dropout alone. So a difference between two curves at one step is no luck of
 the draw, but for the coins of the masks themselves.
 
-**The race that this page opens with** has 1,000 training images, and 40 % of their labels are drawn anew: so few images
+**The race that this page opens with** has 1,000 training images, and 40 % of their labels are drawn anew: so few images
 with so many wrong labels that a network without dropout learns them by heart. Where a network trains on all images for
 a few epochs, it learns too little rather than too much, and every dropout only costs. Images and labels are drawn by
 the seed; validation and test images keep their true labels. Both are settings under Recipe, for any data set.
@@ -82,7 +82,7 @@ def page() -> None:
     if problem := st.session_state.pop("race.problem", None):
         st.error(problem, icon=":material/error:")
     if wanted and wanted not in (NEW, *names):
-        st.warning(f"The link names the race {wanted}, which is not here.", icon=":material/link_off:")
+        st.warning(not_here([wanted], "the race "), icon=":material/link_off:")
     if name != NEW:
         run = runs.load_run(root() / name)
         live = races.under_way(races.relatives(run))

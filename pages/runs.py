@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.choosers.select import not_here
 from ui.entry import through_app
 
 through_app()
@@ -40,7 +41,7 @@ def page() -> None:
         return
     names = [run.name for run in found]
     if gone := [name for name in st.query_params.get_all("runs") if name not in names]:
-        st.warning(f"The link names {', '.join(gone)}, which is not here.", icon=":material/link_off:")
+        st.warning(not_here(gone), icon=":material/link_off:")
     words = st.text_input(
         "Search", key="search", bind="query-params", placeholder="name, data set, network, method, state …",
         icon=":material/search:",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui.choosers.select import select
+from ui.choosers.select import not_here, select
 from ui.entry import through_app
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def page() -> None:
     if problem := st.session_state.pop("race.problem", None):
         st.error(problem, icon=":material/error:")
     if wanted and wanted not in (NEW, *names):
-        st.warning(f"The link names the sweep {wanted}, which is not here.", icon=":material/link_off:")
+        st.warning(not_here([wanted], "the sweep "), icon=":material/link_off:")
     for reason in sweeps.broken().values():
         st.error(reason, icon=":material/broken_image:")
     if name != NEW:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from camdrop.figures.numbers import bound
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
@@ -26,7 +26,8 @@ export default ({ parentElement, data }) => {
   title.dataset.shown = data.title;
 };
 """
-_title = st.components.v2.component("camdrop.tour", html='<div tabindex="-1" role="heading"></div>', js=FOCUS)
+TITLE = '<div tabindex="-1" role="heading" aria-level="2"></div>'
+_title = st.components.v2.component("camdrop.tour", html=TITLE, js=FOCUS)
 
 
 def begin() -> None:
@@ -43,11 +44,6 @@ def go(step: int) -> None:
     """To another lesson."""
     st.session_state["lesson"] += step
     begin()
-
-
-def bound(text: str) -> str:
-    """With no line break between a number and its sign."""
-    return re.sub(r" (?=%)|(?<=±) |(?<=Eq\.) ", "\u00a0", text)
 
 
 def steer(lesson: Lesson) -> float | str:

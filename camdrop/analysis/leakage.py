@@ -20,6 +20,7 @@ from torch import Tensor
 
 from camdrop.analysis.attacks import Rate
 from camdrop.analysis.heatmap_metrics import Estimate, estimate
+from camdrop.figures.numbers import percent
 from camdrop.masks import Mask, Method
 from camdrop.resnet import Network
 from camdrop.sampling import SampleMasks, guiding_classes
@@ -48,9 +49,8 @@ class Share:
     chance: float
 
     def __str__(self) -> str:
-        return (
-            f"{100 * self.value:.1f} % ({100 * self.low:.1f}–{100 * self.high:.1f}), chance {100 * self.chance:.1f} %"
-        )
+        value, chance = percent(self.value, ".1f"), percent(self.chance, ".1f")
+        return f"{value} ({100 * self.low:.1f}–{100 * self.high:.1f}), chance {chance}"
 
 
 def share(hits: int, n: int, chance: float) -> Share:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from camdrop.cam import compress_weights, weighted_map
+from camdrop.figures.numbers import percent
 from camdrop.masks import CamDrop, DropBlock, DropPath, Mask, Method, valid_centres
 from camdrop.resnet import DropSite, Network
 from camdrop.sampling import SampleMasks, training_masks
@@ -250,7 +251,7 @@ def remarks(d: Dissection) -> list[str]:
     elif d.rate * d.chances < 0.2:
         sentences.append(f"About one draw in {round(1 / (d.rate * d.chances)):,} drops anything here.")
     elif d.rate == 1 and method.keep_prob > 0 and (most := d.share) < 1 - method.keep_prob:
-        sentences.append(f"Every candidate is a seed already, and they reach only {100 * most:.1f} %, not 1 − γ.")
+        sentences.append(f"Every candidate is a seed already, and they reach only {percent(most, '.1f')}, not 1 − γ.")
     if d.share == 1:
         sentences.append("This draw drops everything: zeros are all that goes on from here.")
     if isinstance(method, CamDrop):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from camdrop.analysis.seeds import Paired, paired_by_seed, spread
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import short_name
+from camdrop.figures.numbers import percent
 from camdrop.masks import CamDrop, Method
 from camdrop.runs.records import SIGNS, Result
 from camdrop.training.config import Contender, Recipe
@@ -73,7 +74,7 @@ class Setting:
         r = self.recipe
         parts = [r.model.replace("resnet", "ResNet-"), short_name(self.data)]
         parts += [f"{r.images:,} images"] if r.images else []
-        parts += [f"{100 * r.label_noise:g} % label noise"] if r.label_noise else []
+        parts += [f"{percent(r.label_noise, 'g')} label noise"] if r.label_noise else []
         parts += [f"{r.minutes:g} min" if not r.epochs else "1 epoch" if r.epochs == 1 else f"{r.epochs} epochs"]
         parts += ["the last tested"] if r.selection == "last" else []
         return ", ".join([*parts, str(self.variant)] if self.variant else parts)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from camdrop.analysis.seeds import Paired, Spread
+from camdrop.figures.numbers import bound, number, p_value
 from camdrop.masks import METHODS
 from camdrop.report.result_files import Json
-from camdrop.report.verdicts import count, p_value
+from camdrop.report.verdicts import count
 from camdrop.runs.records import shortest
 
 
@@ -20,7 +21,9 @@ def over_seeds(said: Json) -> list[Json]:
     if not any(len(group["seeds"]) > 1 for group in groups):
         return []
     names = shortest([(_method(group), _guided(group), group["network"]) for group in groups])
-    return [group | {"name": name} for group, name in zip(groups, names, strict=True)]
+    return [
+        group | {"name": name, "trained": bound(group["trained"])} for group, name in zip(groups, names, strict=True)
+    ]
 
 
 def _method(group: Json) -> str:
@@ -65,4 +68,4 @@ def difference(group: Json, name: str) -> str:
     test = against_first(group, name)
     if test is None or test.low == test.high == 0:
         return ""
-    return f" ({test.mean:+.1f}, p {p_value(test.p)})".replace("-", "−")
+    return f" ({number(test.mean, '+.1f')}, {p_value(test.p)})"

@@ -12,6 +12,7 @@ from camdrop.analysis.attacks import PGD
 from camdrop.analysis.heatmap_metrics import MEASURES, Estimate
 from camdrop.analysis.seeds import Paired, Spread
 from camdrop.data import short_name
+from camdrop.figures.numbers import NBSP, number, percent
 from camdrop.report.groups import (
     against_first,
     difference,
@@ -38,7 +39,7 @@ def attacks(folders: Sequence[Path]) -> str:
     found, problems = each(folders, "attack", _attack)
     found.sort(key=lambda file: file[0])
     notes = [
-        "In percent; in brackets: 95 % confidence intervals; of several networks, mean ± standard deviation over their "
+        "In percent; in brackets: 95 % confidence intervals; of several networks, mean ± standard deviation over their "
         "seeds, and behind it the difference to the first, paired by the seed, with the p-value of its t-test.",
         *dict.fromkeys(note for _, _, notes in found for note in notes if note), *problems,
     ]  # fmt: skip
@@ -117,7 +118,7 @@ def looks(folders: Sequence[Path]) -> str:
     words = "; ".join(f"{_HEADS[name]}: {what}" for name, what in MEASURES.items())
     notes = [
         "Of several seeds: mean ± standard deviation over the networks, and the difference paired by the seed with its "
-        "95 % interval over the networks. Of one network alone: 95 % intervals over its images, which say nothing of "
+        "95 % interval over the networks. Of one network alone: 95 % intervals over its images, which say nothing of "
         "another network trained alike; differences are of the same images. Bold where 0 is outside. "
         f"{words}.",
         *filter(None, (words for *_, words in found)), *problems,
@@ -191,7 +192,9 @@ def _bounds_groups(said: Json) -> list[str]:
     ]
     for group in over_seeds(said):
         shares = {
-            name: f"{plus_minus(group, name, 1, 100)} %" for name in _CHAIN if name not in ("traditional", "guided")
+            name: f"{plus_minus(group, name, 1, 100)}{NBSP}%"
+            for name in _CHAIN
+            if name not in ("traditional", "guided")
         }
         cells = (shares.get(name) or plus_minus(group, name, 3) for name in _CHAIN)
         lines.append(row(title(group), *cells))
@@ -212,16 +215,16 @@ def _bounds_table(said: Json) -> list[str]:
     held = min(chain["gradient_below_bound"] for chain in said["chains"])
     lines = [
         f"**{network(said)}**, {short_name(said['data'])}, {_measured(said)}. Eq. 15 holds for "
-        f"{'every pair' if held == 1 else f'{100 * held:.2f} %'} of an image and a {said['parameter']}.",
+        f"{'every pair' if held == 1 else percent(held, '.2f')} of an image and a {said['parameter']}.",
         "",
         *head("Layer", "c ≤ t ≤ none", "not rescaled", "t ÷ none", "c ÷ none", "dropped by t", "by c"),
     ]
     for name, chain in layers.items():
         scaled = chain[True]
         lines.append(row(
-            name, f"{100 * scaled['holds']:.1f} %", f"{100 * chain[False]['holds']:.1f} %",
+            name, percent(scaled['holds'], '.1f'), percent(chain[False]['holds'], '.1f'),
             *(f"{scaled['ratio'][mask]:.3f}" for mask in ("traditional", "guided")),
-            *(f"{100 * scaled['dropped'][mask]:.2f} %" for mask in ("traditional", "guided")),
+            *(percent(scaled['dropped'][mask], '.2f') for mask in ("traditional", "guided")),
         ))  # fmt: skip
     return lines
 
@@ -231,11 +234,13 @@ def bound_verdicts(folders: Sequence[Path]) -> list[str]:
 
     def verdicts(said: Json) -> list[str]:
         if groups := over_seeds(said):
-            return [f"{group['name']}: {plus_minus(group, 'holds', 0, 100)} % of the pairs" for group in groups]
+            return [f"{group['name']}: {plus_minus(group, 'holds', 0, 100)}{NBSP}% of the pairs" for group in groups]
         found = []
         for one in said.get("results", [said]):
             held = [chain["holds"] for chain in one["chains"] if chain["rescaled"]]
-            found.append(f"{network(one)}: {100 * min(held):.0f} % to {100 * max(held):.0f} % of the pairs, by layer")
+            found.append(
+                f"{network(one)}: {percent(min(held), '.0f')} to {percent(max(held), '.0f')} of the pairs, by layer"
+            )
         return found
 
     return [word for words in each(folders, "bounds", verdicts)[0] for word in words]
@@ -295,5 +300,5 @@ def _interval(found: Json, rate: str) -> str:
 
 def _signed(d: Estimate | Paired) -> str:
     """A difference with its interval, bold where that does not hold 0."""
-    words = f"{d.mean:+.3f} ({d.low:+.3f} to {d.high:+.3f})".replace("-", "−")
+    words = "{} ({} to {})".format(*(number(value, "+.3f") for value in (d.mean, d.low, d.high)))
     return f"**{words}**" if d.low > 0 or d.high < 0 else words

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from camdrop.analysis.leakage import ALL
 from camdrop.data import short_name
+from camdrop.figures.numbers import percent, unbroken
 from camdrop.report.result_files import Json, each, head, joined, network, row
 from camdrop.runs.records import label
 from camdrop.training.config import Contender, make_method
@@ -26,7 +27,7 @@ def leaks(folders: Sequence[Path]) -> str:
     lines += ["", *head("Readable by stage", *stages)]
     lines += [row(name, *(shares.get(stage, "–") for stage in stages)) for _, (name, shares) in found]
     notes = [
-        "In percent; in brackets: 95 % confidence intervals. *Readable*: how often a probe (multinomial logistic "
+        "In percent; in brackets: 95 % confidence intervals. *Readable*: how often a probe (multinomial logistic "
         "regression, fitted on the masks of two thirds of the images, asked about the others) names the true class "
         "from the masks alone. Masks of a predicted or random class may do so as far as they show the image; where the "
         "network errs, masks that tell no more than its answer are at chance or below. A network whose features are "
@@ -48,7 +49,7 @@ def _leak_row(said: Json) -> str:
 def _share(found: Json) -> str:
     """A share with its interval, on one line."""
     words = "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * found[key] for key in ("value", "low", "high")))
-    return words.replace(" ", "\N{NO-BREAK SPACE}")
+    return unbroken(words)
 
 
 def _readable_by_stage(said: Json) -> tuple[str, dict[str, str]]:
@@ -67,7 +68,9 @@ def leak_verdicts(folders: Sequence[Path]) -> list[str]:
 
     def verdict(said: Json) -> str | None:
         obeys = said["groups"][ALL]["obeys"]
-        words = f"{network(said)} obeys its masks in {100 * obeys['value']:.1f} % (chance {100 * obeys['chance']:.0f})"
+        words = (
+            f"{network(said)} obeys its masks in {percent(obeys['value'], '.1f')} (chance {100 * obeys['chance']:.0f})"
+        )
         return words if said["own"] else None
 
     return [word for word in each(folders, "leakage", verdict)[0] if word]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camdrop.data import short_name
+from camdrop.figures.numbers import in_percent, unbroken
 from camdrop.report import json_results, race_sections, table_sections
 from camdrop.report.finished import Found, find
 from camdrop.report.guides import guides
@@ -80,7 +81,7 @@ def overview(folders: Sequence[Path], found: Found | None = None) -> str:
     lines = [row("", "The paper", "Here", "Verdict"), row(":--", ":--", ":--", ":--")]
 
     def line(anchor: str, name: str, claim: str, here: str, verdicts: Sequence[Verdict]) -> None:
-        link = name.replace(" ", "\N{NO-BREAK SPACE}")
+        link = unbroken(name)
         lines.append(row(f"[{link}](#{anchor})", claim, here or "not run yet", in_words(verdicts)))
 
     def table_line(n: int) -> None:
@@ -111,7 +112,7 @@ def overview(folders: Sequence[Path], found: Found | None = None) -> str:
     line("figure-4", "Figure 4", claim, "; ".join(saved), verdicts)
     table_line(6)
     before, after = (success for *_, success in json_results.ATTACKED)
-    claim = f"CamDrop lowers the success rate of attacks, {before:.1f} → {after:.1f}\N{NO-BREAK SPACE}%"
+    claim = f"CamDrop lowers the success rate of attacks, {before:.1f} → {in_percent(after)}"
     here = "; ".join(json_results.attack_verdicts(folders))
     line("table-7", "Table 7", claim, here, json_results.attack_words(folders))
     claim = "Not spoken of: a mask that the true label guides tells the label"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import mean, stdev
 
 from camdrop.data import INFO
+from camdrop.figures.numbers import in_percent, percent
 from camdrop.runs import Run
 from camdrop.runs.records import Record, Result, Spread, knob_words, results, short_names, turned
 from camdrop.runs.seeds import Paired, paired_test, reference
@@ -73,14 +74,15 @@ def _guessed(
         return None
     text = f"**The guess was {names[guessed.contender]}"
     best = min(errors.values())
+    won = in_percent(best)
     winners = [names[row.contender] for row in errors if errors[row] == best]
     what = "test error" if seeds < 2 else f"mean test error over {seeds} seeds"
     if guessed not in errors:
-        return f"{text}, which did not come to the end; {' and '.join(winners)} won** with a {what} of {best:.1f} %."
+        return f"{text}, which did not come to the end; {' and '.join(winners)} won** with a {what} of {won}."
     if errors[guessed] == best:
-        return f"{text}, and it won**{', with others' if len(winners) > 1 else ''}: a {what} of {best:.1f} %."
+        return f"{text}, and it won**{', with others' if len(winners) > 1 else ''}: a {what} of {won}."
     place = list(errors).index(guessed) + 1
-    numbers = f"a {what} of {best:.1f} %, against {errors[guessed]:.1f} % of the guess, which is number {place}"
+    numbers = f"a {what} of {won}, against {in_percent(errors[guessed])} of the guess, which is number {place}"
     return f"{text}; {' and '.join(winners)} won**: {numbers} of {len(errors)}."
 
 
@@ -94,9 +96,9 @@ def _ahead(rows: Sequence[Result], spreads: Mapping[str, Spread], names: Mapping
     lead = errors[second] - errors[first]
     what = "test error" if seeds < 2 else f"mean test error over {seeds} seeds"
     if lead == 0:
-        text = f"**{leader} and {next_one} share the lead** with a {what} of {errors[first]:.1f} %"
+        text = f"**{leader} and {next_one} share the lead** with a {what} of {in_percent(errors[first])}"
     else:
-        text = f"**{leader} is ahead**: its {what} is {errors[first]:.1f} %, {_points(lead)} below that of "
+        text = f"**{leader} is ahead**: its {what} is {in_percent(errors[first])}, {_points(lead)} below that of "
         text += next_one
         baseline = next((row for row in ranked[2:] if row.contender.method is None), None)
         if baseline:
@@ -152,9 +154,11 @@ def _memorised(points: Mapping[str, Record], recipe: Recipe, classes: int | None
         figures[name] = (point["unmasked_train_error"], expected)
     by_amount = sorted(figures, key=lambda name: figures[name][0] - figures[name][1])
     learnt = [name for name in by_amount if figures[name][1] - figures[name][0] >= _CLEAR]
-    words = {name: f"{name} ({wrong:.1f} %, expected {usual:.1f} %)" for name, (wrong, usual) in figures.items()}
+    words = {
+        name: f"{name} ({in_percent(wrong)}, expected {in_percent(usual)})" for name, (wrong, usual) in figures.items()
+    }
     why = "Wrong without masks, and expected if training images were no better known than those held out"
-    why += f" and {100 * noise:g} % of their labels drawn anew." if noise else "."
+    why += f" and {percent(noise, 'g')} of their labels drawn anew." if noise else "."
     return _sorted_out("memorised training images", words, learnt, by_amount, why + over)
 
 
@@ -164,9 +168,9 @@ def _obeys(points: Mapping[str, Record], classes: int | None, over: str) -> str 
         return None
     limit = 100 / classes + _CLEAR if classes else 50.0
     readers = [name for name in obeyed if obeyed[name] >= limit]
-    words = {name: f"{name} ({share:.1f} %)" for name, share in obeyed.items()}
+    words = {name: f"{name} ({in_percent(share)})" for name, share in obeyed.items()}
     why = "How often the answer is a random class for which the masks are drawn"
-    why += f"; chance is {100 / classes:.3g} %." if classes else "."
+    why += f"; chance is {in_percent(100 / classes, '.3g')}." if classes else "."
     return _sorted_out("read the label off the masks", words, readers, list(obeyed), why + over)
 
 

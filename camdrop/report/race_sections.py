@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from camdrop.analysis.seeds import paired_by_seed
 from camdrop.data import short_name
+from camdrop.figures.numbers import percent
 from camdrop.masks import CamDrop
 from camdrop.report.cells import Setting, variant_of
 from camdrop.report.finished import Found
@@ -87,7 +88,7 @@ def tensions(found: Found) -> str:
         lines += head("Trained with", "Bound with its mask", "Without", "Saturated units", "Validation error")
         for contender in (c for c in run.config.contenders if c.name in last):
             r = last[contender.name]
-            numbers = (f"{r['gradient_bound']:.2f}", f"{r['unmasked_bound']:.2f}", f"{100 * r['saturated']:.1f} %")
+            numbers = (f"{r['gradient_bound']:.2f}", f"{r['unmasked_bound']:.2f}", percent(r["saturated"], ".1f"))
             lines.append(row(label(contender), *numbers, f"{r['validation_error']:.1f}"))
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
@@ -154,7 +155,7 @@ def saturation(found: Found) -> str:
     for run, records in bound_runs(found):
         last = _tense(records)
         shares = (
-            f"{label(c)} {100 * last[c.name]['saturated']:.0f} %" for c in run.config.contenders if c.name in last
+            f"{label(c)} {percent(last[c.name]['saturated'], '.0f')}" for c in run.config.contenders if c.name in last
         )
         said.append(f"{run.name}: {', '.join(shares)}")
     return "; ".join(said)

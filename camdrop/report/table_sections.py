@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from camdrop.analysis.seeds import Paired
+from camdrop.figures.numbers import in_percent, number, p_value
 from camdrop.report.paper_tables import (
     Cell,
     Found,
@@ -20,7 +21,7 @@ from camdrop.report.paper_tables import (
     verdict_of,
 )
 from camdrop.report.result_files import head, row
-from camdrop.report.verdicts import Verdict, p_value
+from camdrop.report.verdicts import Verdict
 
 PAIRED = (
     "Paired: the mean difference of two networks of one seed, which share images, labels, first weights and order, in "
@@ -77,7 +78,7 @@ def differences(paper: PaperTable, found: Found) -> list[str]:
 def _paired(test: Paired | None) -> str:
     if test is None:
         return "–"
-    words = f"{test.mean:+.2f} (p {p_value(test.p)}, n {test.n})".replace("-", "−")
+    words = f"{number(test.mean, '+.2f')} ({p_value(test.p)}, n = {test.n})"
     return f"**{words}**" if test.p < 0.05 else words
 
 
@@ -101,7 +102,7 @@ def _cell(paper: PaperTable, cell: Cell | None) -> str:
 
 def claim(paper: PaperTable) -> str:
     """What the table asserts, with its best number."""
-    return f"{paper.claim} ({best_in_paper(paper).paper:.2f}\N{NO-BREAK SPACE}%)"
+    return f"{paper.claim} ({in_percent(best_in_paper(paper).paper, '.2f')})"
 
 
 def agreement(paper: PaperTable, found: Found) -> str:

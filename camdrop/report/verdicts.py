@@ -68,8 +68,3 @@ def _found_on(those: Sequence[Verdict]) -> str:
 def count(seeds: int) -> str:
     """`1 seed`, `5 seeds`."""
     return "1 seed" if seeds == 1 else f"{seeds} seeds"
-
-
-def p_value(p: float) -> str:
-    """A p-value as it is printed: `0.031`, `< 0.001`."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"

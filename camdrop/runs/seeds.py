@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import stdev
 
 from camdrop.analysis.seeds import paired_by_seed
+from camdrop.figures.numbers import number, p_value
 from camdrop.runs.folder import RunConfig
 from camdrop.runs.records import Spread
 from camdrop.training.config import Contender
@@ -38,14 +39,7 @@ class Paired:
     n: int
 
     def __str__(self) -> str:
-        sign = "−" if self.mean < 0 else "+"
-        return f"{sign}{abs(self.mean):.1f} ± {self.std:.1f}, {self.p_words}"
-
-    @property
-    def p_words(self) -> str:
-        if self.p is None:
-            return "p unknown"
-        return "p < 0.001" if self.p < 0.001 else f"p = {self.p:.{1 if self.p < 0.01 else 2}g}"
+        return f"{number(self.mean, '+.1f')} ± {self.std:.1f}, {p_value(self.p)}"
 
 
 def paired_test(own: Spread, other: Spread) -> Paired | None:

@@ -173,7 +173,7 @@ class Sweep:
         where = ", ".join(f"{rate:g}" for rate, learns in self._alone().items() if learns) or "none"
         saved, lost = self.saved_and_lost()
         return (
-            f"Without a mask it learns (an error below 50 %) at the rates {where}. Where it does not, masks save "
+            f"Without a mask it learns (an error below 50 %) at the rates {where}. Where it does not, masks save "
             f"{saved} cells; where it does, they lose {lost}."
         )
 

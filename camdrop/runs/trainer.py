@@ -21,6 +21,7 @@ from camdrop.cam import class_activation_map
 from camdrop.data import Dataset, Split, load_dataset, normalise
 from camdrop.data.files import write_atomic
 from camdrop.data.folders import Progress
+from camdrop.figures.numbers import percentage
 from camdrop.runs.folder import Run, RunConfig, RunError, asked_knobs, create, load_run, locked, set_state
 from camdrop.runs.signals import Stopped, stop_signals
 from camdrop.runs.writer import Listener, RunWriter, load_state, open_writer, remove_leftovers
@@ -229,7 +230,8 @@ def measure_obedience(race: Race, runner: Runner) -> float:
     assert method is not None
     source = race.held if len(race.held) else race.sample
     x = normalise(source.images[:OBEDIENCE_IMAGES].to(race.device), race.info.mean, race.info.std)
-    return 100 * obeys(runner.model.eval(), method, x, runner.sites, seed=race.recipe.seed + race.done).value
+    share = obeys(runner.model.eval(), method, x, runner.sites, seed=race.recipe.seed + race.done).value
+    return percentage(share)
 
 
 def header(race: Race, runner: Runner, data: str, metrics: Metrics) -> checkpoints.Meta:

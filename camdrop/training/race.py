@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from camdrop.data import AnySplit, DataInfo, Dataset, normalise
+from camdrop.figures.numbers import percentage
 from camdrop.masks import Mask, Method
 from camdrop.resnet import Drop, Network, build
 from camdrop.sampling import training_masks
@@ -129,7 +130,7 @@ class Runner:
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
         metrics = {
             "loss": loss,
-            "train_error": 100 * wrong,
+            "train_error": percentage(wrong),
             "dropped": dropped,
             "learning_rate": self.learning_rate(progress),
             "keep_prob": None if method is None else method.keep_prob,
@@ -301,4 +302,4 @@ def evaluate(model: Network, split: AnySplit, info: DataInfo, batch_size: int = 
         right += torch.stack([hits[:, 0].sum(), hits.sum()])
     n = len(split.labels)
     top1, top5 = right.tolist()
-    return {"top1_error": 100 * (1 - top1 / n), "top5_error": 100 * (1 - top5 / n), "n": n}
+    return {"top1_error": percentage(1 - top1 / n), "top5_error": percentage(1 - top5 / n), "n": n}

@@ -75,10 +75,11 @@ def test_what_the_commands_write_is_read(tmp_path: Path, capsys: pytest.CaptureF
     assert json_results.looks([tmp_path]).count("| fashion-resnet8-camdrop, fashion-sample |") == 2
     text = json_results.bounds([tmp_path])
     chain, plain = json.loads((tmp_path / "bounds.json").read_text())["chains"]
-    assert f"| layer3.0.conv2 | {100 * chain['holds']:.1f} % | {100 * plain['holds']:.1f} % |" in text
+    assert f"| layer3.0.conv2 | {100 * chain['holds']:.1f}\u00a0% | {100 * plain['holds']:.1f}\u00a0% |" in text
     assert "t = dropblock, c = CamDrop (paper). Eq. 15 holds for every pair" in text
+    held = f"{100 * chain['holds']:.0f}\u00a0%"
     assert json_results.bound_verdicts([tmp_path]) == [
-        f"fashion-resnet8-camdrop: {100 * chain['holds']:.0f} % to {100 * chain['holds']:.0f} % of the pairs, by layer"
+        f"fashion-resnet8-camdrop: {held} to {held} of the pairs, by layer"
     ]
     assert "cannot be read" not in text + json_results.attacks([tmp_path]) + json_results.looks([tmp_path])
 
@@ -115,7 +116,7 @@ def test_networks_that_differ_in_the_seed_are_a_line(
         assert [(g["method"], g["seeds"], g["who"]) for g in said[kind]["over_seeds"]] == [
             ("baseline", [0, 1], None), ("camdrop", [0, 1], "predicted"),
         ]  # fmt: skip
-    trained = "ResNet-8, fashion-sample, 1,000 images, 40 % label noise, 30 epochs, the last tested"
+    trained = "ResNet-8, fashion-sample, 1,000 images, 40\u00a0% label noise, 30 epochs, the last tested"
     assert said["attack"]["over_seeds"][0]["trained"] == trained
 
     rates = [row["success_rate"] for row in said["attack"]["results"]]

@@ -23,7 +23,7 @@ def test_what_the_command_writes_is_read(tmp_path: Path, capsys: pytest.CaptureF
     assert f"| {100 * whole['obeys']['chance']:.1f} | 60 | {whole['where_wrong']['n']} |" in text
     assert "cannot be read" not in text
     assert leak_verdicts([tmp_path]) == [
-        f"fashion-resnet8-camdrop obeys its masks in {100 * whole['obeys']['value']:.1f} % (chance 10)"
+        f"fashion-resnet8-camdrop obeys its masks in {100 * whole['obeys']['value']:.1f}\u00a0% (chance 10)"
     ]
 
 

@@ -36,17 +36,19 @@ def test_who_is_ahead_with_one_seed() -> None:
     run = race(BASELINE, BLOCKS, CAMDROP)
     records = [result("baseline", 37.5), result("blocks", 28.5), result("camdrop", 29.25)]
     assert outcome(run, records, {"blocks": Spread((28.5,))}) == [
-        "**DropBlock is ahead**: its test error is 28.5 %, 0.8 points below that of CamDrop "
+        "**DropBlock is ahead**: its test error is 28.5\u00a0%, 0.8 points below that of CamDrop "
         "and 9.0 points below the baseline's; one seed cannot say how sure that is."
     ]
     (tie,) = outcome(race(BASELINE, BLOCKS), [result("baseline", 30.0), result("blocks", 30.0)], {})
-    assert tie.startswith("**Baseline and DropBlock share the lead** with a test error of 30.0 %; one seed")
+    assert tie.startswith("**Baseline and DropBlock share the lead** with a test error of 30.0\u00a0%; one seed")
 
 
 def test_who_is_ahead_over_seeds() -> None:
     run, records = race(BASELINE, BLOCKS), [result("baseline", 30.0), result("blocks", 40.0)]
     (far,) = outcome(run, records, {"baseline": Spread((30.0, 31.0, 32.0)), "blocks": Spread((40.0, 41.0, 42.0))})
-    assert "**Baseline is ahead**: its mean test error over 3 seeds is 31.0 %, 10.0 points below that of Drop" in far
+    assert (
+        "**Baseline is ahead**: its mean test error over 3 seeds is 31.0\u00a0%, 10.0 points below that of Drop" in far
+    )
     assert far.endswith("the lead over the next is more than the spread over the seeds (± 1.0).")
     (near,) = outcome(run, records, {"baseline": Spread((30.0, 40.0)), "blocks": Spread((40.0, 29.0))})
     assert "**DropBlock is ahead**" in near and "no more than the spread over the seeds (± 7.8)" in near
@@ -63,19 +65,19 @@ def test_memorised_or_not() -> None:
     run = race(BASELINE, BLOCKS)
     why = "Wrong without masks, and expected if training images were no better known than those held out."
     assert outcome(run, [*end("baseline", 2.0, 30.0), *end("blocks", 25.0, 28.0)], {}) == [
-        "**Memorised training images**: Baseline (2.0 %, expected 30.0 %); "
-        f"not DropBlock (25.0 %, expected 28.0 %). {why}"
+        "**Memorised training images**: Baseline (2.0\u00a0%, expected 30.0\u00a0%); "
+        f"not DropBlock (25.0\u00a0%, expected 28.0\u00a0%). {why}"
     ]
     (none,) = outcome(race(BASELINE), end("baseline", 29.0, 30.0), {})
-    assert none == f"**None memorised training images**: Baseline (29.0 %, expected 30.0 %). {why}"
+    assert none == f"**None memorised training images**: Baseline (29.0\u00a0%, expected 30.0\u00a0%). {why}"
     assert outcome(race(BASELINE), end("baseline", 29.0, None), {}) == []
 
 
 def test_wrong_labels_are_errors_that_one_expects() -> None:
-    # 0.6 · 30 % + 0.4 · 90 %: a network that memorised nothing contradicts nine of ten labels drawn anew.
+    # 0.6 · 30\u00a0% + 0.4 · 90\u00a0%: a network that memorised nothing contradicts nine of ten labels drawn anew.
     (text,) = outcome(race(BASELINE, noise=0.4), end("baseline", 40.0, 30.0), {})
-    assert text.startswith("**Memorised training images**: Baseline (40.0 %, expected 54.0 %). ")
-    assert text.endswith("those held out and 40 % of their labels drawn anew.")
+    assert text.startswith("**Memorised training images**: Baseline (40.0\u00a0%, expected 54.0\u00a0%). ")
+    assert text.endswith("those held out and 40\u00a0% of their labels drawn anew.")
     assert outcome(race(BASELINE, data="folder:x", noise=0.4), end("baseline", 40.0, 30.0), {}) == []
 
 
@@ -84,10 +86,11 @@ def test_who_reads_the_label() -> None:
     why = "How often the answer is a random class for which the masks are drawn"
     sentences = outcome(run, [*end("blocks", 30.0, 30.0, 9.5), *end("camdrop", 60.0, 70.0, 93.0)], {})
     assert sentences[-1] == (
-        f"**Read the label off the masks**: CamDrop (93.0 %); not DropBlock (9.5 %). {why}; chance is 10 %."
+        "**Read the label off the masks**: CamDrop (93.0\u00a0%); not DropBlock (9.5\u00a0%). "
+        f"{why}; chance is 10\u00a0%."
     )
     free = outcome(race(CAMDROP, data="folder:x"), end("camdrop", 30.0, 30.0, 12.0), {})[-1]
-    assert free == f"**None read the label off the masks**: CamDrop (12.0 %). {why}."
+    assert free == f"**None read the label off the masks**: CamDrop (12.0\u00a0%). {why}."
 
 
 def test_names_are_as_short_as_they_can_be() -> None:
@@ -95,10 +98,10 @@ def test_names_are_as_short_as_they_can_be() -> None:
     sentences = outcome(
         race(BLOCKS, CAMDROP, predicted), [*end("p", 30.0, 30.0, 12.0), *end("camdrop", 60.0, 70.0, 93.0)], {}
     )
-    assert "masks**: CamDrop (true class) (93.0 %); not CamDrop (predicted class) (12.0 %)." in sentences[-1]
+    assert "masks**: CamDrop (true class) (93.0\u00a0%); not CamDrop (predicted class) (12.0\u00a0%)." in sentences[-1]
     nobody = Contender("n", CamDrop(guide="mean", channels="all"))
     sentences = outcome(race(CAMDROP, nobody), [*end("n", 30.0, 30.0, 12.0), *end("camdrop", 60.0, 70.0, 93.0)], {})
-    assert "CamDrop (true class) (93.0 %); not CamDrop (no class) (12.0 %)." in sentences[-1]
+    assert "CamDrop (true class) (93.0\u00a0%); not CamDrop (no class) (12.0\u00a0%)." in sentences[-1]
     (sentences,) = outcome(race(CAMDROP, linear), [result("camdrop", 30.0), result("l", 31.0)], {})
     assert (
         "**CamDrop γ 0.9 r 8 true class is ahead**" in sentences
@@ -110,16 +113,16 @@ def test_the_guess_stands_beside_who_won() -> None:
     run = dataclasses.replace(race(BASELINE, BLOCKS, CAMDROP), guess="camdrop")
     records = [result("baseline", 37.5), result("blocks", 28.5), result("camdrop", 69.0)]
     assert outcome(run, records, {})[0] == (
-        "**The guess was CamDrop; DropBlock won**: a test error of 28.5 %, against 69.0 % of the guess, "
+        "**The guess was CamDrop; DropBlock won**: a test error of 28.5\u00a0%, against 69.0\u00a0% of the guess, "
         "which is number 3 of 3."
     )
     right = dataclasses.replace(run, guess="blocks")
-    assert outcome(right, records, {})[0] == "**The guess was DropBlock, and it won**: a test error of 28.5 %."
+    assert outcome(right, records, {})[0] == "**The guess was DropBlock, and it won**: a test error of 28.5\u00a0%."
     ended = [*records[:2], {"kind": "end", "step": 3, "contender": "camdrop", "reason": "diverged"}]
     assert "CamDrop, which did not come to the end; DropBlock won**" in outcome(run, ended, {})[0]
     spreads = {c: Spread(e) for c, e in (("baseline", (37.0, 38.0)), ("blocks", (29.0, 31.0)), ("camdrop", (1.0, 3.0)))}
     assert (
-        "**The guess was CamDrop, and it won**: a mean test error over 2 seeds of 2.0 %"
+        "**The guess was CamDrop, and it won**: a mean test error over 2 seeds of 2.0\u00a0%"
         in outcome(run, records, spreads)[0]
     )
     assert outcome(dataclasses.replace(run, guess="gone"), records, {})[0].startswith("**DropBlock is ahead")
@@ -133,7 +136,7 @@ def test_contenders_are_compared_in_pairs_of_seeds() -> None:
     spreads = {name: Spread(values, seeds) for name, values in errors.items()}
     assert outcome(run, records, spreads)[1] == (
         "**Against Baseline, seed by seed** (n = 3): better: DropBlock (−8.8 ± 0.3, p < 0.001); "
-        "no clear difference: CamDrop (+0.0 ± 1.7, p = 1). "
+        "no clear difference: CamDrop (+0.0 ± 1.7, p = 1.00). "
         "Differences in points, mean ± std; clear is p < 0.05 in a paired t-test."
     )
 
@@ -143,8 +146,8 @@ def test_over_seeds_all_numbers_are_means() -> None:
     one = [*end("blocks", 30.0, 30.0, 9.0), *end("camdrop", 60.0, 70.0, 90.0)]
     two = [*end("blocks", 32.0, 30.0, 11.0), *end("camdrop", 62.0, 74.0, 70.0)]
     memorised, obeys = outcome(run, one, {}, [(run, one), (run, two)])
-    assert "CamDrop (61.0 %, expected 72.0 %); not DropBlock (31.0 %, expected 30.0 %)" in memorised
-    assert "**Read the label off the masks**: CamDrop (80.0 %); not DropBlock (10.0 %)" in obeys
+    assert "CamDrop (61.0\u00a0%, expected 72.0\u00a0%); not DropBlock (31.0\u00a0%, expected 30.0\u00a0%)" in memorised
+    assert "**Read the label off the masks**: CamDrop (80.0\u00a0%); not DropBlock (10.0\u00a0%)" in obeys
     assert memorised.endswith(" Means over 2 seeds.") and obeys.endswith(" Means over 2 seeds.")
 
 

@@ -52,7 +52,7 @@ def test_true_and_predicted_stand_side_by_side_with_what_they_share(tmp_path: Pa
         finish(tmp_path / f"s{seed}", f"{lines},{matched}", errors, seed=seed, images=1000, label_noise=0.4)
     found = report.find([tmp_path])
     ours = paper_tables.columns(paper_tables.TABLES[1], found)
-    head = "ResNet-20, cifar10, 1,000 images, 40 % label noise, 2 epochs"
+    head = "ResNet-20, cifar10, 1,000 images, 40\u00a0% label noise, 2 epochs"
     assert [setting.title for setting in ours] == [f"{head}, true class", f"{head}, predicted class"]
     true, predicted = ours.values()
     assert true["+ CamDrop"].mean == 50 and predicted["+ CamDrop"].mean == 28
@@ -66,7 +66,7 @@ def test_true_and_predicted_stand_side_by_side_with_what_they_share(tmp_path: Pa
     assert "| Paired | 1: − baseline | 1: − DropBlock | 2: − baseline | 2: − DropBlock |" in text
     # 24 − 30, 25 − 31, 26 − 32: no spread at all; 24, 25, 26 less 29: −4 ± 1, of which t = 6.93 and p = 0.020.
     row = "| + CamDrop, matched, positions 0.5, all channels | – | –"
-    assert f"{row} | **−6.00 (p < 0.001, n 3)** | **−4.00 (p 0.020, n 3)**" in text
+    assert f"{row} | **−6.00 (p < 0.001, n = 3)** | **−4.00 (p = 0.020, n = 3)**" in text
     said = report.overview([tmp_path], found)
     # The predicted class: 28 is 1 below DropBlock's 29, and 3 ± 1 below the baseline, of which p = 0.035.
     both = "predicted class · predicted class, matched, positions 0.5, all channels"
@@ -225,7 +225,7 @@ def test_the_overview_says_what_became_of_each_claim(root: Path) -> None:
     text = report.overview([root])
     assert text.count("](#") == 13 and all(f'id="{anchor}"' in report.markdown_report([root]) for anchor in links(text))
     assert "| CamDrop has the least error of six (4.19\N{NO-BREAK SPACE}%) | in 0 of 1 settings; 1 of 3 pairs" in text
-    assert "both in 0 of 1 races" in text  # of DropBlock and CamDrop: 4.5 and 5.5, 9 and 11 %
+    assert "both in 0 of 1 races" in text  # of DropBlock and CamDrop: 4.5 and 5.5, 9 and 11\u00a0%
     assert text.count("not run yet") == 10  # in Table 5, the best row of the paper
 
 
@@ -243,11 +243,10 @@ def test_bounds_of_a_race_are_its_last(root: Path) -> None:
             point = {"kind": "point", "contender": name, "step": epoch, "epoch": epoch, "gradient_bound": bound}
             file.write(json.dumps(point | {"unmasked_bound": 2.5, "saturated": 0.25, "validation_error": 7.0}) + "\n")
     text = report.tensions(report.find([root]))
-    assert (
-        "| Baseline | 3.00 | 2.50 | 25.0 % | 7.0 |" in text and "| CamDrop γ 0.9 r 8 true class | 2.00 | 2.50 |" in text
-    )
+    assert "| Baseline | 3.00 | 2.50 | 25.0\u00a0% | 7.0 |" in text
+    assert "| CamDrop γ 0.9 r 8 true class | 2.00 | 2.50 |" in text
     assert "after 2 epochs of cifar10, resnet20" in text
-    assert "bounds: Baseline 25 %, CamDrop γ 0.9 r 8 true class 25 %" in report.overview([root])
+    assert "bounds: Baseline 25\u00a0%, CamDrop γ 0.9 r 8 true class 25\u00a0%" in report.overview([root])
 
 
 def links(text: str) -> list[str]:

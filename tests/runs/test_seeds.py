@@ -33,7 +33,7 @@ def test_a_paired_test_takes_the_seeds_that_both_have():
     differences = [31.0 - 40.0, 26.0 - 36.0, 28.0 - 35.0]
     assert (found.mean, found.std, found.n) == (mean(differences), stdev(differences), 3)
     assert found.p == pytest.approx(ttest_1samp(differences, 0).pvalue)  # which a paired test is
-    assert str(found) == "−8.7 ± 1.5, p = 0.01"
+    assert str(found) == "−8.7 ± 1.5, p = 0.010"
 
 
 @pytest.mark.parametrize("errors", [Spread((3.0,), (0,)), Spread((3.0, 4.0), (8, 9)), Spread((3.0, 4.0)), Spread()])

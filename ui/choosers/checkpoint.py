@@ -18,7 +18,7 @@ from camdrop.shipped import in_repository, own, shipped
 from ui.choosers import add
 from ui.choosers.image import ChosenImage, Filter, Shelf, choose_shelf
 from ui.choosers.run_checkpoints import run_checkpoints
-from ui.choosers.select import select
+from ui.choosers.select import not_here, select
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -207,8 +207,7 @@ def _offer(
     absent = [name for name in st.query_params.get_all(key) if name and name not in metas.keys() | gone.keys()]
     if absent:
         st.warning(
-            f"The link names {', '.join(absent)}, which is not here: a link carries only checkpoints that are kept. "
-            "Add it again, or choose another.",
+            f"{not_here(absent)} A link carries only checkpoints that are kept: add it again, or choose another.",
             icon=":material/link_off:",
         )
     if not metas:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TITLES = {"fashion-mnist": "Fashion-MNIST", "mnist": "MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
 FIRST = 19  # the image that pages begin with; of Fashion-MNIST a bag, which networks know by its handle
 
-_OWN, _UPLOAD, _CAMERA, _ALL = "Own data set", "Upload", "Camera", "All"
+_OWN, _UPLOAD, _CAMERA, _ALL = "Its own data set", "Upload", "Camera", "All"
 _UPLOAD_SIDE = 448  # pixels of an uploaded image that are kept
 _COLUMNS, _ROWS, _GAP = 6, 6, 2
 _THUMBNAIL = 56  # pixels, at most

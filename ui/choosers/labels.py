@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from camdrop.figures.numbers import in_percent
 from ui.choosers.image import TITLES
 
 if TYPE_CHECKING:
@@ -37,5 +38,5 @@ def network_label(meta: Meta) -> str:
     if meta.dataset:
         parts.append(TITLES.get(meta.dataset, meta.dataset))
     if meta.test_error is not None:
-        parts.append(f"error {meta.test_error:.1f} %")
+        parts.append(f"error {in_percent(meta.test_error)}")
     return " · ".join(parts)

@@ -28,7 +28,7 @@ FIRST_DRAW = 49  # the draw that pages begin with: even DropPath drops in it, an
 # Choices that pages share, by their keys, and what they are at first (None: it depends).
 _SHARED = {
     "checkpoint": None,
-    "image_from": "Own data set",
+    "image_from": "Its own data set",
     "image_class": "All",
     "label": TRUE,
     "site": None,

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 
+def not_here(names: Sequence[str], kind: str = "") -> str:
+    """That what a link names is missing, one thing or several."""
+    return f"The link names {kind}{' and '.join(names)}, which {'is' if len(names) == 1 else 'are'} not here."
+
+
 def select(
     label: str,
     options: Sequence[str],

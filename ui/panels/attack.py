@@ -13,6 +13,7 @@ from camdrop.analysis.attacks import PGD, fgsm
 from camdrop.analysis.explanations import Array, Prediction
 from camdrop.checkpoints import Checkpoint
 from camdrop.figures import DIFFERENCE, limits, lut
+from camdrop.figures.numbers import number, percent
 from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label
 from ui.choosers.select import select
@@ -122,7 +123,7 @@ def _rows(outcome: AttackOutcome, prediction: Prediction) -> list[Row]:
     return [
         Row(
             outcome.classes[k] + (" ✓" if outcome.known and k == outcome.label else ""),
-            f"{100 * p:.1f} %",
+            percent(p, ".1f"),
             p,
             marked=k == outcome.target,
         )
@@ -141,7 +142,7 @@ def _perturbation(outcome: AttackOutcome) -> Panel:
         [Raster(outcome.before.picture), Heat(mean, lut(DIFFERENCE), -reach, reach, smooth=False)],
         id="perturbation",
         subtitle=f"Blue −{reach:g} to red +{reach:g}{colours}",
-        lines=[f"{100 * (change.abs().amax(0) > 0.01).float().mean():.0f} % of the pixels changed"],
+        lines=[f"{percent((change.abs().amax(0) > 0.01).float().mean(), '.0f')} of the pixels changed"],
         download=f"{outcome.name} perturbation.png",
     )
 
@@ -160,4 +161,4 @@ def _attacked(outcome: AttackOutcome) -> Panel:
 
 
 def _range(heat: Array) -> str:
-    return f"{heat.min():.1f} to {heat.max():.1f}".replace("-", "−")
+    return f"{number(heat.min(), '.1f')} to {number(heat.max(), '.1f')}"

@@ -139,7 +139,7 @@ def show(bout: Bout | None) -> None:
     columns = {head: [row[i] for row in ours + paper] for i, head in enumerate(heads)}
     st.table(columns, hide_index=True, border="horizontal")
     if bout:
-        st.caption(f"{bout.attack} · {bout.data}, {bout.n:,} images, seed {bout.seed} · in brackets: 95 % intervals")
+        st.caption(f"{bout.attack} · {bout.data}, {bout.n:,} images, seed {bout.seed} · in brackets: 95 % intervals")
     if bout and bout.running:
         bout.advance(_SLICE)
         if not bout.running:

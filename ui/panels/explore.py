@@ -6,6 +6,7 @@ import streamlit as st
 
 from camdrop.analysis.explanations import Explanation, scores
 from camdrop.figures import COLORMAPS, DIFFERENCE, css, lut
+from camdrop.figures.numbers import number, percent
 from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label, network_label
 from ui.components.pictures import Heat, Panel, Raster, Row
@@ -62,8 +63,8 @@ def _network_panel(heatmap: ColouredHeatmap, title: str, style: Style, truth: st
     heat = Heat(heatmap.share, lut(heatmap.colormap), start, end, Live("opacity", style.opacity))
     regions = "1 region" if numbers.regions == 1 else f"{numbers.regions} regions"
     lines = [
-        f"{explanation.target_name}: {_number(values.min())} to {_number(values.max())}",
-        f"{100 * numbers.coverage:.0f} % above half of the maximum",
+        f"{explanation.target_name}: {number(values.min(), '.1f')} to {number(values.max(), '.1f')}",
+        f"{percent(numbers.coverage, '.0f')} above half of the maximum",
         f"{regions} · entropy {numbers.entropy:.2f}",
     ]
     known = scores(explanation)
@@ -74,7 +75,7 @@ def _network_panel(heatmap: ColouredHeatmap, title: str, style: Style, truth: st
     rows = [
         Row(
             meta.classes[k] + (" ✓" if meta.classes[k] == truth else ""),
-            f"{100 * p:.1f} %",
+            percent(p, ".1f"),
             p,
             marked=k == explanation.target,
         )
@@ -107,7 +108,3 @@ def _bar(colormap: str, low: str, high: str) -> str:
         '<div style="display:flex;align-items:center;gap:.4rem;font-size:.8rem;line-height:1.5;white-space:nowrap">'
         f'{low}<span style="{bar}"></span>{high}</div>'
     )
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}".replace("-", "−")

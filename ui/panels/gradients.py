@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from camdrop.analysis.bound_summary import RATIOS, Chain, summarise
 from camdrop.analysis.gradient_bounds import capture, compare
 from camdrop.data import fit_pixels, gallery, normalise
+from camdrop.figures.numbers import percent
 from camdrop.figures.plots import Figure, bound_boxes, ratio_histogram, under_the_bound
 from camdrop.training.config import method_name
 from ui.choosers.image import TITLES
@@ -99,7 +100,7 @@ def verdict(pairs: Sequence[Pair], traditional: Method) -> str:
 
     def least_and_most(here: Sequence[Chain]) -> str:
         least, most = (pick(here, key=lambda chain: chain.holds) for pick in (min, max))
-        low, high = (f"{100 * chain.holds:.0f} %" for chain in (least, most))
+        low, high = (percent(chain.holds, ".0f") for chain in (least, most))
         return low if low == high else f"{low} ({least.layer}) to {high} ({most.layer})"
 
     rescaled, plain = zip(*pairs, strict=True)
@@ -110,8 +111,8 @@ def verdict(pairs: Sequence[Pair], traditional: Method) -> str:
     return (
         f"**Eq. 16**, c ≤ t ≤ none, holds for {least_and_most(rescaled)} of the pairs of an image and a parameter; "
         f"without the rescaling for {least_and_most(plain)}. With it, {type(traditional).__name__} *loosens* up to "
-        f"{100 * loose[1]:.0f} % of the bounds of a layer, CamDrop up to {100 * loose[0]:.0f} %. "
-        f"**Eq. 15** holds for {'every one' if held == 1 else f'{100 * held:.2f} %'}."
+        f"{percent(loose[1], '.0f')} of the bounds of a layer, CamDrop up to {percent(loose[0], '.0f')}. "
+        f"**Eq. 15** holds for {'every one' if held == 1 else percent(held, '.2f')}."
     )
 
 

@@ -198,15 +198,15 @@ LESSONS = (
     Lesson(
         "What it does to heatmaps",
         "Why hide the obvious? So that the network finds *all* parts that speak for a class, and leans less on a "
-        "single one. The paper shows class activation maps of a few ImageNet photos and says that CamDrop’s network "
+        "single one. The paper shows class activation maps of a few ImageNet photos and says that CamDrop's network "
         "catches more of what matters. Here are three small networks of ours, alike but for the dropout in their "
         "training. Nothing is dropped now. *Above half of the maximum* is the share of the image that is bright.",
         "Sections 1, 3.3 and 4.1, Figure 3",
         "Whose map covers most of this bag? Now predict: will it be the same network for other images? Try ten.",
         "No, it changes from image to image, so a few chosen pictures prove little. Over the 10,000 test images the "
         "share of the image above half of the maximum is 33.4 % (baseline), 29.2 % (DropBlock) and 33.6 % (CamDrop). "
-        "So CamDrop’s network looks as wide as the baseline’s, no wider. That is one small network of each kind on "
-        "Fashion-MNIST, and CamDrop in the *official* reading, which drops very little. The paper’s are "
+        "So CamDrop's network looks as wide as the baseline's, no wider. That is one small network of each kind on "
+        "Fashion-MNIST, and CamDrop in the *official* reading, which drops very little. The paper's are "
         "ResNet-50 on ImageNet: ours do not settle what theirs do.",
         Slider("image", "Image", 19, 1, 1000, 1),
         "",
@@ -224,8 +224,8 @@ LESSONS = (
         "Here the baseline and CamDrop give in after 7 steps, DropBlock after 9. Two steps of 1 move a pixel by 2 at "
         "most: ε = 5 plays no part. On the 10,000 test images, they reach the target in 4.3 (baseline), 3.5 "
         "(DropBlock) and 4.6 % (CamDrop), each ± 0.4: hardly a difference. With 10 steps and ε = 8 it is 70, 42 and "
-        "70 %: DropBlock’s network resists best, CamDrop’s like the baseline. Again one small network of each kind, "
-        "on Fashion-MNIST, CamDrop in the *official* reading; the paper’s is ResNet-50 on ImageNet.",
+        "70 %: DropBlock's network resists best, CamDrop's like the baseline. Again one small network of each kind, "
+        "on Fashion-MNIST, CamDrop in the *official* reading; the paper's is ResNet-50 on ImageNet.",
         Slider("iterations", "Steps of the attack", 2, 1, 20, 1),
         "attack",
         "Attack",

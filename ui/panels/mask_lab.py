@@ -29,6 +29,7 @@ from camdrop.figures import (
     lut,
     positions_picture,
 )
+from camdrop.figures.numbers import number, percent
 from camdrop.masks import CamDrop
 from ui.choosers.scene import Cells, Scene
 from ui.components.pictures import Bars, Heat, Marks, Panel, Raster, Row, Tiles
@@ -38,18 +39,6 @@ from ui.panels import equations
 def _legend(label: str, text: str, colour: Colour) -> Row:
     """A row whose bar is no more than a swatch before the label."""
     return Row(f"\u2003\u2002{label}", text, share=0.06, color=css(colour))
-
-
-def number(value: float) -> str:
-    """Three digits, with the sign that people write."""
-    return f"{value:.3g}".replace("-", "−")
-
-
-@functools.lru_cache(maxsize=4096)  # a layer has thousands of channels, and they share a few values
-def percent(share: float) -> str:
-    """A share with two figures that matter: 10 %, 0.73 %, 0.02 %."""
-    value = 100 * share
-    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %" if value >= 0.95 else f"{value:.2g} %"
 
 
 def share_row(label: str, share: float) -> Row:
@@ -251,7 +240,7 @@ def _probabilities(scene: Scene, after: Tensor) -> list[Row]:
         *(
             Row(
                 scene.meta.classes[k],
-                f"{100 * float(before[k]):.1f} → {100 * float(after[k]):.1f} %",
+                f"{100 * float(before[k]):.1f} → {percent(float(after[k]), '.1f')}",
                 share=float(after[k]),
                 marked=k == scene.label,
             )

@@ -16,13 +16,13 @@ from camdrop.analysis.mask_steps import Dissection, MaskedPass
 from camdrop.analysis.mask_steps import answers as draw
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import INFO, fit_pixels, load_dataset, normalise
+from camdrop.figures.numbers import percent
 from camdrop.mask import Mask
 from camdrop.masks import CamDrop, Method
 from camdrop.resnet import Network
 from ui.choosers.image import TITLES
 from ui.choosers.scene import Scene
 from ui.components.pictures import Panel, Row
-from ui.panels.mask_lab import percent
 
 _SAMPLE = "fashion-mnist"  # the data set of which enough labelled images come along
 _FITTED, _HELD_OUT = 600, 300  # of its training images, none of which the gallery shows
@@ -81,7 +81,7 @@ def _rows(scene: Scene, probabilities: Sequence[float], classes: Sequence[int]) 
     return [
         Row(
             scene.meta.classes[k],
-            f"{100 * probabilities[k]:.1f} %",
+            percent(probabilities[k], ".1f"),
             share=probabilities[k],
             marked=k == scene.label,
         )

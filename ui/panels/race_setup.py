@@ -11,6 +11,7 @@ import streamlit as st
 
 from camdrop import runs
 from camdrop.data import INFO, DataInfo, load_dataset, short_name
+from camdrop.figures.numbers import percent
 from camdrop.report.paper_tables import preset_methods
 from camdrop.resnet import ARCHITECTURES
 from camdrop.runs import Run, RunConfig, scheduler
@@ -225,7 +226,7 @@ def forecast(config: RunConfig) -> str:
         train = recipe.images
     many = "network" if len(config.contenders) == 1 else "networks"
     speed = f"Measured here: {1 / image:,.0f} images a second through {len(config.contenders)} {many}"
-    noise = f" **{100 * recipe.label_noise:g} % of their labels are drawn anew.**" if recipe.label_noise else ""
+    noise = f" **{percent(recipe.label_noise, 'g')} of their labels are drawn anew.**" if recipe.label_noise else ""
     obedience = OBEDIENCE_IMAGES / 2 if config.leakage else 0.0  # a forward pass with masks is half of a step
     epoch = (train + evaluated(train, held) + obedience) * image * OVERHEAD
     if recipe.minutes is not None:

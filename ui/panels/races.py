@@ -17,6 +17,7 @@ import streamlit as st
 
 from camdrop import runs
 from camdrop.figures import method_css
+from camdrop.figures.numbers import NBSP, in_percent, number, percent, unbroken
 from camdrop.report import curves
 from camdrop.report.curves import Curve
 from camdrop.runs import Run, RunError, scheduler
@@ -38,14 +39,14 @@ from camdrop.training.config import Contender, method_name
 from ui.choosers.run_checkpoints import PREFIX
 
 STATES = {"queued": "waiting", "running": "running", "stopped": "stopped", "finished": "finished", "failed": "failed"}
-_FORMATS = {
-    "Test error": "**{:.2f} %**",
-    "Training error": "{:.2f} %",
-    "Validation error": "{:.2f} %",
-    "Gap": "{:+.2f}",
-    "Share dropped": "{:.3g} %",
-    "1 − γ": "{:.3g} %",
-    "Images / s": "{:,.0f}",
+_FORMATS: dict[str, Callable[[float], str]] = {
+    "Test error": lambda error: f"**{in_percent(error, '.2f')}**",
+    "Training error": lambda error: in_percent(error, ".2f"),
+    "Validation error": lambda error: in_percent(error, ".2f"),
+    "Gap": lambda gap: unbroken(f"{number(gap, '+.2f')} points"),
+    "Share dropped": lambda share: in_percent(share, ".3g"),
+    "1 − γ": lambda share: in_percent(share, ".3g"),
+    "Images / s": lambda rate: number(rate, ",.0f"),
 }
 
 
@@ -91,7 +92,7 @@ def seeds(run: Run, found: Sequence[Run]) -> None:
     """How the other seeds of a race stand, with a link to each."""
     for other in found:
         if other.name != run.name:
-            share = f" {100 * other.step / other.total:.0f} %" if other.state == "running" and other.total else ""
+            share = f" {percent(other.step / other.total, '.0f')}" if other.state == "running" and other.total else ""
             st.page_link(
                 "pages/race.py", label=f"Seed {other.config.recipe.seed}: {STATES[other.state]}{share}",
                 icon=":material/flag:", query_params={"run": other.name},
@@ -146,7 +147,7 @@ def table(rows: Sequence[Result], spreads: Mapping[str, Spread]) -> None:
     if len(frame) > 1 and any(len(spread.errors) > 1 for spread in spreads.values()):
         _insert_seeds(frame, [row.contender for row in rows], spreads)
     frame["Time"] = [duration(row.seconds) if row.seconds else "–" for row in rows]
-    formats = {head: _unbroken(how) for head, how in _FORMATS.items() if head in frame}
+    formats = {head: how for head, how in _FORMATS.items() if head in frame}
     st.table(frame.style.format(formats, na_rep="–"), hide_index=True, border="horizontal")
 
 
@@ -155,11 +156,11 @@ def _insert_seeds(frame: pd.DataFrame, contenders: Sequence[Contender], spreads:
     own, base = [spreads.get(c.name, Spread()) for c in contenders], reference(contenders)
     tests = [paired_test(spread, spreads.get(base.name, Spread())) for spread in own]
     at = 2 if "Test error" in frame else 1
-    frame.insert(at, "Over seeds", [_unbroken(f"**{spread}**" if str(spread) else "–") for spread in own])
+    frame.insert(at, "Over seeds", [unbroken(f"**{spread}**" if str(spread) else "–") for spread in own])
     frame.insert(
         at + 1,
         f"To {short_names(contenders)[base]} (paired t-test)",
-        ["–" if c == base or test is None else _unbroken(f"{test} (n = {test.n})")
+        ["–" if c == base or test is None else unbroken(f"{test} (n = {test.n})")
          for c, test in zip(contenders, tests, strict=True)],
     )  # fmt: skip
 
@@ -167,23 +168,18 @@ def _insert_seeds(frame: pd.DataFrame, contenders: Sequence[Contender], spreads:
 def _contender(row: Result) -> str:
     """A contender in the colour of its method, and why it ended, as Markdown."""
     color = method_css(method_name(row.contender.method))
-    name = f':color[⬤]{{foreground="{color}"}}\u00a0{_whole(_plain(row.name))}'
+    name = f':color[⬤]{{foreground="{color}"}}{NBSP}{_whole(_plain(row.name))}'
     return name + (f"  \n:small[:red[{_plain(row.ended)}]]" if row.ended else "")
 
 
 def _whole(name: str) -> str:
     """A contender's name whose method, γ and r stay on one line, so that the column of a phone is wide enough."""
-    return re.sub(r" (γ|r) (?=[\d.])", "\u00a0\\1\u00a0", name)
+    return re.sub(r" (γ|r) (?=[\d.])", rf"{NBSP}\1{NBSP}", name)
 
 
 def _plain(text: str) -> str:
     """Text that Markdown leaves as it is."""
     return re.sub(r"([\\`*_\[\]<>#|~$:])", r"\\\1", text)
-
-
-def _unbroken(text: str) -> str:
-    """Text on one line, also on a phone."""
-    return text.replace(" ", "\u00a0")
 
 
 def manage(run: Run, *, key: str | None) -> None:

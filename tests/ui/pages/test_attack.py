@@ -58,7 +58,7 @@ def test_pictures_are_the_attack_of_the_library(
     assert panels["perturbation"].layers[1].high == attack.reach
     best = int(probabilities.argmax())
     name = NAMES[best] + (" ✓" if best == BAG else "")
-    assert texts(panels["under attack"])[name] == f"{100 * float(probabilities[best]):.1f} %"
+    assert texts(panels["under attack"])[name] == f"{100 * float(probabilities[best]):.1f}\u00a0%"
     aim = lab.panels["attack.image"]["image"].lines[1]
     assert aim == f"Target: {NAMES[to] if attack.targeted else 'any other'}"
 

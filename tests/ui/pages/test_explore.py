@@ -51,7 +51,7 @@ def test_page_opens_on_three_networks_and_an_image(folder: Path) -> None:
     panels = board(app)
     assert list(panels) == ["Image", "Baseline", "DropBlock", "CamDrop", "Gallery"]
     assert panels["Gallery"]["selected"] == 18 and len(panels["Gallery"]["labels"]) == 36
-    assert panels["Baseline"]["rows"][0]["text"].endswith(" %") and len(panels["Baseline"]["rows"]) == 5
+    assert panels["Baseline"]["rows"][0]["text"].endswith("\u00a0%") and len(panels["Baseline"]["rows"]) == 5
     assert panels["CamDrop"]["lines"][0].startswith("Bag: ")
     assert panels["CamDrop"]["layers"][1]["opacity"] == {"key": "opacity", "value": 0.6}
     assert not says(app, "")
@@ -136,7 +136,7 @@ def test_foreign_checkpoint_is_right_without_a_question(folder: Path) -> None:
     with torch.no_grad():
         best = cifar_resnet20()(normalise(split.images[3:4], meta.mean, meta.std)).softmax(1)[0]
     row = panels["resnet20.th"]["rows"][0]
-    assert row["text"] == f"{100 * float(best.max()):.1f} %" and row["label"].startswith(
+    assert row["text"] == f"{100 * float(best.max()):.1f}\u00a0%" and row["label"].startswith(
         info.classes[int(best.argmax())]
     )
     app.multiselect[0].set_value(["camdrop", "resnet20.th"]).run()  # a grey and a colour network side by side
@@ -163,7 +163,7 @@ def test_uploaded_image(folder: Path) -> None:
     assert panels["Image"]["subtitle"] == "photo.png" and panels["Image"]["lines"][0] == "True class: unknown"
     app.file_uploader[1].upload("torn.png", photo.getvalue()[:50], "image/png").run()
     assert says(app, "damaged or cut short")
-    app.selectbox(key="image_from").select("Own data set").run()
+    app.selectbox(key="image_from").select("Its own data set").run()
     assert board(app)["Image"]["subtitle"] == "Fashion-MNIST 5 · Coat"
 
 

@@ -47,15 +47,15 @@ def test_blocks_are_the_masks_of_the_library(lab: Pages, checkpoint: Checkpoint,
     for name, (block, share) in wanted.items():
         drawn = panels[name].layers[0]
         np.testing.assert_array_equal(round(100 * drawn.gamma.value) < drawn.below, block)
-        assert float(texts(panels[name])["dropped"].rstrip(" %")) == pytest.approx(100 * share, rel=0.06, abs=0.6)
-        assert texts(panels[name])["1 − γ"] == f"{100 * (1 - options['keep_prob']):.0f} %"
+        assert float(texts(panels[name])["dropped"].rstrip("\u00a0%")) == pytest.approx(100 * share, rel=0.06, abs=0.6)
+        assert texts(panels[name])["1 − γ"] == f"{100 * (1 - options['keep_prob']):.0f}\u00a0%"
         assert "<math" in panels[name].equation
 
 
 def test_every_method_drops_something_at_first(lab: Pages) -> None:
     lab.open("five_methods")
     for name in ("Dropout", "SpatialDropout", "DropBlock", "DropPath"):
-        assert texts(lab.panels["blocks"][name])["dropped"] != "0 %"
+        assert texts(lab.panels["blocks"][name])["dropped"] != "0\u00a0%"
 
 
 def test_another_label_moves_only_camdrop(lab: Pages, checkpoint: Checkpoint) -> None:
@@ -72,7 +72,7 @@ def test_another_label_moves_only_camdrop(lab: Pages, checkpoint: Checkpoint) ->
 def test_bad_links_and_impossible_blocks(lab: Pages) -> None:
     app = lab.open("five_methods", gamma="x", r="16", seed="x", site="layer3.0.conv1", reading="none", label="Cow")
     assert "r = 16 is larger than this 7×7 map" in " ".join(caption.value for caption in app.caption)
-    assert texts(lab.panels["blocks"]["Dropout"])["1 − γ"] == "10 %"
+    assert texts(lab.panels["blocks"]["Dropout"])["1 − γ"] == "10\u00a0%"
 
 
 def test_without_checkpoints_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def test_the_table_is_the_library(lab: Pages, checkpoint: Checkpoint) -> None:
     assert row["c ÷ none"] == pytest.approx(rescaled.ratio["guided"])
     assert row["dropped by t"] == pytest.approx(rescaled.dropped["traditional"])
     said = verdict(app)
-    assert f"holds for {100 * rescaled.holds:.0f} % of the pairs" in said and "Dropout *loosens*" in said
+    assert f"holds for {100 * rescaled.holds:.0f}\u00a0% of the pairs" in said and "Dropout *loosens*" in said
     assert "**Eq. 15** holds for every one" in said
 
 
@@ -53,7 +53,7 @@ def test_at_first_all_layers_of_a_small_network(lab: Pages, checkpoint: Checkpoi
 
 def test_without_a_mask_the_chain_holds(lab: Pages) -> None:
     app = lab.open("gradients", images="2", gamma="1", layers="layer2.0.conv2")
-    assert "holds for 100 % of the pairs" in verdict(app) and "*loosens* up to 0 %" in verdict(app)
+    assert "holds for 100\u00a0% of the pairs" in verdict(app) and "*loosens* up to 0\u00a0%" in verdict(app)
 
 
 @pytest.mark.slow

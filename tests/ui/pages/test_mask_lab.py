@@ -55,8 +55,8 @@ def test_it_opens_with_the_library_s_mask(lab: Pages, checkpoint: Checkpoint) ->
     assert texts(strip["alpha"]) == {"dominant": "4 of 32"}
     assert numbers["Candidates"] == f"{int(mask.candidates.sum())}"
     assert numbers["Seeds of this draw"] == f"{int(mask.starts.sum())}"
-    assert float(numbers["Share dropped"].rstrip(" %")) == pytest.approx(100 * float(mask.dropped), rel=0.06)
-    assert numbers["1 − γ"] == "10 %"
+    assert float(numbers["Share dropped"].rstrip("\u00a0%")) == pytest.approx(100 * float(mask.dropped), rel=0.06)
+    assert numbers["1 − γ"] == "10\u00a0%"
     assert numbers["Rescaling factor"] == f"× {float(mask.scale):.4g}"
     grid = lab.panels["grid"]["channels"]
     assert orange(grid) == int((~mask.keep).sum())
@@ -79,7 +79,7 @@ def test_probabilities_are_the_network_s_with_that_mask(lab: Pages, checkpoint: 
     before, after = (checkpoint.model(image, d).softmax(1)[0] for d in (None, drop))
     rows = texts(lab.panels["numbers"]["numbers"])
     bag = checkpoint.meta.classes.index("Bag")
-    assert rows["Bag"] == f"{100 * float(before[bag]):.1f} → {100 * float(after[bag]):.1f} %"
+    assert rows["Bag"] == f"{100 * float(before[bag]):.1f} → {100 * float(after[bag]):.1f}\u00a0%"
     assert rows["Candidates"] == f"{16 * 26 * 26:,}"
 
 
@@ -150,7 +150,7 @@ def test_settings_that_make_no_sense_together_are_explained(lab: Pages) -> None:
     assert "the label changes nothing" in captions(app)
     app = lab.open("mask_lab", gamma="1")
     assert "γ = 1 keeps everything" in captions(app)
-    assert texts(lab.panels["numbers"]["numbers"])["Share dropped"] == "0 %"
+    assert texts(lab.panels["numbers"]["numbers"])["Share dropped"] == "0\u00a0%"
 
 
 def test_garbage_in_the_link_gives_the_defaults(lab: Pages) -> None:

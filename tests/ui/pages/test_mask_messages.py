@@ -31,7 +31,7 @@ def network(name: str) -> Checkpoint:
 
 
 def percent(text: str) -> float:
-    return float(text.split(" %")[0])
+    return float(text.split("\u00a0%")[0])
 
 
 @pytest.mark.slow
@@ -50,7 +50,8 @@ def test_every_site_is_masked_as_in_training_and_a_leaky_network_obeys(shipped, 
     said = {panel: texts(shipped.panels["message"][panel]) for panel in ("without", "with")}
     for panel, probabilities in (("without", before), ("with", after)):
         top = probabilities.topk(3)
-        expected = {meta.classes[k]: f"{100 * p:.1f} %" for k, p in zip(top.indices, top.values.tolist(), strict=True)}
+        pairs = zip(top.indices, top.values.tolist(), strict=True)
+        expected = {meta.classes[k]: f"{100 * p:.1f}\u00a0%" for k, p in pairs}
         assert {k: v for k, v in said[panel].items() if not k.startswith("Draws")} == expected
     assert meta.classes[int(before.argmax())] == "Bag" and meta.classes[int(after.argmax())] == answer
     hits, of = map(int, said["with"]["Draws that end in Sneaker"].split(" of "))
@@ -122,7 +123,7 @@ def test_the_probe_guesses_from_exactly_the_mask_that_is_shown(shipped):
     assert percent(rows["Sandal"]) == pytest.approx(100 * probabilities[sandal], abs=0.11)
     accuracy = by_hand.score((features[600:] - mean) / std, y[600:])
     assert percent(rows["Right about other images"]) == pytest.approx(100 * accuracy, abs=0.5) and accuracy > 0.5
-    assert rows["Right about other images"].endswith("of 300") and rows["Chance"] == "10 %"
+    assert rows["Right about other images"].endswith("of 300") and rows["Chance"] == "10\u00a0%"
     assert "600 images, drawn for the true class" in shipped.panels["message"]["tells"].lines[0]
 
 
@@ -139,7 +140,7 @@ def test_a_slider_that_moves_waits_for_no_probe(shipped, monkeypatch):
     next(button for button in app.button if button.label == "Guess again").click()
     app.run()
     assert len(fits) == 1 and fits[0][1].keep_prob == 0.72
-    assert texts(shipped.panels["message"]["tells"])["Chance"] == "10 %"
+    assert texts(shipped.panels["message"]["tells"])["Chance"] == "10\u00a0%"
     assert not [button for button in app.button if button.label == "Guess again"]
 
 

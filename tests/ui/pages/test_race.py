@@ -87,7 +87,7 @@ def test_a_race_is_set_up_measured_and_put_in_the_queue(root, monkeypatch):
 def test_the_page_opens_with_the_race_in_which_dropout_matters(root, monkeypatch):
     monkeypatch.setattr(scheduler, "launch", lambda root: [])
     app = open_page("race")
-    assert re.search(r"\*\*30 epochs of 1,000 images take about .*\*\*40 % of their labels", said(app))
+    assert re.search(r"\*\*30 epochs of 1,000 images take about .*\*\*40\s% of their labels", said(app))
     next(b for b in app.button if b.label == "Start").click().run()
     config = runs.list_runs(root)[0].config
     assert config.recipe == make_recipe("noise", {}) and config.data == "fashion-sample" and config.leakage
