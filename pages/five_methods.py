@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
-from ui.choosers.scene import FIRST_DRAW, carry_over, cells, choose_rates, choose_scene, draw_again
+from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, draw_again
 from ui.components.pictures import pictures
 from ui.entry import through_app
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from camdrop.checkpoints import Checkpoint
+    from camdrop.masks import Method
+    from ui.components.pictures import Board, State
 
 through_app()
 
@@ -32,11 +34,12 @@ those drawn, and DropBlock alone sets its rate so that about 1 − γ is dropped
 
 
 @st.fragment
-def blocks(checkpoint: Checkpoint, row: DeltaGenerator) -> None:
+def blocks(name: str, checkpoint: Checkpoint, row: DeltaGenerator) -> None:
     """What follows the hand: all but the checkpoint. The choosers are in `row`."""
-    from camdrop.analysis.mask_steps import dissect, remarks
+    from camdrop.analysis.mask_steps import dissect
     from camdrop.masks import METHODS, READINGS
     from camdrop.training.config import make_method
+    from ui.panels import ahead
     from ui.panels.figure_1 import figure_1
 
     with row:
@@ -56,13 +59,22 @@ def blocks(checkpoint: Checkpoint, row: DeltaGenerator) -> None:
                 help="How likely a candidate becomes a seed in CamDrop.",
             )
     gamma, r = choose_rates()
-    options = {"keep_prob": gamma, "block_size": r, "reading": reading}
-    methods = [method for name in METHODS if (method := make_method(name, {}, options))]
-    draws = [dissect(scene.activation, method, scene.label, seed) for method in methods]
-    said = [scene.remark, *(f"CamDrop: {remark}" for remark in remarks(draws[-1]))]
-    st.caption(" ".join(said).strip() or "&nbsp;")
-    drawn = [(d, cells(d, seed)) for d in draws]
-    pictures(figure_1(scene, drawn), key="blocks", columns=3, min_width=220, max_width=440)
+
+    def methods(r: int) -> list[Method]:
+        options = {"keep_prob": gamma, "block_size": r, "reading": reading}
+        return [method for kind in METHODS if (method := make_method(kind, {}, options))]
+
+    def boards(near: State) -> list[Board]:
+        size = int(near.at["r"])
+        return [
+            figure_1(scene, [ahead.show_whole(scene.activation, m, scene.label, seed) for m in methods(size)], near)
+        ]
+
+    drawn = [ahead.show(dissect(scene.activation, m, scene.label, seed), seed) for m in methods(r)]
+    state = ahead.state_of(name, scene, methods(r)[-1], r, seed)
+    pictures(**vars(figure_1(scene, drawn, state)))
+    if ahead.can_fill(scene.activation):
+        ahead.fill("ahead", ahead.neighbours(state, range(1, 17)), boards)
 
 
 def page() -> None:
@@ -71,10 +83,12 @@ def page() -> None:
         chosen = choose_checkpoint("Checkpoint", key="checkpoint")
     if chosen is None:
         return
-    blocks(chosen[1], row)
+    board = st.container()
     st.page_link("pages/mask_lab.py", label="One of these masks, step by step", icon=":material/layers:")
     with st.expander("How it is computed"):
         st.markdown(HOW)
+    with board:  # the last of a run, as it goes on working ahead
+        blocks(*chosen, row)
 
 
 st.title("Five methods")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
-from ui.choosers.scene import FIRST_DRAW, carry_over, cells, choose_rates, choose_scene, draw_again, still_cells
+from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, draw_again
 from ui.choosers.select import select
 from ui.choosers.training_switch import choose_training, training_sites
 from ui.components.pictures import Picked, pictures
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from camdrop.checkpoints import Checkpoint
+    from ui.components.pictures import Board, State
 
 through_app()
 
@@ -88,10 +89,11 @@ def choose_options(guided: bool, channels: int) -> tuple[dict[str, object], int,
 @st.fragment
 def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     """What follows the hand: all but the checkpoint. The choosers are in `row`."""
-    from camdrop.analysis.mask_steps import dissect, masked_pass, remarks, shares
+    from camdrop.analysis.mask_steps import dissect, masked_pass, shares
     from camdrop.masks import METHODS
     from camdrop.training.config import make_method
-    from ui.panels import mask_lab, mask_message
+    from ui.panels import ahead, mask_lab, mask_message
+    from ui.panels.shown import still
 
     def visit(picked: Picked) -> None:
         st.session_state["site"] = sites[picked.index].name
@@ -109,8 +111,9 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         name = names[select("Method", list(names), key="method", width=150)]
         st.button("Draw again", icon=":material/casino:", on_click=draw_again, help="The next seed")
         options, seed, rank = choose_options(name == "camdrop", scene.activation.site.channels)
+    blocks = name in ("camdrop", "dropblock")
     with rates:
-        gamma, r = choose_rates(blocks=name in ("camdrop", "dropblock"))
+        gamma, r = choose_rates(blocks)
     method = make_method(name, {}, options | {"keep_prob": gamma, "block_size": r})
     assert method is not None  # as it is for the baseline, which is no choice here
     passed = None
@@ -118,24 +121,22 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         masked = training_sites(model, meta, method)
         passed = masked_pass(scene.activation, scene.image, method, scene.label, seed, masked)
     d = passed.here if passed and passed.here else dissect(scene.activation, method, scene.label, seed)
-    # Behind other masks every γ has features of its own, so that the browser cannot go ahead.
-    shown = still_cells(d) if passed else cells(d, seed)
-    words = [scene.remark, *remarks(d)]
-    if passed and not passed.here:
-        words.append("Training masks other sites, so the mask of this one is drawn alone.")
-    st.caption(" ".join(words).strip() or "&nbsp;")
+    # The browser cannot follow: behind other masks every γ has features of its own, and a probe sees each mask.
+    alone = not passed and not guess
+    state = ahead.state_of(chosen[0], scene, method, r, seed, rank) if alone else None
+    shown = ahead.show(d, seed) if alone else still(d, answer=not passed)
+    remark = "Training masks other sites, so the mask of this one is drawn alone." if passed and not passed.here else ""
+    strip, grid, numbers = mask_lab.boards(scene, shown, rank, state, remark)
     rests = mask_message.hand_rests((chosen[0], training, guess, name), method)
     message, missing = mask_message.message(scene, d, passed, seed, guess)
     if message:
         pictures(message, key="message", columns=3)
-    pictures(mask_lab.strip(scene, d, shown, rank), key="strip", columns=6, on_pick=enlarge)
+    pictures(**vars(strip), on_pick=enlarge)
     left, right = st.columns(2)
     with left:
-        grid = [mask_lab.channels(d, shown, rank)]
-        pictures(grid, key="grid", columns=1, max_width=760, on_pick=enlarge)
+        pictures(**vars(grid), on_pick=enlarge)
     with right:
-        numbers = [mask_lab.enlarged(d, shown, rank), mask_lab.numbers(scene, d, None if passed else d.after())]
-        pictures(numbers, key="numbers", columns=2)
+        pictures(**vars(numbers))
         # A whole pass with all masks at every move: too slow for large images to come unasked.
         if scene.image.shape[-1] <= LARGE or st.toggle(
             "Every drop site", key="every", bind="query-params", help="Mask all of them at each move: slower"
@@ -147,6 +148,15 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     if missing:
         with switches:
             mask_message.ask(missing, meta, rests)
+    if state and ahead.can_fill(scene.activation):
+
+        def boards(near: State) -> list[Board]:
+            other = make_method(name, {}, options | {"keep_prob": gamma, "block_size": near.at["r"]})
+            assert other is not None
+            drawn = ahead.show_whole(scene.activation, other, scene.label, seed)
+            return mask_lab.boards(scene, drawn, rank, near)
+
+        ahead.fill("ahead", ahead.neighbours(state, range(1, 17) if blocks else ()), boards)
 
 
 def page() -> None:
@@ -155,10 +165,12 @@ def page() -> None:
         chosen = choose_checkpoint("Checkpoint", key="checkpoint")
     if chosen is None:
         return
-    lab(chosen, row)
+    board = st.container()
     st.page_link("pages/five_methods.py", label="These features under all five methods", icon=":material/view_in_ar:")
     with st.expander("How it is computed"):
         st.markdown(HOW)
+    with board:  # the last of a run, as it goes on working ahead
+        lab(chosen, row)
 
 
 st.title("Mask lab")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -201,21 +201,6 @@ def answers(
     targets = torch.full((draws,), label, device=image.device)
     generator = torch.Generator(image.device).manual_seed(seed)
     return model(images, training_masks(method, model, images, targets, sites, generator)).argmax(1)
-
-
-@lru_cache(maxsize=32)
-def below(activation: Activation, method: Method, label: int, seed: int) -> tuple[Tensor, Tensor]:
-    """At how many of γ = 0, 0.01 … 1 each unit is dropped, and at how many it is a seed: two uint8 (C, H, W).
-
-    With one seed all draws compare the same random numbers with a threshold that falls as γ rises. So a unit that is
-    dropped at γ is dropped at every smaller γ, and the mask at γ = i/100 drops the units where i is below the count.
-    """
-    dropped, seeds = (torch.zeros(activation.features.shape[1:], dtype=torch.uint8) for _ in range(2))
-    for i in range(101):
-        d = dissect(activation, dataclasses.replace(method, keep_prob=i / 100), label, seed)
-        dropped += d.dropped
-        seeds += d.seeds
-    return dropped, seeds
 
 
 @torch.no_grad()

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from camdrop.analysis.mask_steps import answers, below, capture, dissect, masked_pass, remarks, shares
+from camdrop.analysis.mask_steps import answers, capture, dissect, masked_pass, remarks, shares
 from camdrop.cam import class_activation_map
-from camdrop.masks import METHODS, READINGS, CamDrop, DropBlock, Dropout, DropPath, SpatialDropout
+from camdrop.masks import METHODS, CamDrop, DropBlock, Dropout, DropPath, SpatialDropout
 from camdrop.resnet import ResNet, build
 from camdrop.sampling import SampleMasks, training_masks
 
@@ -53,22 +53,6 @@ def test_the_mask_and_what_follows_are_those_of_training(model, image, site, nam
     assert torch.equal(d.masked, activation.features[0] * mask.keep[0] * mask.scale[0])
     torch.testing.assert_close(d.after(), logits.softmax(1)[0])
     torch.testing.assert_close(activation.before, model(image).softmax(1)[0])
-
-
-@pytest.mark.parametrize("site", ["layer1.0.skip", "layer3.0.conv1"])
-@pytest.mark.parametrize("reading", READINGS)
-@pytest.mark.parametrize("name", METHODS)
-def test_below_says_at_which_keep_rates_a_unit_is_dropped(model, image, site, name, reading):
-    if name != "camdrop" and reading != "paper":
-        return
-    known = {"block_size": 3, "reading": reading, "position_fraction": 0.3}
-    fields = METHODS[name].__dataclass_fields__
-    method = METHODS[name](**{k: v for k, v in known.items() if k in fields})
-    activation = capture(model, image, site)
-    dropped, seeds = below(activation, method, 4, 11)
-    for i in (0, 1, 13, 50, 77, 90, 99, 100):
-        d = dissect(activation, dataclasses.replace(method, keep_prob=i / 100), 4, 11)
-        assert torch.equal(i < dropped, d.dropped) and torch.equal(i < seeds, d.seeds)
 
 
 def test_guidance_is_that_of_the_label(model, image):

@@ -51,3 +51,31 @@ def test_a_class_that_another_network_lacks_is_no_longer_in_the_box(page: Page, 
     expect(page.get_by_role("img", name="The image with the map J over it: evidence for Bag")).to_be_visible()
     expect(label).to_have_value("True label")
     expect(page.get_by_role("combobox", name="Drop site")).to_have_value("layer2.0.conv2")
+
+
+def test_gamma_and_r_are_dragged_without_the_server_and_it_draws_the_same(page: Page, app_url: str) -> None:
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.add_init_script("window.loads = 0; window.addEventListener('camdrop:ahead', () => window.loads++)")
+    page.goto(f"{app_url}/mask_lab?checkpoint=fashion-resnet8-camdrop&image=19&reading=matched&gamma=0.5")
+    page.wait_for_function("window.loads >= 16", timeout=60_000)
+    numbers = page.locator("figure", has_text="This mask in numbers")
+    at_first = numbers.inner_text()
+    page.wait_for_timeout(300)
+    sent.clear()
+    for name, share in (("Block size r", 0.1), ("Keep rate γ", 0.7)):
+        track = page.get_by_role("slider", name=name).bounding_box()
+        y = track["y"] + track["height"] / 2
+        page.mouse.move(track["x"] + (0.2 if name == "Block size r" else 0.5) * track["width"], y)
+        page.mouse.down()
+        page.mouse.move(track["x"] + share * track["width"], y, steps=5)
+        page.wait_for_timeout(100)
+        assert not sent  # before the release
+        followed = page.locator(".grid").all_inner_texts()
+        page.mouse.up()
+        page.wait_for_timeout(1500)
+        assert sent
+        assert page.locator(".grid").all_inner_texts()[:3] == followed[:3]
+        sent.clear()
+    assert numbers.inner_text() != at_first
+    expect(page).to_have_url(re.compile(r"(?=.*gamma=0\.[67])(?=.*r=[23])"))

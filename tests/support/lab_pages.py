@@ -1,8 +1,10 @@
 """The lab's pages under AppTest, and the panels that they draw."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
@@ -11,7 +13,8 @@ from camdrop.checkpoints import Checkpoint
 from camdrop.data import gallery, normalise
 from tests.support import ROOT
 from ui.choosers.image import FIRST
-from ui.components.pictures import Panel
+from ui.components.pictures import Along, Board, Marks, Panel, Text, Voxels, say
+from ui.panels import ahead
 
 
 def first_image(checkpoint: Checkpoint) -> tuple[torch.Tensor, int]:
@@ -26,8 +29,12 @@ class Pages:
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.panels: dict[str, dict[str, Panel]] = {}
+        self.notes: dict[str, str] = {}
         patch.setattr("ui.choosers.checkpoint.FOLDER", folder)
         patch.setattr("ui.components.pictures.pictures", self._remember)
+        self._patch = patch
+        self._fill = ahead.fill
+        patch.setattr("ui.panels.ahead.fill", lambda *_: None)  # seconds of work
 
     def open(self, page: str, **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
@@ -38,10 +45,38 @@ class Pages:
         assert not app.exception
         return app
 
-    def _remember(self, panels: Sequence[Panel], *, key: str, **_: object) -> None:
+    def open_and_fill(self, page: str, **query: str) -> list[Board]:
+        """Open a page, and let it send the browser what it may need next: that is returned."""
+        sent: list[Board] = []
+        self._patch.setattr("ui.panels.ahead.send_ahead", lambda boards, *, key: sent.extend(boards) or 1)
+        self._patch.setattr("ui.panels.ahead.fill", self._fill)
+        self.open(page, **query)
+        self._patch.setattr("ui.panels.ahead.fill", lambda *_: None)
+        return sent
+
+    def _remember(self, panels: Sequence[Panel], *, key: str, note: Text | None = None, **_: object) -> None:
         self.panels[key] = {panel.id: panel for panel in panels}
+        self.notes[key] = say(note or "")
 
 
 def texts(panel: Panel) -> dict[str, str]:
     """The rows under a picture."""
-    return {row.label.strip(): row.text for row in panel.rows}
+    return {row.label.strip(): say(row.text) for row in panel.rows}
+
+
+def seen(value: object, gamma: float) -> object:
+    """A panel, or a part of one, as the browser shows it with the slider at γ: its words, and the cells it marks."""
+    if isinstance(value, Along):
+        value = dataclasses.replace(value, live=dataclasses.replace(value.live, value=gamma)).now
+        return round(value, 3) if isinstance(value, float) else value
+    if isinstance(value, Marks | Voxels):
+        return value.color, (round(100 * gamma) < value.below).tolist()
+    if isinstance(value, tuple) and value and all(isinstance(part, str | Along) for part in value):
+        return "".join(str(seen(part, gamma)) for part in value)
+    if isinstance(value, list | tuple):
+        return [seen(part, gamma) for part in value]
+    if dataclasses.is_dataclass(value):
+        return {key: seen(part, gamma) for key, part in vars(value).items()}
+    if isinstance(value, float):
+        return round(value, 3)
+    return value.tolist() if isinstance(value, np.ndarray) else value

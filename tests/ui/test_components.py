@@ -50,8 +50,9 @@ def test_pictures_travel_as_a_header_and_bytes() -> None:
     header = json.loads(data[4 : 4 + size])
     start = 4 + size + -size % 4
 
-    def blob(place: list[int]) -> bytes:
-        return data[start + place[0] : start + sum(place)]
+    def blob(name: str) -> bytes:
+        offset, length = header["blobs"][name]
+        return data[start + offset : start + offset + length]
 
     raster, heat = header["panels"][0]["layers"]
     assert np.array_equal(np.frombuffer(blob(raster["pixels"]), np.uint8).reshape(IMAGE.shape), IMAGE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,19 +9,16 @@ import streamlit as st
 
 from ui.choosers.image import ChosenImage, choose_picture
 from ui.choosers.select import select
-from ui.components.slider import Live, live_slider
+from ui.components.slider import live_slider
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     from torch import Tensor
 
-    from camdrop.analysis.mask_steps import Activation, Dissection
+    from camdrop.analysis.mask_steps import Activation
     from camdrop.checkpoints import Checkpoint
     from camdrop.checkpoints.metadata import Meta
 
 TRUE, PREDICTED = "True label", "Predicted label"
-_SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
 FIRST_DRAW = 49  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
 
 # Choices that pages share, by their keys, and what they are at first (None: it depends).
@@ -142,38 +138,6 @@ def choose_rates(blocks: bool = True) -> tuple[float, int]:
             disabled=not blocks,
         )
     return gamma, int(r)
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """What `Marks` draw of a mask, (C, H, W) each: the hundredths of γ below which a unit is dropped, and is a seed."""
-
-    dropped: npt.NDArray[np.uint8]
-    seeds: npt.NDArray[np.uint8]
-    gamma: Live
-
-
-def cells(d: Dissection, seed: int) -> Cells:
-    """The cells of a mask at every γ, so that the browser follows the slider by itself.
-
-    That takes a hundred draws, for which nobody who drags r should wait: as long as anything but γ changes, and for
-    large maps, it is the mask at this γ alone.
-    """
-    from camdrop.analysis.mask_steps import below
-
-    anyway = dataclasses.replace(d.method, keep_prob=1.0)
-    draw = (d.activation, anyway, d.label, seed)
-    slot = f"cells.{type(d.method).__name__}"
-    rests, st.session_state[slot] = st.session_state.get(slot) == draw, draw
-    if rests and d.dropped.numel() <= _SMALL:
-        dropped, seeds = below(*draw)
-        return Cells(dropped.numpy(), seeds.numpy(), Live("gamma", d.method.keep_prob))
-    return still_cells(d)
-
-
-def still_cells(d: Dissection) -> Cells:
-    """The cells of a mask at its own γ alone: the next γ comes from the server."""
-    return Cells((d.dropped.byte() * 255).numpy(), (d.seeds.byte() * 255).numpy(), Live("gamma", d.method.keep_prob))
 
 
 def draw_again() -> None:

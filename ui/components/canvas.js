@@ -3,7 +3,6 @@
 // `overlay(context, width, height)` paints over the layers what only the screen shows, not a download.
 function makeCanvas(theme, overlay) {
   const canvas = element("canvas", { role: "img" });
-  let layers = [];
   let painters = [];
   const spares = [];
   const scratch = (i) => (width, height) => {
@@ -35,12 +34,9 @@ function makeCanvas(theme, overlay) {
     paint,
     paintLayers,
     update(panel, blob) {
-      layers = panel.layers;
-      painters = layers.map((layer, i) => DECODERS[layer.kind](layer, blob, theme, scratch(i)));
-      setAttribute(canvas, "aria-label", panel.alt);
+      painters = panel.layers.map((layer, i) => DECODERS[layer.kind](layer, blob, theme, scratch(i)));
       setAttribute(canvas, "style", `aspect-ratio: ${panel.aspect.join(" / ")}`);
     },
-    follows: (key) => layers.some((layer) => follows(layer, key)),
     remove: () => watcher.disconnect(),
   };
 }

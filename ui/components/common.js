@@ -7,13 +7,25 @@ const live = (window.camdropLive ??= {});
 // A number that may follow a slider: 0.5 or {key: "opacity", value: 0.5}.
 const current = (number) => (typeof number === "object" ? (live[number.key] ?? number.value) : number);
 
-// Unpacks what ui/components/pictures.py packs: uint32 header length, JSON header, zero padding to 4 bytes, blobs.
-// Returns the header and blob(reference), which copies, since typed arrays need aligned offsets.
+// A text or number of a message as the sliders stand: as it is, or what it is along one (`Along`), or parts to join.
+function say(text) {
+  if (Array.isArray(text)) return text.map(say).join("");
+  if (text === null || typeof text !== "object") return text;
+  const at = Math.round(100 * current(text.live));
+  return text.values[Math.max(0, text.starts.findLastIndex((start) => start <= at))];
+}
+
+// Unpacks what ui/components/packing.py packs. Returns the header and blob(name), which copies, since typed arrays need
+// aligned offsets.
 function unpack(bytes) {
   const size = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + size)));
   const start = 4 + size + ((4 - (size % 4)) % 4);
-  return { header, blob: ([offset, length]) => bytes.slice(start + offset, start + offset + length) };
+  const blob = (name) => {
+    const [offset, length] = header.blobs[name];
+    return bytes.slice(start + offset, start + offset + length);
+  };
+  return { header, blob };
 }
 
 // Tells tests and the bench that a picture is on the screen: after the next frame was painted.

@@ -21,7 +21,7 @@ function addDownload(head, paintLayers) {
     update(next) {
       panel = next;
       button.hidden = !panel.download;
-      setAttribute(button, "aria-label", `Download ${panel.title || panel.alt} as PNG`);
+      setAttribute(button, "aria-label", `Download ${panel.title || say(panel.alt)} as PNG`);
     },
   };
 }

@@ -6,7 +6,7 @@ function addEquation(root, head) {
   const popover = element("div", { class: "equation", popover: "manual", role: "dialog", "aria-label": "Equation" });
   head.append(button);
   root.append(popover);
-  let html = "";
+  let panel = null;
   let written = "";
 
   // Below its button, or above it, wherever the page is scrolled to.
@@ -21,6 +21,7 @@ function addEquation(root, head) {
   const close = () => isOpen() && popover.hidePopover();
   // MathML is written only when it is looked at: it costs as much as a picture.
   const write = () => {
+    const html = say(panel.equation);
     if (written !== html) popover.innerHTML = written = html;
   };
   button.addEventListener("click", () => {
@@ -37,12 +38,12 @@ function addEquation(root, head) {
   root.addEventListener("keydown", (event) => event.key === "Escape" && close());
 
   return {
-    update(panel) {
-      html = panel.equation;
-      button.hidden = !html;
+    update(next) {
+      panel = next;
+      button.hidden = !panel.equation.length;
       setAttribute(button, "aria-label", `Equation of ${panel.title}`);
-      if (isOpen()) write();
-      if (!html) close();
+      if (button.hidden) close();
+      else if (isOpen()) write();
     },
     remove: close,
   };

@@ -4,7 +4,7 @@
 function cellsOf({ tiles, layers }) {
   const bar = layers.find((layer) => layer.kind === "bars");
   if (bar) {
-    const count = bar.values[1] / 4;
+    const count = bar.count;
     return { count, columns: count, at: (x) => Math.floor(x * count), box: (i) => [i / count, 0, 1 / count, 1] };
   }
   if (!tiles) return null;
@@ -43,14 +43,19 @@ function addHover(frame, canvas, theme, changed, pick) {
   let cells = null;
   let hovered = -1;
 
+  // What is said of the cell that is pointed at, "" for none.
+  function words() {
+    const label = hovered < 0 ? "" : say(panel.labels[hovered] ?? String(hovered));
+    setText(active, label);
+    setAttribute(frame, "aria-label", cells ? say(panel.alt) : null);
+    return label;
+  }
   function hover(index) {
     if (!cells || index >= cells.count || index < -1) index = -1;
     if (index === hovered) return;
     hovered = index;
-    const label = index < 0 ? "" : (panel.labels[index] ?? String(index));
-    setText(active, label);
     active.setAttribute("aria-posinset", index + 1);
-    changed(label);
+    changed(words());
   }
   const canPick = () => hovered >= 0 && panel.pickable;
   const under = (event) => cells.at(event.offsetX / canvas.clientWidth, event.offsetY / canvas.clientHeight);
@@ -84,14 +89,13 @@ function addHover(frame, canvas, theme, changed, pick) {
       if (panel.selected !== null) mark(panel.selected, "text");
       if (hovered >= 0) mark(hovered, "primary");
     },
-    isActive: () => hovered >= 0,
+    words,
     update(next, nextCells) {
       panel = next;
       cells = nextCells;
       if (hovered >= (cells?.count ?? 0)) hovered = -1;
       canvas.classList.toggle("pickable", Boolean(cells && panel.pickable));
       setAttribute(frame, "role", cells ? "listbox" : null);
-      setAttribute(frame, "aria-label", cells ? panel.alt : null);
       setAttribute(frame, "aria-activedescendant", cells ? "active" : null);
       setAttribute(active, "aria-setsize", cells?.count ?? null);
       active.hidden = !cells;

@@ -102,7 +102,3 @@ function bars(layer, blob, theme) {
 }
 
 const DECODERS = { raster, heat, marks, bars, voxels };
-
-// Whether a layer has a number that follows the slider `key`.
-const follows = (layer, key) =>
-  [layer.low, layer.high, layer.opacity, layer.gamma].some((number) => number?.key === key);

@@ -11,10 +11,10 @@ function makePanel(theme, pick, turned) {
   const root = element("figure", {}, head, frame, lines, rows);
 
   let panel = null;
-  let text = "";
   let solid = false; // shows voxels, and so can be turned
+  const showLines = (label) => setText(lines, label || panel.lines.map(say).join("\n"));
   const changed = (label) => {
-    setText(lines, label || text);
+    showLines(label);
     picture.paint();
   };
   const turning = addTurning(frame, picture.canvas, turned);
@@ -22,32 +22,41 @@ function makePanel(theme, pick, turned) {
   const equation = addEquation(root, head);
   const download = addDownload(head, picture.paintLayers);
 
+  // All that may follow a slider but the picture.
+  function showWords() {
+    setAttribute(picture.canvas, "aria-label", say(panel.alt));
+    showLines(hover.words());
+    equation.update(panel);
+    updateRows(rows, panel.rows);
+  }
+
   return {
     root,
     paint: picture.paint,
+    follow() {
+      showWords();
+      picture.paint();
+    },
     update(next, blob, force) {
       if (!force && next.digest === panel?.digest) return;
       panel = next;
       const cells = cellsOf(panel);
       solid = panel.layers.some((layer) => layer.kind === "voxels");
-      text = panel.lines.join("\n");
       picture.update(panel, blob);
       turning.update(solid, cells);
       hover.update(panel, cells);
-      equation.update(panel);
       download.update(panel);
       setText(title, panel.title);
       setText(subtitle, panel.subtitle);
-      if (!hover.isActive()) setText(lines, text);
-      lines.hidden = !text && !cells;
+      lines.hidden = !panel.lines.length && !cells;
       frame.hidden = panel.layers.length === 0;
       root.classList.toggle("words", frame.hidden);
       setAttribute(frame, "tabindex", cells || solid ? 0 : null);
-      updateRows(rows, panel.rows);
+      showWords();
       picture.paint();
     },
     isSolid: () => solid,
-    follows: picture.follows,
+    follows: (key) => panel.follows.includes(key),
     remove() {
       equation.remove();
       picture.remove();
@@ -61,9 +70,9 @@ function updateRows(root, rows) {
   rows.forEach(({ label, text, share, marked, color }, i) => {
     const row = root.children[i] ?? root.appendChild(element("div", {}, element("span"), element("span")));
     setText(row.children[0], label);
-    setText(row.children[1], text);
+    setText(row.children[1], say(text));
     row.classList.toggle("marked", marked);
-    const bar = `--share: ${100 * Math.min(1, Math.max(0, share))}%`;
+    const bar = `--share: ${100 * Math.min(1, Math.max(0, say(share)))}%`;
     setAttribute(row, "style", color ? `${bar}; --color: ${color}` : bar);
   });
 }

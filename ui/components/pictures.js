@@ -38,23 +38,39 @@ function sizeGrid(grid, { columns: most, panels, min_width, max_width }) {
 }
 
 function mount(root) {
+  const note = element("p", { class: "note" });
   const grid = element("div", { class: "grid" });
-  root.append(grid);
+  root.append(note, grid);
   const theme = makeTheme(grid);
   const panels = new Map();
   let header = null;
+  let shown = null;
   let latest = null;
   let pick = null;
 
   const turned = () => {
     for (const panel of panels.values()) if (panel.isSolid()) panel.paint();
   };
-  const follow = ({ detail }) => {
-    const followers = [...panels.values()].filter((panel) => panel.follows(detail.key));
-    for (const panel of followers) panel.paint();
-    if (followers.length) painted(header.key);
+  // A slider or choice has moved. If all pictures that it concerns can follow, the server need not: see slider.js.
+  const follow = (event) => {
+    const { key } = event.detail;
+    const followers = [...panels.values()].filter((panel) => panel.follows(key));
+    for (const panel of followers) panel.follow();
+    if (followers.length) showNote();
+    const here = header.state && key in header.state.at;
+    if (here && wanted(header)) show(wanted(header), false);
+    else if (followers.length) painted(header.key);
+    if (here || (header.state && followers.length)) {
+      const able = here ? wanted(header) : header.state.along.includes(key);
+      if (able) event.preventDefault();
+      else event.detail.missing = true;
+    }
+  };
+  const receive = () => {
+    if (header.state && wanted(header) && wanted(header) !== shown) show(wanted(header), false);
   };
   window.addEventListener("camdrop:live", follow);
+  window.addEventListener("camdrop:ahead", receive);
 
   function updatePanels(blob, force) {
     const ids = new Set(header.panels.map((panel) => panel.id));
@@ -71,20 +87,34 @@ function mount(root) {
     });
   }
 
+  function showNote() {
+    note.hidden = header.note === null;
+    setText(note, note.hidden ? "" : say(header.note) || "\u00a0");
+  }
+  function show(message, force) {
+    shown = message;
+    header = message.header;
+    sizeGrid(grid, header);
+    showNote();
+    updatePanels(message.blob, force);
+    painted(header.key);
+  }
+
   return {
     update({ data, setTriggerValue }) {
       const force = data === latest; // the same message again: the theme has changed
       latest = data;
-      const message = unpack(data);
-      header = message.header;
       pick = (panel, index) => setTriggerValue("picked", { panel, index });
       theme.forget();
-      sizeGrid(grid, header);
-      updatePanels(message.blob, force);
-      painted(header.key);
+      if (force) return show(shown, true);
+      const message = unpack(data);
+      if (message.header.state && !(wanted(message.header)?.header.state.along.length > 0)) keep([message], data.length);
+      // The hand may be further on than the server.
+      show((message.header.state && wanted(message.header)) ?? message, false);
     },
     unmount() {
       window.removeEventListener("camdrop:live", follow);
+      window.removeEventListener("camdrop:ahead", receive);
       for (const panel of panels.values()) panel.remove();
     },
   };

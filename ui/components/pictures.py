@@ -6,10 +6,9 @@ what is added to it (hover.js, equation.js, download.js).
 After each paint the browser says `camdrop:painted` on `window`, which tests and the bench wait for.
 """
 
-import hashlib
+import bisect
 import json
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +17,33 @@ import numpy.typing as npt
 import streamlit as st
 
 from ui.components.component import component
+from ui.components.packing import Blobs, digest, plain
 from ui.components.slider import Live
 
-_pictures = component("pictures", "layers", "voxels", "canvas", "hover", "equation", "download", "panel")
+_pictures = component("pictures", "shelf", "layers", "voxels", "canvas", "hover", "equation", "download", "panel")
+
+
+@dataclass(frozen=True)
+class Along:
+    """A text or number that follows the slider `live` of hundredths: `values[k]` from `starts[k]` hundredths on."""
+
+    live: Live
+    starts: tuple[int, ...]
+    values: tuple[Any, ...]
+
+    @property
+    def now(self) -> Any:
+        return self.values[bisect.bisect_right(self.starts, round(100 * self.live.value)) - 1]
+
+
+Text = str | Along | tuple[str | Along, ...]  # the parts of a tuple are joined
+
+
+def say(text: Text) -> str:
+    """A text as it is now."""
+    if isinstance(text, tuple):
+        return "".join(map(say, text))
+    return str(text.now) if isinstance(text, Along) else text
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +74,7 @@ class Heat:
 class Marks:
     """Cells in `color` (CSS) over the layers below: those where round(100 · gamma) < `below` (H, W) uint8.
 
-    So cells come and go under a slider of γ without the server: see `camdrop.analysis.mask_steps.below`.
+    So cells come and go under a slider of γ without the server: see `camdrop.analysis.gamma_table`.
     """
 
     below: npt.NDArray[np.uint8]
@@ -101,8 +124,8 @@ class Row:
     """One line under a picture: a label, a text at the right, and a bar of `share` (0 to 1) behind them."""
 
     label: str
-    text: str
-    share: float = 0.0
+    text: Text
+    share: float | Along = 0.0
     marked: bool = False
     color: str | None = None
 
@@ -119,18 +142,18 @@ class Panel:
     """
 
     title: str
-    alt: str
+    alt: Text
     layers: Sequence[Layer] = ()
     id: str = ""
     subtitle: str = ""
-    lines: Sequence[str] = ()
+    lines: Sequence[Text] = ()
     rows: Sequence[Row] = ()
     aspect: tuple[int, int] | None = None
     tiles: Tiles | None = None
-    labels: Sequence[str] = ()
+    labels: Sequence[Text] = ()
     pickable: bool = False
     selected: int | None = None
-    equation: str = ""
+    equation: Text = ""
     download: str = ""
 
 
@@ -142,6 +165,32 @@ class Picked:
     index: int
 
 
+@dataclass(frozen=True)
+class State:
+    """What a message shows, so that the browser knows which message it needs as sliders and choices move.
+
+    `at` are the values of those that take one message each, by their keys; `along` the keys of those that the message
+    itself follows. `scene` stands for all the rest: messages of another scene are of no use.
+    """
+
+    scene: str
+    at: Mapping[str, int | str]
+    along: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """The arguments of `pictures`."""
+
+    key: str
+    panels: Sequence[Panel]
+    columns: int = 4
+    min_width: int = 150
+    max_width: int = 420
+    note: Text | None = None
+    state: State | None = None
+
+
 def pictures(
     panels: Sequence[Panel],
     *,
@@ -149,66 +198,57 @@ def pictures(
     columns: int = 4,
     min_width: int = 150,
     max_width: int = 420,
+    note: Text | None = None,
+    state: State | None = None,
     on_pick: Callable[[Picked], None] | None = None,
 ) -> Picked | None:
     """Panels side by side, at most `columns` of them and each `min_width` to `max_width` px wide; they wrap.
 
-    Canvases stay and are repainted in place. Returns what was clicked, in the run that the click caused; `on_pick`
-    gets it before that run, so that it may set widgets. One call for many panels: each element of a page costs time.
+    `note` is a line above them, whose place is kept where it is "". Canvases stay and are repainted in place. With a
+    `state` the browser moves to other states by itself, as far as `send_ahead` has sent them. Returns what was clicked,
+    in the run that the click caused; `on_pick` gets it before that run, so that it may set widgets. One call for many
+    panels: each element of a page costs time.
     """
-    blobs = _Blobs()
-    header = {
-        "key": key,
-        "columns": columns,
-        "min_width": min_width,
-        "max_width": max_width,
-        "panels": [_pack_panel(panel, panel.id or str(i), blobs) for i, panel in enumerate(panels)],
-    }
 
     def picked() -> None:
         event = st.session_state[key].get("picked")
         if on_pick and event:
             on_pick(Picked(**event))
 
-    event = _pictures(key=key, data=blobs.pack(header), on_picked_change=picked).get("picked")
+    blobs = Blobs()
+    shown = Board(key, panels, columns, min_width, max_width, note, state)
+    data = blobs.pack(pack_board(shown, blobs))
+    event = _pictures(key=key, data=data, on_picked_change=picked).get("picked")
     return Picked(**event) if event else None
 
 
-class _Blobs:
-    """Arrays on their way to the browser, as bytes behind a JSON header: see `unpack` in common.js."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self._size = 0
-
-    def add(self, array: npt.NDArray[Any]) -> tuple[int, int]:
-        """Take an array in and return its place: (offset, length) in bytes."""
-        part = np.ascontiguousarray(array).tobytes()
-        self.parts.append(part)
-        self._size += len(part)
-        return self._size - len(part), len(part)
-
-    def pack(self, header: dict[str, Any]) -> bytes:
-        text = json.dumps(header).encode()
-        return b"".join([struct.pack("<I", len(text)), text, bytes(-len(text) % 4), *self.parts])
+def pack_board(board: Board, blobs: Blobs) -> dict[str, Any]:
+    """What `pictures` sends to the browser, as a plain dictionary; arrays go into `blobs`."""
+    panels = [_pack_panel(panel, panel.id or str(i), blobs) for i, panel in enumerate(board.panels)]
+    return {key: plain(value) for key, value in vars(board).items() if key != "panels"} | {"panels": panels}
 
 
-def _pack_panel(panel: Panel, name: str, blobs: _Blobs) -> dict[str, Any]:
+def _pack_panel(panel: Panel, name: str, blobs: Blobs) -> dict[str, Any]:
     shapes = [_shape(layer) for layer in panel.layers]
-    before = len(blobs.parts)
-    plain = {k: v for k, v in vars(panel).items() if k not in ("layers", "rows", "tiles")}
-    packed = plain | {
+    packed = {k: plain(v) for k, v in vars(panel).items() if k != "layers"} | {
         "id": name,
         "aspect": panel.aspect or (shapes[0][::-1] if shapes else (1, 1)),
-        "rows": [vars(row) for row in panel.rows],
-        "tiles": vars(panel.tiles) if panel.tiles else None,
         "layers": [_pack_layer(layer, blobs) for layer in panel.layers],
     }
+    packed["follows"] = sorted(set(_sliders(packed)))
     # The browser leaves a panel alone whose digest is as before.
-    content = hashlib.blake2b(json.dumps(packed).encode(), digest_size=16)
-    for part in blobs.parts[before:]:
-        content.update(part)
-    return packed | {"digest": content.hexdigest()}
+    return packed | {"digest": digest(json.dumps(packed).encode())}
+
+
+def _sliders(packed: Any) -> Iterator[str]:
+    """The keys of the sliders that a part of a message follows."""
+    if isinstance(packed, Mapping):
+        if packed.keys() == {"key", "value"}:
+            yield packed["key"]
+        packed = packed.values()
+    if isinstance(packed, Iterable) and not isinstance(packed, str):
+        for part in packed:
+            yield from _sliders(part)
 
 
 def _shape(layer: Layer) -> tuple[int, int]:
@@ -218,13 +258,14 @@ def _shape(layer: Layer) -> tuple[int, int]:
     return int(cells.shape[0]), int(cells.shape[1])
 
 
-def _pack_layer(layer: Layer, blobs: _Blobs) -> dict[str, Any]:
+def _pack_layer(layer: Layer, blobs: Blobs) -> dict[str, Any]:
     if isinstance(layer, Raster):
         pixels = blobs.add(np.asarray(layer.pixels, np.uint8))
         return {"kind": "raster", "shape": _shape(layer), "smooth": layer.smooth, "pixels": pixels}
     if isinstance(layer, Bars):
         return {
             "kind": "bars",
+            "count": len(layer.values),
             "values": blobs.add(np.asarray(layer.values, "<f4")),
             "marked": blobs.add(np.asarray(layer.marked, np.uint8)),
             "color": layer.color,
@@ -236,7 +277,7 @@ def _pack_layer(layer: Layer, blobs: _Blobs) -> dict[str, Any]:
             "shape": layer.below.shape,
             "color": layer.color,
             "below": blobs.add(layer.below),
-            "gamma": _number_or_live(layer.gamma),
+            "gamma": plain(layer.gamma),
         }
     least, most = float(layer.values.min()), float(layer.values.max())
     levels = np.round((layer.values - least) * (65535 / (most - least or 1.0))).astype("<u2")
@@ -247,11 +288,7 @@ def _pack_layer(layer: Layer, blobs: _Blobs) -> dict[str, Any]:
         "values": blobs.add(levels),
         "span": (least, most),
         "lut": blobs.add(np.asarray(layer.lut, np.uint8)),
-        "low": _number_or_live(layer.low),
-        "high": _number_or_live(layer.high),
-        "opacity": _number_or_live(layer.opacity),
+        "low": plain(layer.low),
+        "high": plain(layer.high),
+        "opacity": plain(layer.opacity),
     }
-
-
-def _number_or_live(number: float | Live) -> float | dict[str, Any]:
-    return vars(number) if isinstance(number, Live) else float(number)

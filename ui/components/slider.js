@@ -30,6 +30,13 @@ function format(x, pattern) {
   return (before + digits + after).replaceAll("%%", "%");
 }
 
+// Tells the pictures that a slider has moved. Returns whether all that it concerns have followed by themselves.
+function announce(key, value) {
+  const event = new CustomEvent("camdrop:live", { cancelable: true, detail: { key, value } });
+  window.dispatchEvent(event);
+  return event.defaultPrevented && !event.detail.missing;
+}
+
 // Sends values to the server: one message at a time, and the latest value when the server has heard the last. So a drag
 // never piles up work, and eight people who drag at once share the server evenly.
 function makeSender() {
@@ -63,10 +70,11 @@ function makeSender() {
       released = false;
       sent = known;
     },
-    offer(next, isRelease) {
+    // `followed`: the browser shows it already, so that the release is soon enough for the server.
+    offer(next, isRelease, followed) {
       value = next;
       released ||= isRelease;
-      if (value === sent || (data.local && !released)) return;
+      if (value === sent || ((data.local || followed) && !released)) return;
       stop();
       const wait = sentAt + (data.heard === turn ? INTERVAL : PATIENCE) - performance.now();
       if (wait <= 0) transmit();
@@ -158,6 +166,7 @@ function mount(root) {
 
   let data = null;
   let value = null;
+  let followed = false;
   const sender = makeSender();
   const address = makeAddress(() => [data.key, value === data.default ? null : String(value)]);
 
@@ -174,9 +183,9 @@ function mount(root) {
     show();
     if (live[data.key] !== value) {
       live[data.key] = value;
-      window.dispatchEvent(new CustomEvent("camdrop:live", { detail: { key: data.key, value } }));
+      followed = announce(data.key, value);
     }
-    sender.offer(value, isRelease);
+    sender.offer(value, isRelease, followed);
     if (isRelease) address.schedule(ADDRESS_DELAY);
   }
 

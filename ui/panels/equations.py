@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import functools
 import html
+import re
+from collections.abc import Sequence
 
 from latex2mathml.converter import convert
 
 from camdrop.analysis.mask_steps import Dissection
 from camdrop.masks import CamDrop, DropBlock
+from ui.components.pictures import Along, Text
+from ui.panels.shown import Shown
+
+_SLOT = "90071992547409"  # a number in LaTeX that stands for the n-th of some texts: n, two digits, follows it
 
 
 @functools.lru_cache(maxsize=512)
@@ -16,17 +22,25 @@ def _math(latex: str) -> str:
     return convert(latex, display="block")
 
 
-def _page(source: str, *parts: str) -> str:
-    """A small page: paragraphs and (those that begin with $) equations, and where in the paper they come from."""
+def _page(source: str, *parts: str, numbers: Sequence[str | Along] = ()) -> Text:
+    """A small page: paragraphs and (those that begin with $) equations, and where in the paper they come from.
+
+    Where `slot(i)` stands in it, comes the i-th of the `numbers`: they may follow a slider.
+    """
     body = "".join(_math(part[1:]) if part.startswith("$") else f"<p>{part}</p>" for part in parts)
-    return f"{body}<p><small>{source}</small></p>"
+    pieces = re.split(_SLOT + r"(\d\d)", f"{body}<p><small>{source}</small></p>")
+    return tuple(numbers[int(piece)] if i % 2 else piece for i, piece in enumerate(pieces))
+
+
+def _slot(i: int) -> str:
+    return f"{_SLOT}{i:02d}"
 
 
 def _sizes(d: Dissection) -> tuple[int, int, int]:
     return d.mask.shape[1], d.mask.shape[2], d.mask.shape[3]
 
 
-def activation_map(d: Dissection, label: str) -> str:
+def activation_map(d: Dissection, label: str) -> Text:
     """J, Eq. 5 and 7."""
     c, _, _ = _sizes(d)
     if isinstance(d.method, CamDrop) and d.method.guide == "mean":
@@ -42,7 +56,7 @@ def activation_map(d: Dissection, label: str) -> str:
     return _page("Eq. 5, 7", rf"$J^{{y}}=\sum_{{c=1}}^{{{c}}}\alpha^{{y}}_c\,X_c", weights)
 
 
-def positions(d: Dissection) -> str:
+def positions(d: Dissection) -> Text:
     """How many positions are dominant, Eq. 6."""
     _, h, w = _sizes(d)
     if not isinstance(d.method, CamDrop):
@@ -61,7 +75,7 @@ def positions(d: Dissection) -> str:
     )
 
 
-def channels(d: Dissection) -> str:
+def channels(d: Dissection) -> Text:
     """How many channels are dominant, Eq. 8."""
     c, _, _ = _sizes(d)
     if not isinstance(d.method, CamDrop):
@@ -79,12 +93,19 @@ def channels(d: Dissection) -> str:
     )
 
 
-def seeds(d: Dissection) -> str:
+def seeds(shown: Shown) -> Text:
     """Which candidates become seeds, Eq. 4 and 9, by the reading that was chosen."""
+    d = shown.d
     method, (c, h, w), r = d.method, _sizes(d), d.block_size
-    p, gamma = f"{d.rate:.3g}", f"{method.keep_prob:g}"
-    found = f"{d.chances:,} × {p} ≈ {d.chances * d.rate:.3g} expected; this draw has {d.hits:,}."
-    drop = f"{1 - method.keep_prob:.3g}"
+    numbers = [
+        shown.numbers(lambda m: f"{m.keep_prob:g}"),
+        shown.numbers(lambda m: f"{1 - m.keep_prob:.3g}"),
+        shown.numbers(lambda m: f"{m.rate:.3g}"),
+        shown.numbers(lambda m: f"{d.chances * m.rate:.3g}"),
+        shown.numbers(lambda m: f"{m.hits:,}"),
+    ]
+    gamma, drop, p, expected, hits = map(_slot, range(5))
+    tossed = f"{d.chances:,} × {p} ≈ {expected} expected; this draw has {hits}."
     block_rate = [
         r"$p=\frac{(1-\gamma)HW}{r^2(H-r+1)(W-r+1)}",
         rf"$=\frac{{{drop}\cdot {h}\cdot {w}}}{{{r}^2\cdot {h - r + 1}\cdot {w - r + 1}}}={p}",
@@ -104,23 +125,17 @@ def seeds(d: Dissection) -> str:
             "A candidate is a dominant position (1) in a dominant channel (2) whose whole block lies inside (3). "
             "Each becomes a seed with probability p.",
             *rates[method.reading],
-            found,
+            tossed,
+            numbers=numbers,
         )
     if isinstance(method, DropBlock):
-        return _page(
-            "Ghiasi et al. 2018", "Each valid centre of each channel is a seed with probability", *block_rate, found
-        )
-    return _page("Eq. 2", definition(d), found)
-
-
-def definition(d: Dissection) -> str:
-    """The mask of a method without blocks, as a LaTeX part (with its $)."""
-    method = d.method
+        text = "Each valid centre of each channel is a seed with probability"
+        return _page("Ghiasi et al. 2018", text, *block_rate, tossed, numbers=numbers)
     over = {"Dropout": "M_{c,h,w}", "SpatialDropout": "M_c"}.get(type(method).__name__, "M")
-    return rf"${over}\sim\mathrm{{Ber}}(\gamma={method.keep_prob:g})"
+    return _page("Eq. 2", rf"${over}\sim\mathrm{{Ber}}(\gamma={gamma})", tossed, numbers=numbers)
 
 
-def blocks(d: Dissection) -> str:
+def blocks(d: Dissection) -> Text:
     """F of Eq. 4."""
     if not isinstance(d.method, DropBlock | CamDrop):
         return _blind(d)
@@ -133,18 +148,20 @@ def blocks(d: Dissection) -> str:
     )
 
 
-def masked(d: Dissection) -> str:
+def masked(shown: Shown) -> Text:
     """Rescaling, Eq. 3 and 10, or 1/γ of Eq. 2."""
+    d = shown.d
     c, h, w = _sizes(d)
     units = c * h * w
-    kept = units - int(d.dropped.sum())
+    numbers = [shown.numbers(lambda m: f"{units - m.dropped}"), shown.numbers(lambda m: f"{m.scale:.4g}")]
+    kept, scale = map(_slot, range(2))
     if isinstance(d.method, DropBlock | CamDrop):
-        scale = rf"\frac{{CHW}}{{\sum M}}=\frac{{{units}}}{{{kept}}}={d.scale:.4g}"
-        return _page("Eq. 3, 10", r"$\tilde X=M\odot X\cdot s", rf"$s={scale}")
-    return _page("Eq. 2", r"$\tilde X=M\odot X\cdot s", rf"$s=\frac{{1}}{{\gamma}}={d.scale:.4g}")
+        factor = rf"$s=\frac{{CHW}}{{\sum M}}=\frac{{{units}}}{{{kept}}}={scale}"
+        return _page("Eq. 3, 10", r"$\tilde X=M\odot X\cdot s", factor, numbers=numbers)
+    return _page("Eq. 2", r"$\tilde X=M\odot X\cdot s", rf"$s=\frac{{1}}{{\gamma}}={scale}", numbers=numbers)
 
 
-def _blind(d: Dissection) -> str:
+def _blind(d: Dissection) -> Text:
     return _page(
         "Eq. 4",
         r"$M=\mathcal F(\varphi(\psi,\mathcal T(X,y)),r)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -9,10 +10,11 @@ import numpy as np
 
 from camdrop.analysis.mask_steps import Dissection
 from camdrop.figures import DROPPED, css, limits, overlay
-from ui.choosers.scene import Cells, Scene
-from ui.components.pictures import Panel, Raster, Row, Voxels
+from ui.choosers.scene import Scene
+from ui.components.pictures import Board, Panel, Raster, Row, State, Voxels
 from ui.panels import equations
-from ui.panels.mask_lab import meaning, number, percent, pixels, share_row
+from ui.panels.mask_lab import dropped_row, goal_row, meaning, number, percent, pixels
+from ui.panels.shown import Shown
 
 SLICES = 8  # channels in a block of Figure 1
 
@@ -25,9 +27,14 @@ DEFINITIONS = {
 }
 
 
-def figure_1(scene: Scene, draws: Sequence[tuple[Dissection, Cells]]) -> list[Panel]:
+def figure_1(scene: Scene, draws: Sequence[Shown], state: State | None = None) -> Board:
     """The image, and under each method the channels with the largest α, as the paper's Figure 1 draws them."""
-    return [_image(scene, draws[-1][0]), *(_block(d, cells) for d, cells in draws)]
+    if state and all(shown.table.whole for shown in draws):
+        state = dataclasses.replace(state, along=("gamma",))
+    remarks = draws[-1].numbers(lambda m: " ".join(f"CamDrop: {remark}" for remark in m.remarks))
+    panels = [_image(scene, draws[-1].d), *map(_block, draws)]
+    note = (f"{scene.remark} " if scene.remark else "", remarks)
+    return Board("blocks", panels, 3, 220, 440, note, state)
 
 
 def _image(scene: Scene, d: Dissection) -> Panel:
@@ -51,18 +58,16 @@ def _image(scene: Scene, d: Dissection) -> Panel:
     )
 
 
-def _block(d: Dissection, cells: Cells) -> Panel:
-    name, goal = type(d.method).__name__, 1 - d.method.keep_prob
+def _block(shown: Shown) -> Panel:
+    name = type(shown.d.method).__name__
+    share = shown.numbers(lambda m: percent(m.share))
     return Panel(
         name,
-        f"{name}: {percent(d.share)} of the units are dropped; a block of {SLICES} channels in perspective",
-        [Voxels(cells.dropped[d.order[:SLICES].numpy()], css(DROPPED), cells.gamma)],
+        (f"{name}: ", share, f" of the units are dropped; a block of {SLICES} channels in perspective"),
+        [Voxels(shown.dropped[shown.d.order[:SLICES].numpy()], css(DROPPED), shown.gamma)],
         id=name,
         subtitle=DEFINITIONS[name],
-        rows=[
-            share_row("dropped", d.share),
-            Row("1 − γ", percent(goal), share=goal),
-        ],
-        equation=equations.seeds(d),
+        rows=[dropped_row("dropped", shown), goal_row(shown)],
+        equation=equations.seeds(shown),
         download=f"{name.lower()}.png",
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping
 
 import numpy as np
-from torch import Tensor
 
 from camdrop.analysis.mask_steps import Activation, Dissection
 from camdrop.figures import (
@@ -31,19 +31,31 @@ from camdrop.figures import (
 )
 from camdrop.figures.numbers import number, percent
 from camdrop.masks import CamDrop
-from ui.choosers.scene import Cells, Scene
-from ui.components.pictures import Bars, Heat, Marks, Panel, Raster, Row, Tiles
+from ui.choosers.scene import Scene
+from ui.components.pictures import Along, Bars, Board, Heat, Marks, Panel, Raster, Row, State, Text, Tiles
 from ui.panels import equations
+from ui.panels.shown import Shown
 
 
-def _legend(label: str, text: str, colour: Colour) -> Row:
+def _legend(label: str, text: Text, colour: Colour) -> Row:
     """A row whose bar is no more than a swatch before the label."""
     return Row(f"\u2003\u2002{label}", text, share=0.06, color=css(colour))
 
 
-def share_row(label: str, share: float) -> Row:
+def share_row(label: str, text: Text, share: float | Along) -> Row:
     """A share of dropped units, with a bar through which the text stays legible."""
-    return Row(label, percent(share), share=share, color=f"{css(DROPPED)}90")
+    return Row(label, text, share=share, color=f"{css(DROPPED)}90")
+
+
+def dropped_row(label: str, shown: Shown) -> Row:
+    """The share of units that a draw drops."""
+    return share_row(label, shown.numbers(lambda m: percent(m.share)), shown.numbers(lambda m: m.share))
+
+
+def goal_row(shown: Shown) -> Row:
+    """1 − γ, to compare the share with."""
+    goal = shown.numbers(lambda m: percent(1 - m.keep_prob))
+    return Row("1 − γ", goal, share=shown.numbers(lambda m: 1 - m.keep_prob))
 
 
 def meaning(scene: Scene, d: Dissection) -> str:
@@ -57,20 +69,34 @@ def pixels(scene: Scene) -> Picture:
     return scene.picture.pixels.permute(1, 2, 0).expand(-1, -1, 3).numpy()
 
 
-def strip(scene: Scene, d: Dissection, cells: Cells, rank: int) -> list[Panel]:
+def boards(scene: Scene, shown: Shown, rank: int, state: State | None, remark: str = "") -> list[Board]:
+    """The pictures of one mask, by their keys: the steps of one of its channels, all channels, and the numbers."""
+    if state and shown.table.whole:
+        state = dataclasses.replace(state, along=("gamma",))
+    note = shown.numbers(lambda m: " ".join([scene.remark, *m.remarks, remark]).strip())
+    return [
+        Board("strip", strip(scene, shown, rank), columns=6, note=note, state=state),
+        Board("grid", [channels(shown, rank)], columns=1, max_width=760, state=state),
+        Board("numbers", [enlarged(shown, rank), numbers(scene, shown)], columns=2, state=state),
+    ]
+
+
+def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
     """The way of a mask, left to right; the steps within one channel are those of the channel with that α rank."""
+    d = shown.d
     channel = int(d.order[rank])
     cam, alpha = d.cam.numpy(), d.alpha[d.order].numpy()
     labels = [f"channel {c}: α {number(a)}" for c, a in zip(d.order.tolist(), alpha.tolist(), strict=True)]
     here = f"channel {channel}"
-    dropped, seeds, candidates = (part[channel].numpy() for part in (d.dropped, d.seeds, d.candidates))
+    dropped, seeds, candidates = shown.dropped[channel], shown.seeds[channel], d.candidates[channel].numpy()
     (low, high), colours = limits([cam]), lut("viridis")
     guided = isinstance(d.method, CamDrop)
     unused = f"not used by {type(d.method).__name__}"
     units, (h, w) = dropped.size, dropped.shape
     positions = np.zeros((h, w), bool) if d.mask.positions is None else d.mask.positions[0].numpy()
     marked = np.zeros(len(alpha), bool) if d.mask.channels is None else d.mask.channels[0][d.order].numpy()
-    sown = Marks(cells.seeds[channel], css(SEED), cells.gamma)
+    sown = Marks(seeds, css(SEED), shown.gamma)
+    sown_count, lost_count = shown.count(seeds, str), shown.count(dropped, str)
     return [
         Panel(
             "1 · Image with J",
@@ -112,77 +138,81 @@ def strip(scene: Scene, d: Dissection, cells: Cells, rank: int) -> list[Panel]:
         ),
         Panel(
             "4 · Candidates, seeds",
-            f"{candidates.sum()} candidates and {seeds.sum()} seeds in {here}",
+            (f"{candidates.sum()} candidates and ", sown_count, f" seeds in {here}"),
             [Raster(candidates_picture(d.valid.numpy(), candidates)), sown],
             id="seeds",
             subtitle=here,
             rows=[
                 _legend("valid centres", f"{int(d.valid.sum())}", VALID),
                 _legend("candidates", f"{candidates.sum()}", CANDIDATE),
-                _legend("seeds", f"{seeds.sum()}", SEED),
+                _legend("seeds", sown_count, SEED),
             ],
-            equation=equations.seeds(d),
+            equation=equations.seeds(shown),
             download="4-candidates-and-seeds.png",
         ),
         Panel(
             "5 · Blocks",
-            f"{dropped.sum()} of {units} units are dropped in {here}",
-            [Raster(blank(dropped.shape)), Marks(cells.dropped[channel], css(DROPPED), cells.gamma), sown],
+            (lost_count, f" of {units} units are dropped in {here}"),
+            [Raster(blank(dropped.shape)), Marks(dropped, css(DROPPED), shown.gamma), sown],
             id="blocks",
             subtitle=here,
-            rows=[_legend("dropped", f"{dropped.sum()} of {units}", DROPPED)],
+            rows=[_legend("dropped", (lost_count, f" of {units}"), DROPPED)],
             equation=equations.blocks(d),
             download="5-blocks.png",
         ),
-        _channel(d, cells, channel, "6 · Masked features", "masked", here),
+        _channel(shown, channel, "6 · Masked features", "masked", here),
     ]
 
 
-def _channel(d: Dissection, cells: Cells, channel: int, title: str, name: str, subtitle: str) -> Panel:
-    feature, dropped = d.activation.features[0, channel].numpy(), d.dropped[channel].numpy()
+def _channel(shown: Shown, channel: int, title: str, name: str, subtitle: str) -> Panel:
+    feature, dropped = shown.d.activation.features[0, channel].numpy(), shown.dropped[channel]
     return Panel(
         title,
-        f"Channel {channel} in grey, its {dropped.sum()} dropped units in orange",
-        [Raster(greys(feature)), Marks(cells.dropped[channel], css(DROPPED), cells.gamma)],
+        (f"Channel {channel} in grey, its ", shown.count(dropped, str), " dropped units in orange"),
+        [Raster(greys(feature)), Marks(dropped, css(DROPPED), shown.gamma)],
         id=name,
         subtitle=subtitle,
         rows=[
-            _legend("dropped", percent(dropped.mean()), DROPPED),
-            Row("kept units", f"× {d.scale:.4g}"),
+            _legend("dropped", shown.count(dropped, lambda n: percent(n / dropped.size)), DROPPED),
+            Row("kept units", shown.numbers(lambda m: f"× {m.scale:.4g}")),
         ],
-        equation=equations.masked(d),
+        equation=equations.masked(shown),
         download=f"{name}-channel-{channel}.png",
     )
 
 
-def channel_labels(d: Dissection) -> list[str]:
+def channel_labels(shown: Shown) -> list[Text]:
     """A line on each channel, the one with the largest α first."""
-    shares = d.dropped.float().mean((1, 2))[d.order].tolist()
-    alphas = d.alpha[d.order].tolist()
+    alphas, units = shown.d.alpha.tolist(), shown.dropped[0].size
     return [
-        f"channel {c}: α {number(a)}, {percent(s)} dropped"
-        for c, a, s in zip(d.order.tolist(), alphas, shares, strict=True)
+        (
+            f"channel {c}: α {number(alphas[c])}, ",
+            shown.count(shown.dropped[c], lambda n: percent(n / units)),
+            " dropped",
+        )
+        for c in shown.d.order.tolist()
     ]
 
 
-def channels(d: Dissection, cells: Cells, rank: int) -> Panel:
+def channels(shown: Shown, rank: int) -> Panel:
     """All channels as tiles, twice as wide as high."""
+    d = shown.d
     c, marked = len(d.alpha), d.mask.channels
     grid, picture = _tiles(d.activation, tuple(d.order.tolist()), None if marked is None else tuple(marked[0].tolist()))
-    touched = int(d.dropped.flatten(1).any(1).sum())
-    line = f"{touched} of {c} channels have dropped units, in orange"
+    touched = shown.count(shown.dropped.max((1, 2)), str)  # a channel is, as long as one of its units is dropped
+    line = f" of {c} channels have dropped units, in orange"
     return Panel(
         "All channels",
-        f"All {c} channels, the one with the largest α first; {touched} of them have dropped units",
+        (f"All {c} channels, the one with the largest α first; ", touched, " of them have dropped units"),
         [
             Raster(picture),
-            Marks(grid.place(cells.dropped), css(DROPPED), cells.gamma),
+            Marks(grid.place(shown.dropped), css(DROPPED), shown.gamma),
         ],
         id="channels",
         subtitle="largest α first; click one to enlarge it",
         tiles=Tiles(c, grid.columns, grid.width, grid.height, grid.gap),
-        labels=channel_labels(d),
-        lines=[line if marked is None else f"{line}; dominant channels are underlined"],
+        labels=channel_labels(shown),
+        lines=[(touched, line if marked is None else f"{line}; dominant channels are underlined")],
         pickable=True,
         selected=rank,
         download="channels.png",
@@ -204,16 +234,15 @@ def _tiles(
     return grid, np.concatenate([grid.pixels, np.where(gaps, np.uint8(0), np.uint8(255))], 2)
 
 
-def enlarged(d: Dissection, cells: Cells, rank: int) -> Panel:
+def enlarged(shown: Shown, rank: int) -> Panel:
     """One channel of them."""
-    channel = int(d.order[rank])
-    subtitle = f"α = {number(float(d.alpha[channel]))}, rank {rank + 1} of {len(d.alpha)}"
-    return _channel(d, cells, channel, f"Channel {channel}", "channel", subtitle)
+    alpha, channel = shown.d.alpha, int(shown.d.order[rank])
+    subtitle = f"α = {number(float(alpha[channel]))}, rank {rank + 1} of {len(alpha)}"
+    return _channel(shown, channel, f"Channel {channel}", "channel", subtitle)
 
 
-def numbers(scene: Scene, d: Dissection, after: Tensor | None) -> Panel:
-    """What the mask amounts to, and what it does to the prediction (None: that is said elsewhere)."""
-    goal = 1 - d.method.keep_prob
+def numbers(scene: Scene, shown: Shown) -> Panel:
+    """What the mask amounts to, and what it does to the prediction, unless that is said elsewhere."""
     units = {"Dropout": "Units", "SpatialDropout": "Channels", "DropPath": "Branches"}
     return Panel(
         "This mask in numbers",
@@ -221,30 +250,30 @@ def numbers(scene: Scene, d: Dissection, after: Tensor | None) -> Panel:
         id="numbers",
         subtitle=f"at {scene.activation.site.name}, all channels",
         rows=[
-            Row(units.get(type(d.method).__name__, "Candidates"), f"{d.chances:,}"),
-            Row("Seeds of this draw", f"{d.hits:,}"),
-            share_row("Share dropped", d.share),
-            Row("1 − γ", percent(goal), share=goal),
-            Row("Rescaling factor", f"× {d.scale:.4g}"),
-            *([] if after is None else _probabilities(scene, after)),
+            Row(units.get(type(shown.d.method).__name__, "Candidates"), f"{shown.d.chances:,}"),
+            Row("Seeds of this draw", shown.numbers(lambda m: f"{m.hits:,}")),
+            dropped_row("Share dropped", shown),
+            goal_row(shown),
+            Row("Rescaling factor", shown.numbers(lambda m: f"× {m.scale:.4g}")),
+            *([] if shown.table.after is None else _probabilities(scene, shown)),
         ],
     )
 
 
-def _probabilities(scene: Scene, after: Tensor) -> list[Row]:
+def _probabilities(scene: Scene, shown: Shown) -> list[Row]:
     before = scene.activation.before
     top = before.topk(min(5, len(before))).indices.tolist()
-    shown = top if scene.label in top else [*top[:-1], scene.label]
+    classes = top if scene.label in top else [*top[:-1], scene.label]
     return [
         Row("Probability", "before → after"),
         *(
             Row(
                 scene.meta.classes[k],
-                f"{100 * float(before[k]):.1f} → {percent(float(after[k]), '.1f')}",
-                share=float(after[k]),
+                (f"{number(100 * float(before[k]), '.1f')} → ", shown.after(k, lambda p: percent(p, ".1f"))),
+                share=shown.after(k, lambda p: round(p, 4)),
                 marked=k == scene.label,
             )
-            for k in shown
+            for k in classes
         ),
     ]
 
@@ -274,7 +303,7 @@ def sites(scene: Scene, found: Mapping[str, float], goal: float, draws: int) -> 
             id="stages",
             subtitle="share dropped",
             rows=[
-                *(share_row(name, float(mean)) for name, mean in stages.items()),
+                *(share_row(name, percent(mean), float(mean)) for name, mean in stages.items()),
                 Row("1 − γ", percent(goal), share=goal),
             ],
         ),

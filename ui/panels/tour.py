@@ -16,12 +16,13 @@ from camdrop.masks import METHODS, CamDrop
 from camdrop.training.config import contender_of, make_method
 from ui.choosers.checkpoint import open_checkpoint
 from ui.choosers.image import TITLES, ChosenImage
-from ui.choosers.scene import Cells, Scene, cells, still_cells
+from ui.choosers.scene import Scene
 from ui.components.pictures import Panel
-from ui.components.slider import Live
 from ui.panels import attack, explore, gradients, mask_lab, mask_message
+from ui.panels.ahead import show_whole
 from ui.panels.figure_1 import figure_1
 from ui.panels.lessons import GUIDED, LEAK_FREE, LEAKY, LESSONS, NETWORKS
+from ui.panels.shown import still
 from ui.panels.views import TRUE, Style, arrange, class_of
 
 if TYPE_CHECKING:
@@ -55,15 +56,6 @@ def _draw(scene: Scene, name: str, gamma: float, r: int, reading: str = "paper")
     return dissect(scene.activation, method, scene.label, SEED)
 
 
-def _cells(d: Dissection, gamma: Live) -> Cells:
-    return dataclasses.replace(cells(d, SEED), gamma=gamma)
-
-
-def _fixed(d: Dissection) -> Cells:
-    """The cells of a mask whose γ no slider moves."""
-    return _cells(d, Live("", d.method.keep_prob))
-
-
 def heatmap(wanted: str) -> list[Panel]:
     """Lesson 1: the baseline's map of a class."""
     return _heatmaps(NETWORKS[:1], IMAGE, wanted)
@@ -87,20 +79,20 @@ def _heatmaps(names: Sequence[str], number: int, wanted: str) -> list[Panel]:
 def five(gamma: float) -> list[Panel]:
     """Lesson 2: the features under each method."""
     scene = _scene(open_checkpoint(GUIDED), "layer2.0.conv2", "Bag")
-    draws = [_draw(scene, name, gamma, 4) for name in METHODS]
-    return figure_1(scene, [(d, _cells(d, Live("tour_gamma", gamma))) for d in draws])
+    methods = [_draw(scene, name, gamma, 4).method for name in METHODS]
+    draws = [show_whole(scene.activation, method, scene.label, SEED, "tour_gamma") for method in methods]
+    return list(figure_1(scene, draws).panels)
 
 
 def blocks(r: int) -> list[Panel]:
     """Lesson 3: one channel and all channels under DropBlock, and the numbers."""
     scene = _scene(open_checkpoint(GUIDED), "layer1.0.conv2", "Bag")
-    d = _draw(scene, "dropblock", 0.9, r)
-    shown = _fixed(d)
-    numbers = mask_lab.numbers(scene, d, d.after())
+    shown = still(_draw(scene, "dropblock", 0.9, r), "")
+    numbers = mask_lab.numbers(scene, shown)
     numbers = dataclasses.replace(
         numbers, rows=[row for row in numbers.rows if row.label in ("Share dropped", "1 − γ")]
     )
-    return [mask_lab.enlarged(d, shown, 0), mask_lab.channels(d, shown, 0), numbers]
+    return [mask_lab.enlarged(shown, 0), mask_lab.channels(shown, 0), numbers]
 
 
 def guidance(label: str) -> list[Panel]:
@@ -111,7 +103,7 @@ def guidance(label: str) -> list[Panel]:
     assert passed.here is not None  # all sites are masked
     _, (_, free) = _train(leak_free, LEAK_FREE, seed)
     free = dataclasses.replace(free, title="Trained without the leak", id="leak-free")
-    return [*mask_lab.strip(leaky, passed.here, still_cells(passed.here), 0), *panels, free]
+    return [*mask_lab.strip(leaky, still(passed.here, "", answer=False), 0), *panels, free]
 
 
 def _train(scene: Scene, name: str, seed: int) -> tuple[MaskedPass, list[Panel]]:
@@ -129,7 +121,7 @@ def amounts(reading: str) -> list[Panel]:
     """Lesson 5: where one mask of CamDrop cuts, and the shares dropped in each stage, DropBlock's beside them."""
     scene = _scene(open_checkpoint(GUIDED), "layer2.0.conv2", "Bag")
     d = _draw(scene, "camdrop", 0.9, 4, reading)
-    found = [mask_lab.channels(d, _fixed(d), 0)]
+    found = [mask_lab.channels(still(d, "", answer=False), 0)]
     for name, title in (("camdrop", f"CamDrop, {reading}"), ("dropblock", "DropBlock")):
         method, draws = _draw(scene, name, 0.9, 4, reading).method, 4
         dropped = shares(scene.activation.model, scene.image, method, scene.label, SEED, draws)

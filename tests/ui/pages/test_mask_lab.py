@@ -12,7 +12,7 @@ from camdrop.figures import DROPPED, css
 from camdrop.masks import METHODS, CamDrop, Mask
 from tests.support.lab_pages import Pages, first_image, texts
 from ui.choosers.scene import FIRST_DRAW
-from ui.components.pictures import Marks
+from ui.components.pictures import Marks, say
 
 
 def features_at(checkpoint: Checkpoint, site: str) -> torch.Tensor:
@@ -38,10 +38,6 @@ def orange(panel) -> int:
     """Cells of a picture in the colour of dropped units."""
     marks = next(layer for layer in panel.layers if isinstance(layer, Marks) and layer.color == css(DROPPED))
     return int((round(100 * marks.gamma.value) < marks.below).sum())
-
-
-def captions(app) -> str:
-    return " ".join(caption.value for caption in app.caption)
 
 
 def test_it_opens_with_the_library_s_mask(lab: Pages, checkpoint: Checkpoint) -> None:
@@ -87,16 +83,16 @@ def test_probabilities_are_the_network_s_with_that_mask(lab: Pages, checkpoint: 
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("site", ["layer1.0.conv1", "layer3.0.skip"])
 def test_every_method_at_other_sites(lab: Pages, checkpoint: Checkpoint, name: str, site: str) -> None:
-    app = lab.open("mask_lab", method=METHODS[name].__name__, gamma="0.6", r="3", site=site)
+    lab.open("mask_lab", method=METHODS[name].__name__, gamma="0.6", r="3", site=site)
     options = {"block_size": 3} if name in ("dropblock", "camdrop") else {}
     label = first_image(checkpoint)[1]
     _, mask = draw(checkpoint, site, METHODS[name](keep_prob=0.6, **options), label, FIRST_DRAW)
     assert orange(lab.panels["grid"]["channels"]) == int((~mask.keep).sum())
-    assert ("draws blindly" in captions(app)) == (name != "camdrop")
+    assert ("draws blindly" in lab.notes["strip"]) == (name != "camdrop")
     sites = lab.panels["sites"]["sites"]
     assert len(sites.labels) == 9
     assert sites.labels[sites.selected].startswith(site)
-    assert all("<math" in panel.equation for panel in lab.panels["strip"].values())
+    assert all("<math" in say(panel.equation) for panel in lab.panels["strip"].values())
 
 
 def test_options_of_camdrop_in_the_link(lab: Pages, checkpoint: Checkpoint) -> None:
@@ -141,28 +137,28 @@ def test_the_predicted_class_guides_where_it_is_asked_for(lab, checkpoint):
 
 
 def test_settings_that_make_no_sense_together_are_explained(lab: Pages) -> None:
-    app = lab.open("mask_lab", r="16", site="layer3.0.conv1")
-    assert "r = 16 is larger than this 7×7 map: blocks are cut to 7×7" in captions(app)
+    lab.open("mask_lab", r="16", site="layer3.0.conv1")
+    assert "r = 16 is larger than this 7×7 map: blocks are cut to 7×7" in lab.notes["strip"]
     assert texts(lab.panels["strip"]["seeds"])["valid centres"] == "1"
     if texts(lab.panels["numbers"]["numbers"])["Candidates"] == "0":
-        assert "No candidate, so nothing can be dropped here" in captions(app)
-    app = lab.open("mask_lab", channels="all", guide="mean")
-    assert "the label changes nothing" in captions(app)
-    app = lab.open("mask_lab", gamma="1")
-    assert "γ = 1 keeps everything" in captions(app)
+        assert "No candidate, so nothing can be dropped here" in lab.notes["strip"]
+    lab.open("mask_lab", channels="all", guide="mean")
+    assert "the label changes nothing" in lab.notes["strip"]
+    lab.open("mask_lab", gamma="1")
+    assert "γ = 1 keeps everything" in lab.notes["strip"]
     assert texts(lab.panels["numbers"]["numbers"])["Share dropped"] == "0\u00a0%"
 
 
 def test_garbage_in_the_link_gives_the_defaults(lab: Pages) -> None:
-    app = lab.open("mask_lab")
+    lab.open("mask_lab")
     expected = {key: panel.alt for key, panel in lab.panels["strip"].items()}
     garbage = dict.fromkeys(
         ("gamma", "r", "seed", "rank", "reading", "guide", "label", "site", "method", "image"), "??"
     )
-    app = lab.open("mask_lab", **garbage)
+    lab.open("mask_lab", **garbage)
     assert {key: panel.alt for key, panel in lab.panels["strip"].items()} == expected
-    app = lab.open("mask_lab", gamma="-7", r="999", rank="5000", seed="-1", image="123456789")
-    assert "r = 16 is larger" in captions(app)
+    lab.open("mask_lab", gamma="-7", r="999", rank="5000", seed="-1", image="123456789")
+    assert "r = 16 is larger" in lab.notes["strip"]
 
 
 def test_draw_again_takes_the_next_seed(lab: Pages, checkpoint: Checkpoint) -> None:

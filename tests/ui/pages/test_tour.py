@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from tests.support import ROOT
 from tests.support.lab_pages import Pages, texts
 from ui.choosers.checkpoint import open_checkpoint
-from ui.components.pictures import Heat, Panel
+from ui.components.pictures import Heat, Panel, say
 from ui.panels.lessons import LESSONS, Slider
 
 SET = ("camdrop-leaky", "camdrop", "baseline")
@@ -89,8 +89,8 @@ def seen(tour: Pages, number: int, value: str) -> tuple[dict[str, Panel], dict[s
 def test_pictures_are_those_of_the_page_that_is_linked(tour: Pages, number: int, groups: list[str]) -> None:
     here, there = seen(tour, number, OTHER[number - 1])
     linked = {name: panel for group in groups for name, panel in there[group].items()}
-    assert {name: panel.alt for name, panel in here.items() if name != "leak-free"} == {
-        name: panel.alt for name, panel in linked.items()
+    assert {name: say(panel.alt) for name, panel in here.items() if name != "leak-free"} == {
+        name: say(panel.alt) for name, panel in linked.items()
     }
     assert all(texts(here[name]) == texts(panel) for name, panel in linked.items())
 

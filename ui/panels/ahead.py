@@ -1,0 +1,94 @@
+"""What the browser gets ahead of its time: masks at every γ, at the next r, for other labels and draws.
+
+A session keeps at most 64 tables, of at most 0.6 MB each (2 × 2¹⁶ cells, and the probabilities of 1,000 classes). Its
+browser keeps 48 MB of messages at most, the oldest go first (SHELF_SIZE in shelf.js).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import streamlit as st
+
+from camdrop.analysis.gamma_table import GammaTable, gamma_table
+from camdrop.analysis.mask_steps import Activation, Dissection, dissect
+from camdrop.masks import Method
+from ui.choosers.scene import Scene
+from ui.components.ahead import send_ahead
+from ui.components.packing import digest
+from ui.components.pictures import Board, State
+from ui.components.slider import Live
+from ui.panels.shown import Shown, still
+
+_TABLES = 64
+_SHELF = 40_000_000  # bytes of messages that the browser surely still has
+_SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
+
+
+def can_fill(activation: Activation) -> bool:
+    """Whether tables are drawn for it at all: for larger maps every move goes to the server."""
+    return activation.features.numel() <= _SMALL
+
+
+def show(d: Dissection, seed: int, key: str = "gamma") -> Shown:
+    """A draw as panels show it: with its table where that is there already, else at its own γ alone."""
+    table = _tables().get(_draw(d.activation, d.method, d.label, seed))
+    return Shown(d, table, Live(key, d.method.keep_prob)) if table else still(d, key)
+
+
+def show_whole(activation: Activation, method: Method, label: int, seed: int, key: str = "gamma") -> Shown:
+    """A draw with its table. A new request of the person, as a slider that moves, cuts it off."""
+    draw, kept = _draw(activation, method, label, seed), _tables()
+    table = kept.pop(draw, None) or gamma_table(*draw, pause=_listen)
+    kept[draw] = table
+    while len(kept) > _TABLES:
+        kept.popitem(last=False)
+    return Shown(dissect(activation, method, label, seed), table, Live(key, method.keep_prob))
+
+
+def state_of(name: str, scene: Scene, method: Method, r: int, seed: int, rank: int = 0) -> State:
+    """What the page shows: of the checkpoint of that name, a scene under a method of whatever γ and r."""
+    activation = scene.activation
+    options = {k: v for k, v in vars(method).items() if k not in ("keep_prob", "block_size")}
+    content = digest(scene.picture.pixels.numpy().tobytes() + activation.features.numpy().tobytes())
+    at = {"r": r, "label": scene.label, "seed": seed, "rank": rank}
+    return State(repr((name, activation.site.name, content, scene.remark, type(method).__name__, options)), at)
+
+
+def neighbours(state: State, sizes: Sequence[int]) -> Iterator[State]:
+    """The states to fill, the one that is shown first: `sizes` are the r to go to, the nearest first."""
+    here = dataclasses.replace(state, along=("gamma",))
+    yield here
+    for r in sorted(sizes, key=lambda r: abs(r - int(state.at["r"]))):
+        yield dataclasses.replace(here, at={**here.at, "r": r})
+
+
+def fill(key: str, states: Iterable[State], boards: Callable[[State], Sequence[Board]]) -> None:
+    """Send the boards of states, one after the other, as long as the person asks for nothing else.
+
+    Call it at the very end of a run. `key` is that of the hidden elements that carry them.
+    """
+    sent: OrderedDict[str, int] = st.session_state.setdefault("ahead.sent", OrderedDict())
+    with st.container(gap=None):
+        for i, state in enumerate(states):
+            place = repr((key, state))
+            if place not in sent:
+                sent[place] = send_ahead(boards(state), key=f"{key}.{i}")
+            while sum(sent.values()) > _SHELF:
+                sent.popitem(last=False)
+
+
+def _tables() -> OrderedDict[tuple[Activation, Method, int, int], GammaTable]:
+    """Those of this session, the one used last at the end."""
+    return st.session_state.setdefault("tables", OrderedDict())
+
+
+def _draw(activation: Activation, method: Method, label: int, seed: int) -> tuple[Activation, Method, int, int]:
+    return activation, dataclasses.replace(method, keep_prob=1.0), label, seed
+
+
+def _listen() -> None:
+    """Let Streamlit look whether the person has asked for something: it does at any use of the session's state."""
+    st.session_state.get("tables")
