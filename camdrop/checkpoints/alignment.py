@@ -26,6 +26,7 @@ _TRANSFORMERS = re.compile(
     r"(?<![^.])(?:embedder\.embedder|encoder\.stages\.(\d)\.layers\.(\d+)\.(?:shortcut|layer\.(\d)))"
     r"\.(convolution|normalization)(?=\.)"
 )
+COUNTER = "num_batches_tracked"
 _PREFIXES = 8  # networks in one file, at most
 
 
@@ -202,6 +203,8 @@ def _find_head(result: Fit, shapes: Shapes, prefix: str, inside: dict[str, str],
             if scope is not inside:
                 outside.remove(result.names[ours])
     result.classes = shapes[result.names[weight]][0]
+    if result.classes and bias in result.names and (got := shapes[result.names[bias]]) != (result.classes,):
+        result.head = f"{result.names[bias]} is {_times(got)} instead of {result.classes}"
 
 
 def _matrices(names: Mapping[str, str], shapes: Shapes) -> list[str]:
@@ -264,7 +267,7 @@ def _times(shape: tuple[int, ...]) -> str:
 
 def _counter(key: str) -> bool:
     """Whether it counts batches: files from before PyTorch 0.4.1 have none, and evaluation needs none."""
-    return key.endswith("num_batches_tracked")
+    return key.endswith(COUNTER)
 
 
 def best(fits: Iterator[Fit]) -> Fit | None:

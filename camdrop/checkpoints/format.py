@@ -6,25 +6,24 @@ ever executed.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import io
-import json
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, NoReturn
+from typing import BinaryIO, NamedTuple
 
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from camdrop.adapters.wrapped import Wrapped
+from camdrop.checkpoints.alignment import COUNTER
 from camdrop.checkpoints.metadata import LIMIT, TORCHVISION, CheckpointError, Meta
+from camdrop.checkpoints.reading import AGAIN, read_bytes, read_header, refuse, said_beside
 from camdrop.checkpoints.recognition import identify
-from camdrop.checkpoints.state_dicts import AGAIN, LEGACY, RESAVE, unpickle
+from camdrop.checkpoints.state_dicts import LEGACY, unpickle
 from camdrop.checkpoints.statements import read_statements
 from camdrop.data.files import write_atomic
 from camdrop.masks import METHODS
@@ -32,23 +31,8 @@ from camdrop.resnet import ARCHITECTURES, Network, build
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".bin", ".ckpt", ".tar")
 
-_CONFIGS = ("config.json", "preprocessor_config.json")
-_LARGEST_CONFIG = 1 << 20  # bytes; more is cut, and so no JSON
-
+_PLAIN = "save the network as plain floating-point numbers"
 _STRUCTURE = ("architecture", "num_classes", "in_channels", "shortcut", "stem")
-
-_STRANGERS = {
-    b"\x80": f"is a plain Python pickle, which can run code when opened, so it was refused; {RESAVE}",
-    b"version https://git-lfs": "is only a Git LFS pointer; fetch the file itself with git lfs pull",
-    b"<": "is a web page, not a checkpoint; download the file itself (on GitHub: the raw file)",
-    b"\x93NUMPY": "is a single NumPy array; save the network by torch.save(model.state_dict(), …)",
-    b"\x89HDF": "is an HDF5 file, as of Keras: only networks of PyTorch can be opened",
-    b"\x1f\x8b": "is compressed (gzip); unpack it and choose the checkpoint inside",
-    b"BZh": "is compressed (bzip2); unpack it and choose the checkpoint inside",
-    b"\xfd7zXZ": "is compressed (xz); unpack it and choose the checkpoint inside",
-    b"7z\xbc\xaf": "is an archive (7z); unpack it and choose the checkpoint inside",
-    b"GGUF": "is a language model (GGUF), which has no class activation map",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,19 +86,19 @@ def load(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None 
     decides the format, not the suffix; messages call the file `name`. CheckpointError, one sentence, for any other
     file, and for one that carries code.
     """
-    data, name, path = _read(source, name)
+    data, name, path = read_bytes(source, name)
     header: Meta | None = None
     if data[8:9] == b"{":
-        _, header, more = _header(io.BytesIO(data), len(data), name)
+        _, header, more = read_header(io.BytesIO(data), len(data), name)
         try:
             weights = safetensors.torch.load(data)
         except Exception:  # safetensors' errors have no common base class
             raise CheckpointError(f"{name} is a damaged safetensors file; {AGAIN}") from None
-        said = read_statements({**more, **weights}, *_beside(path))
+        said = read_statements({**more, **weights}, *said_beside(path))
     elif data[:2] == b"PK" or data.startswith(LEGACY):
-        weights, said = unpickle(data, name, *_beside(path))
+        weights, said = unpickle(data, name, *said_beside(path))
     else:
-        _refuse(data, name)
+        refuse(data, name)
     names, meta = identify({key: tuple(tensor.shape) for key, tensor in weights.items()}, name, said)
     if header is not None:
         if header.stem and meta.stem:  # its pooling has no numbers that could tell
@@ -165,113 +149,67 @@ def _compare(left: str, mine: Meta, right: str, other: Meta | Network) -> None:
             raise CheckpointError(f"{left} says {part} {a}, but {right} {b}; save it again with the right one")
 
 
-def _read(source: str | os.PathLike[str] | bytes | BinaryIO, name: str | None) -> tuple[bytes, str, Path | None]:
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        name = name or str(path)
-        try:
-            with path.open("rb") as file:
-                return _contents(file, name), name, path
-        except OSError as error:
-            raise CheckpointError(f"{name} cannot be read ({error.strerror}); check the path") from None
-    upload = io.BytesIO(source) if isinstance(source, bytes) else source
-    name = name or str(getattr(upload, "name", "the file"))
-    return _contents(upload, name), name, None
-
-
-def _beside(path: Path | None) -> Iterator[object]:
-    """What is said beside a network of transformers or timm: class names, normalisation, image size."""
-    if path is None:
-        return
-    for name in _CONFIGS:
-        with contextlib.suppress(OSError, ValueError, RecursionError), path.with_name(name).open("rb") as file:
-            yield json.loads(file.read(_LARGEST_CONFIG))
-
-
-def _contents(file: BinaryIO, name: str) -> bytes:
-    size = file.seek(0, os.SEEK_END)
-    if size == 0:
-        raise CheckpointError(f"{name} is empty; {AGAIN}")
-    if size > LIMIT:
-        raise CheckpointError(f"{name} is larger than {LIMIT >> 20} MB; {RESAVE}")
-    file.seek(0)
-    return file.read()
-
-
-def _refuse(data: bytes, name: str) -> NoReturn:
-    for beginning, sentence in _STRANGERS.items():
-        if data[:256].lstrip().startswith(beginning):
-            raise CheckpointError(f"{name} {sentence}")
-    if data[:1] == b"\x08" and re.search(rb"onnx|pytorch|producer", data[:64]):
-        raise CheckpointError(f"{name} is an ONNX program; save the network that it was made of, with its weights")
-    if data[257:262] == b"ustar":
-        raise CheckpointError(f"{name} is a tar archive; unpack it and choose the checkpoint inside")
-    raise CheckpointError(f"{name} is no checkpoint (neither safetensors nor by torch.save), or damaged; {AGAIN}")
-
-
 def _peek(path: Path) -> Meta:
     try:
         with path.open("rb") as file:
             if file.read(9)[8:] == b"{":
                 file.seek(0)
-                shapes, meta, more = _header(file, path.stat().st_size, path.name)
-                return meta or identify(shapes, path.name, read_statements(more, *_beside(path))).meta
+                shapes, meta, more = read_header(file, path.stat().st_size, path.name)
+                return meta or identify(shapes, path.name, read_statements(more, *said_beside(path))).meta
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read ({error.strerror}); check its permissions") from None
     return load(path, name=path.name).meta
 
 
-def _header(file: BinaryIO, size: int, name: str) -> tuple[dict[str, tuple[int, ...]], Meta | None, dict[str, object]]:
-    """Names and shapes of a safetensors file, our header if it has one, and others' metadata, without the tensors."""
-    length = int.from_bytes(file.read(8), "little")
-    if not 2 <= length <= size - 8:
-        raise CheckpointError(
-            f"{name} is cut short or damaged: {size} bytes, of which the header claims {length}; {AGAIN}"
-        )
-    try:
-        entries = json.loads(file.read(length))
-        more = dict(entries.pop("__metadata__", {}))
-        text = more.get("camdrop")
-        shapes = {key: tuple(int(n) for n in entry["shape"]) for key, entry in entries.items()}
-        end = 8 + length + max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
-        raise CheckpointError(f"{name} is a safetensors file with a broken header; {AGAIN}") from None
-    if end != size:
-        raise CheckpointError(f"{name} is cut short or damaged: it has {size} bytes instead of {end}; {AGAIN}")
-    try:
-        return shapes, None if text is None else Meta.from_json(str(text)), more
-    except CheckpointError as error:
-        raise CheckpointError(f"{name} has a header that cannot be used: {error}; save it again") from None
-
-
 def _assemble(weights: Mapping[str, Tensor], names: dict[str, str], meta: Meta, name: str) -> Network:
     """The network with the weights of the file; `names` maps our names of the tensors to the file's."""
+    _check_claims({names[key]: weights[names[key]] for key in names}, name)
     model = _skeleton(meta)
     state = model.state_dict()
     for key, expected in state.items():
         # A classifier may have no bias; files from before PyTorch 0.4.1 have no batch counters.
-        tensor = weights[names[key]] if key in names else torch.zeros(expected.shape, dtype=expected.dtype)
-        plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and not tensor.is_quantized
-        if not plain or (expected.is_floating_point() and not tensor.is_floating_point()):
-            kind = str(tensor.dtype).removeprefix("torch.")
-            raise CheckpointError(
-                f"{name} holds {names[key]} as {kind}; save the network as plain floating-point numbers"
-            )
-        if tensor.numel() * tensor.element_size() > LIMIT:  # a view can claim more than its file holds
-            raise CheckpointError(f"{name} claims {tensor.numel()} numbers for {names[key]}; {AGAIN}")
+        missing = key not in names or (key.endswith(COUNTER) and weights[names[key]].shape != expected.shape)
+        tensor = torch.zeros(expected.shape, dtype=expected.dtype) if missing else weights[names[key]]
+        if expected.is_floating_point() and not tensor.is_floating_point():
+            raise CheckpointError(f"{name} holds {names[key]} as {_kind(tensor)}; {_PLAIN}")
         state[key] = tensor.detach().to(expected.dtype).contiguous()
         if not state[key].isfinite().all():
             raise CheckpointError(
                 f"{name} holds NaN or infinity in {names[key]}: its training diverged; train it again"
             )
+        if key.endswith("running_var") and state[key].min() < 0:
+            raise CheckpointError(f"{name} holds a negative variance in {names[key]}; {AGAIN}")
     model.load_state_dict(state, assign=True)
     model.eval().requires_grad_(False)
     if isinstance(model, Network):
+        if not model(torch.zeros(1, meta.in_channels, 8, 8)).isfinite().all():
+            raise CheckpointError(f"{name} computes NaN or infinity: its numbers are too large; train it again")
         return model
     try:
         return Wrapped(meta.architecture, model, meta.stem).eval()
     except ValueError as error:
         raise CheckpointError(f"{name} cannot be shown: {error}") from None
+
+
+def _check_claims(weights: Mapping[str, Tensor], name: str) -> None:
+    """Check that the tensors are plain and as large as what the file holds: a view can claim more numbers."""
+    held: dict[int, int] = {}
+    for key, tensor in weights.items():
+        if tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
+            raise CheckpointError(f"{name} holds {key} as {_kind(tensor)}; {_PLAIN}")
+        storage = tensor.untyped_storage()
+        held[storage.data_ptr()] = storage.nbytes()
+        if tensor.numel() * tensor.element_size() > storage.nbytes():
+            raise CheckpointError(f"{name} claims {tensor.numel()} numbers for {key}, but holds fewer; {AGAIN}")
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    if claimed > sum(held.values()):
+        raise CheckpointError(f"{name} claims {claimed >> 20} MB of weights, but holds fewer; {AGAIN}")
+    if sum(map(Tensor.numel, weights.values())) * 4 > LIMIT:
+        raise CheckpointError(f"{name} holds a network of more than {LIMIT >> 20} MB, which is too large here")
+
+
+def _kind(tensor: Tensor) -> str:
+    return "a nested tensor" if tensor.is_nested else str(tensor.dtype).removeprefix("torch.")
 
 
 def _skeleton(meta: Meta) -> nn.Module:

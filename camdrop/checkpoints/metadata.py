@@ -16,6 +16,10 @@ from camdrop.resnet import ARCHITECTURES, STEMS
 
 LIMIT = 1 << 30  # bytes of a checkpoint; ResNet-50 with its optimiser's state is 0.2 GB
 MAX_SIDE = 4096  # pixels of an image
+STDS = 1e-4, 1e4  # of pixels on the scale [0, 1]
+_LARGEST_MEAN = 1e3
+_NAME, _NOTES = 200, 1000  # characters
+_DEPTH = 6  # of containers in containers
 TORCHVISION = "torchvision:"  # of an architecture: one of torchvision's classifiers follows
 NO_HEADER = "no header: "  # so begin the `notes` of other people's files, which tell what was assumed
 
@@ -24,7 +28,7 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be read or written; the message is one line, whatever names the file has."""
 
     def __init__(self, message: str) -> None:
-        line = plain_text(message)
+        line = plain_text(message[:2000])
         super().__init__(line if len(line) <= 600 else line[:599] + "…")
 
 
@@ -68,9 +72,8 @@ class Meta:
             if not _fits(getattr(self, name), hint):
                 kind = Meta.__annotations__[name]
                 raise CheckpointError(f"{name} must be of type {kind}, got {reprlib.repr(getattr(self, name))}")
-            if isinstance(value := getattr(self, name), str):
-                object.__setattr__(self, name, plain_text(value))
-        object.__setattr__(self, "classes", tuple(map(plain_text, self.classes)))
+            if name == "classes" or hint is str or get_origin(hint) is dict:
+                object.__setattr__(self, name, _cleaned(getattr(self, name), _NOTES if name == "notes" else _NAME))
         ours = ARCHITECTURES.get(self.architecture)
         if ours is None and not re.fullmatch(rf"{TORCHVISION}\w+", self.architecture):
             known = f"one of {', '.join(ARCHITECTURES)}, or {TORCHVISION}NAME"
@@ -94,8 +97,11 @@ class Meta:
             raise CheckpointError(
                 f"stem must be '', or one of {', '.join(STEMS)} of a network for large images, got {self.stem!r}"
             )
-        if min(self.std) <= 0:
-            raise CheckpointError(f"std must be above 0, got {self.std}")
+        for name, low, high in (("mean", -_LARGEST_MEAN, _LARGEST_MEAN), ("std", *STDS)):
+            if not all(low <= value <= high for value in getattr(self, name)):
+                raise CheckpointError(
+                    f"{name} must be from {low:g} to {high:g}, got {reprlib.repr(getattr(self, name))}"
+                )
         if self.image_size is not None and not 1 <= self.image_size <= MAX_SIDE:
             raise CheckpointError(f"image_size must be at least 1 and at most {MAX_SIDE}, got {self.image_size}")
 
@@ -123,6 +129,20 @@ class Meta:
         return cls(**fields)
 
 
+def _cleaned(value: Any, longest: int, depth: int = _DEPTH) -> Any:
+    """A value whose texts, at any depth, are lines of a bounded length."""
+    if isinstance(value, str):
+        line = plain_text(value[: 4 * longest])
+        return line if len(line) <= longest else line[: longest - 1] + "…"
+    if isinstance(value, dict | list | tuple) and depth == 0:
+        raise CheckpointError("its header is nested too deeply")
+    if isinstance(value, dict):
+        return {_cleaned(k, longest): _cleaned(v, longest, depth - 1) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_cleaned(v, longest, depth - 1) for v in value)
+    return value
+
+
 def _fits(value: object, hint: Any) -> bool:
     """Whether a value has the type that `Meta` declares; True is no number, and a float is finite."""
     origin, inner = get_origin(hint), get_args(hint)
@@ -133,5 +153,5 @@ def _fits(value: object, hint: Any) -> bool:
     if origin is dict:
         return isinstance(value, dict) and all(isinstance(k, str) for k in value)
     if hint is float:
-        return type(value) is int or (type(value) is float and math.isfinite(value))
-    return type(value) is hint
+        return _fits(value, int) or (type(value) is float and math.isfinite(value))
+    return type(value) is hint and (hint is not int or abs(value) < 1 << 63)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from camdrop.resnet import ARCHITECTURES, build
 
 KNOWN = f"known are {', '.join(ARCHITECTURES)} and the classifiers of torchvision"
 
+_MOST, _LONGEST = 20_000, 1000  # tensors of a file, and letters of a name; ResNet-152 with a teacher has 2,000 of 40
 _ANCHOR = "layer1.0.conv1.weight"  # every ResNet of ours has it
 _LIKE = 0.9  # the share of its tensors from which a file looks like a network
 
@@ -47,6 +48,10 @@ def identify(shapes: Shapes, name: str, said: Statements | None = None) -> Ident
     CIFAR family, ImageNet's for a thousand in the ImageNet family and in torchvision's other networks; for grey images
     none. `notes` of the metadata tell what was assumed, and what was left out. CheckpointError if no network fits.
     """
+    if len(shapes) > _MOST:
+        raise CheckpointError(f"{name} holds {len(shapes):,} tensors, more than any network that is known")
+    if longest := next((key for key in shapes if len(key) > _LONGEST), ""):
+        raise CheckpointError(f"{name} holds a tensor whose name has {len(longest):,} letters, {longest[:40]}…")
     ours, said = best(_fits(shapes)), said or Statements()
     if ours is not None and ours.exact:
         return _described(ours, said, name)

@@ -19,12 +19,15 @@ from torch import Tensor
 
 from camdrop.checkpoints.harmless import HARMLESS, plain
 from camdrop.checkpoints.metadata import LIMIT, CheckpointError
+from camdrop.checkpoints.reading import AGAIN, RESAVE
 from camdrop.checkpoints.statements import Statements, read_statements
 
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the first bytes of a file of torch.save before 1.6
 
-AGAIN = "copy or download it again"
-RESAVE = 'where you trust it, save its weights alone: torch.save(model.state_dict(), "weights.pth")'
+_READS = 1_000_000  # of the pickle in an old file, some seconds of them
+_FILES = 20_000  # in a zip file, one for each tensor
+_PICKLE = 8 << 20  # bytes of the pickle in a zip file: the tensors lie beside it
+_TOO_MANY = "holds more objects than any network that is known; " + RESAVE
 
 _QUIET = threading.Lock()  # the filter of warnings is shared by the whole process
 
@@ -34,6 +37,22 @@ class Unpickled(NamedTuple):
 
     weights: dict[str, Tensor]
     said: Statements
+
+
+class _TooManyReads(Exception):
+    pass
+
+
+class _Bounded(io.BytesIO):
+    """The bytes of a file; a pickle of very many steps, each of which is read by itself, ends in `_TooManyReads`."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > _READS:
+            raise _TooManyReads
+        return super().read(size)
 
 
 def unpickle(data: bytes, name: str, *beside: object) -> Unpickled:
@@ -48,7 +67,9 @@ def unpickle(data: bytes, name: str, *beside: object) -> Unpickled:
     try:
         with _QUIET, warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
             warnings.simplefilter("ignore")
-            content: object = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            content: object = torch.load(_Bounded(data), map_location="cpu", weights_only=True)
+    except _TooManyReads:
+        raise CheckpointError(f"{name} {_TOO_MANY}") from None
     except pickle.UnpicklingError as error:
         if asked := re.search(r"GLOBAL (\S+)|got <class '(\S+)'>", str(error)):
             holds = "a whole pickled model" if b"torch.nn.modules" in data else "a Python object"
@@ -68,11 +89,15 @@ def unpickle(data: bytes, name: str, *beside: object) -> Unpickled:
             queue.extend(map(plain, item.values()))
     if not best:
         raise CheckpointError(f"{name} holds no named weights, only a {type(content).__name__}; {RESAVE}")
+    if nested := next((key for key, tensor in best.items() if tensor.is_nested), None):
+        raise CheckpointError(f"{name} holds {nested} as a nested tensor; {RESAVE}")
     return Unpickled(best, read_statements(content, *beside))
 
 
 def _check_archive(data: bytes, name: str) -> None:
     """Check what torch does not check of a zip file: its kind, its size when expanded, and the checksums."""
+    if data.count(b"PK\x01\x02") > _FILES:
+        raise CheckpointError(f"{name} {_TOO_MANY}")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
@@ -87,6 +112,8 @@ def _check_archive(data: bytes, name: str) -> None:
         raise CheckpointError(f"{name} {_other_archive([entry.filename for entry in entries])}")
     if "constants.pkl" in files:
         raise CheckpointError(f"{name} is a TorchScript program, which is code, so it was refused; {RESAVE}")
+    if any(entry.filename.endswith("data.pkl") and entry.file_size > _PICKLE for entry in entries):
+        raise CheckpointError(f"{name} {_TOO_MANY}")
     if large:
         raise CheckpointError(f"{name} expands to more than {LIMIT >> 20} MB; {RESAVE}")
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from camdrop.checkpoints.harmless import plain
+from camdrop.checkpoints.metadata import STDS
 from camdrop.data.text import plain_text
 
 _DEPTH = 6  # of containers in containers
@@ -67,9 +68,11 @@ class Statements:
                 [found for name, value in self.said if name == part and (found := _numbers(value, channels))]
                 for part in (first, second)
             )
-            if means and stds and min(stds[0]) > 0:
+            if means and stds:
                 scale = 255 if max(means[0]) > 1 else 1
-                return tuple(m / scale for m in means[0]), tuple(s / scale for s in stds[0])
+                mean, std = (tuple(v / scale for v in part) for part in (means[0], stds[0]))
+                if min(std) >= STDS[0]:
+                    return mean, std
         return None
 
     def image_size(self) -> int | None:
@@ -102,7 +105,8 @@ def read_statements(content: object, *beside: object) -> Statements:
             for name, raw in pairs:
                 value = plain(_parsed(raw))
                 if isinstance(name, str) and isinstance(value, Tensor):
-                    if value.numel() < 9:  # such as the mean of the pixels, in a buffer
+                    plain_numbers = value.layout == torch.strided and value.device.type == "cpu" and not value.is_nested
+                    if plain_numbers and value.numel() < 9:  # such as the mean of the pixels, in a buffer
                         said.append((name.rpartition(".")[2].lower(), value.flatten().tolist()))
                 elif isinstance(name, str):
                     said.append((name.lower().replace("-", "_"), value))
@@ -129,7 +133,7 @@ def class_names(value: object) -> tuple[str, ...]:
         return ()
     names = [entry.get("name") if isinstance(entry, Mapping) else entry for entry in value]  # as COCO has them
     names = [entry[-1] if isinstance(entry, list | tuple) and entry else entry for entry in names]
-    lines = tuple(plain_text(name) for name in names if isinstance(name, str))
+    lines = tuple(plain_text(name[:1000]) for name in names if isinstance(name, str))
     if len(lines) < len(names):
         return ()
     often = Counter(lines)  # ImageNet has two cranes
@@ -155,5 +159,5 @@ def _numbers(value: object, channels: int) -> tuple[float, ...]:
     values = [value] * channels if isinstance(value, int | float) and channels == 1 else value
     if not isinstance(values, list | tuple) or len(values) != channels:
         return ()
-    good = all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) and v >= 0 for v in values)
-    return tuple(map(float, values)) if good and max(values) <= 255 else ()
+    good = all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 255 for v in values)
+    return tuple(map(float, values)) if good else ()

@@ -35,7 +35,7 @@ def test_what_follows_from_the_rest_is_filled_in():
         ("classes", (1,) * 10, "classes must be of type tuple"),
         ("mean", (0.1, 0.2), "mean must have 1 entries, got 2"),
         ("mean", (float("nan"),), "mean must be of type"),
-        ("std", (0.0,), "std must be above 0"),
+        ("std", (0.0,), "std must be from 0.0001 to 10000"),
         ("shortcut", "none", "shortcut must be pad or conv, got 'none'"),
         ("epochs", "20", r"epochs must be of type int \| None, got '20'"),
         ("test_error", "7 %", r"test_error must be of type float \| None"),

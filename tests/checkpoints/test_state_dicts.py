@@ -183,6 +183,7 @@ TENSORS = {
     "no stem": ({"conv1.weight": None}, r"has no usable conv1\.weight"),
     "no classifier": ({"fc.weight": None, "fc.bias": None}, r"has no usable fc\.weight"),
     "flat classifier": ({"fc.weight": torch.zeros(640)}, r"fc\.weight is 640 instead of 640×64"),
+    "another bias": ({"fc.bias": torch.zeros(3)}, r"fc\.bias is 3 instead of 10"),
     "empty classifier": ({"fc.weight": torch.zeros(0, 64)}, "num_classes must be at least 1"),
     "two classifiers": ({"head.weight": torch.zeros(3, 64)}, r"also has head\.weight"),
     "attention": ({"layer1.0.se.weight": torch.zeros(3)}, r"also has layer1\.0\.se\.weight"),
@@ -193,7 +194,7 @@ TENSORS = {
     "NaN": ({"bn1.running_mean": torch.full((16,), torch.nan)}, r"holds NaN or infinity in bn1\.running_mean"),
     "large": ({"fc.bias": torch.full((10,), 1e300, dtype=torch.float64)}, r"holds NaN or infinity in fc\.bias"),
     "claims": ({"conv1.weight": torch.zeros(1).expand(16, 10**5, 3, 3)}, r"claims 14400000 numbers for conv1\.weight"),
-    "odd name": ({"x\n\x1b[31m" + "y" * 5000: torch.zeros(1)}, r"also has x \[31my*…$"),
+    "odd name": ({"x\n\x1b[31m" + "y" * 900: torch.zeros(1)}, r"also has x \[31my*…$"),
 }
 
 
