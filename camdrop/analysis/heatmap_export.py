@@ -31,7 +31,8 @@ LIBRARIES = ("torchvision", "timm")
 
 @dataclass(frozen=True, eq=False)
 class Viewer:
-    """A network in evaluation mode, with its image size, normalisation and classes; `key` identifies its weights."""
+    """A network in evaluation mode, with its image size, normalisation and classes; `key` identifies its weights,
+    and `assumed` says what the file did not."""
 
     model: nn.Module
     inspection: Inspection
@@ -40,6 +41,7 @@ class Viewer:
     std: tuple[float, ...]
     classes: tuple[str, ...]
     key: str
+    assumed: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def open_viewer(source: str, weights: Path | None = None) -> Viewer:
         loaded = checkpoints.load(source)
         meta, key = loaded.meta, hashlib.sha256(Path(source).read_bytes()).hexdigest()
         inspection, size = inspect(loaded.model), meta.image_size or 32
-        return Viewer(loaded.model, inspection, size, meta.mean, meta.std, meta.classes, key)
+        return Viewer(loaded.model, inspection, size, meta.mean, meta.std, meta.classes, key, meta.assumed)
     if weights is None:
         model, key = _build(library, name, pretrained=True), "pretrained"
     else:

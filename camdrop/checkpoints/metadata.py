@@ -21,6 +21,7 @@ _LARGEST_MEAN = 1e3
 _NAME, _NOTES = 200, 1000  # characters
 _DEPTH = 6  # of containers in containers
 TORCHVISION = "torchvision:"  # of an architecture: one of torchvision's classifiers follows
+ALL_SAID = "class names and normalisation are the file's"
 NO_HEADER = "no header: "  # so begin the `notes` of other people's files, which tell what was assumed
 
 
@@ -104,6 +105,12 @@ class Meta:
                 )
         if self.image_size is not None and not 1 <= self.image_size <= MAX_SIDE:
             raise CheckpointError(f"image_size must be at least 1 and at most {MAX_SIDE}, got {self.image_size}")
+
+    @property
+    def assumed(self) -> str:
+        """What was assumed as the file was read; "" where it says all, or a person has said it."""
+        said = self.notes.removeprefix(NO_HEADER)
+        return said if self.notes.startswith(NO_HEADER) and said != ALL_SAID else ""
 
     def to_json(self) -> str:
         """The header as text."""

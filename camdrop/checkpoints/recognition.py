@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from camdrop.checkpoints.alignment import Fit, Plan, Shapes, best, first, fit, prefixes, problem, spelled
-from camdrop.checkpoints.metadata import NO_HEADER, TORCHVISION, CheckpointError, Meta
+from camdrop.checkpoints.metadata import ALL_SAID, NO_HEADER, TORCHVISION, CheckpointError, Meta
 from camdrop.checkpoints.statements import Statements
 from camdrop.data import INFO, DataInfo
 from camdrop.resnet import ARCHITECTURES, build
@@ -30,7 +30,7 @@ _ASSUMED = {  # by whether the file names the classes, and whether it says the n
     (False, False): "classes and normalisation are by convention",
     (True, False): "class names are the file's, the normalisation is by convention",
     (False, True): "classes are by convention, the normalisation is the file's",
-    (True, True): "class names and normalisation are the file's",
+    (True, True): ALL_SAID,
 }
 
 

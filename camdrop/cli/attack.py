@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from camdrop.cli.options import DataSpec, Device, load_data, networks_over_seeds, own_info
+from camdrop.cli.options import DataSpec, Device, load_data, networks_over_seeds, open_checkpoint, own_info
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,12 +42,11 @@ def attack(
     from rich.console import Console
 
     from camdrop.analysis.attacks import PGD, attack_dataset
-    from camdrop.checkpoints import load
     from camdrop.cli.progress import data_progress
     from camdrop.training import pick_device
 
     pgd, on = PGD(epsilon, step, iterations, not untargeted, random_start, reach_epsilon), pick_device(device)
-    loaded = {path: load(path) for path in checkpoints}
+    loaded = {path: open_checkpoint(path) for path in checkpoints}
     dataset = load_data(data, ("test",))
     infos = {path: own_info(checkpoint.meta, path, data, dataset.info) for path, checkpoint in loaded.items()}
     tallies = {}

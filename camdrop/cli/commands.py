@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from camdrop.cli import attack, compare, export, leakage, report, start, studies
-from camdrop.cli.options import SPECS_HELP, DataSpec, Device, class_index, listed, load_data, own_info
+from camdrop.cli.options import SPECS_HELP, DataSpec, Device, class_index, listed, load_data, open_checkpoint, own_info
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -150,9 +150,9 @@ def evaluate(
     checkpoint: Path, data: DataSpec, as_json: Annotated[bool, typer.Option("--json")] = False, device: Device = None
 ) -> None:
     """Top-1 and top-5 error of a checkpoint on a data set's test images."""
-    from camdrop import checkpoints, training
+    from camdrop import training
 
-    loaded = checkpoints.load(checkpoint)
+    loaded = open_checkpoint(checkpoint)
     dataset = load_data(data, ("test",))
     own = own_info(loaded.meta, checkpoint, data, dataset.info)
     result = training.evaluate(loaded.model.to(training.pick_device(device)), dataset.test, own)
@@ -177,13 +177,13 @@ def cam(
     """Class activation map of an image (Eq. 5, 7) as a picture or as numbers."""
     import numpy as np
 
-    from camdrop import checkpoints, figures
+    from camdrop import figures
     from camdrop.analysis.explanations import predict
     from camdrop.data import fit_image, read_image
 
     if out.suffix not in (".png", ".npy"):
         raise ValueError(f"--out must end in .png or .npy, got {out.name}")
-    loaded = checkpoints.load(checkpoint)
+    loaded = open_checkpoint(checkpoint)
     model, meta = loaded.model, loaded.meta
     stage = stage or model.stage_names[-1]
     if stage not in model.stage_names:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from camdrop.cli.options import DataSpec, load_data, networks_over_seeds, own_info
+from camdrop.cli.options import DataSpec, load_data, networks_over_seeds, open_checkpoint, own_info
 
 app = typer.Typer()
 
@@ -29,12 +29,11 @@ def compare(
 
     from camdrop import figures
     from camdrop.analysis import heatmap_metrics
-    from camdrop.checkpoints import load
     from camdrop.cli.progress import data_progress
 
     if sheet is not None and sheet.suffix != ".png":
         raise ValueError(f"--sheet must end in .png, got {sheet.name}")
-    models = {path: load(path) for path in checkpoints}
+    models = {path: open_checkpoint(path) for path in checkpoints}
     dataset = load_data(data, ("test",))
     infos = {path: own_info(loaded.meta, path, data, dataset.info) for path, loaded in models.items()}
     chosen = heatmap_metrics.draw(dataset.test, limit, seed)

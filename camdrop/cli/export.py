@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from camdrop.cli.options import Device, class_index
+from camdrop.cli.options import Device, class_index, tell_assumed
 
 app = typer.Typer()
 
@@ -33,6 +33,7 @@ def export(
     from camdrop.training import pick_device
 
     viewer = open_viewer(network, weights)
+    tell_assumed(network, viewer.assumed)
     index = None if target is None else class_index(target, viewer.classes, len(viewer.classes))
     with data_progress() as progress:
         look, on = Look(index, colormap, opacity), pick_device(device)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from camdrop.cli.options import DataSpec, Device, load_data, own_info
+from camdrop.cli.options import DataSpec, Device, load_data, open_checkpoint, own_info
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +37,6 @@ def leakage(
     """How well a probe reads the true class off the masks, and whether the network obeys them."""
     from rich.console import Console
 
-    from camdrop import checkpoints
     from camdrop.analysis.heatmap_metrics import draw
     from camdrop.analysis.leakage import ALL, groups_of, measure
     from camdrop.cli.progress import data_progress
@@ -48,7 +47,7 @@ def leakage(
 
     if by not in ("site", "stage", "all"):
         raise ValueError(f"--by must be site, stage or all, got {by!r}")
-    loaded = checkpoints.load(checkpoint)
+    loaded = open_checkpoint(checkpoint)
     model = loaded.model.to(pick_device(device))
     contender = _contender(method, loaded.meta)
     if contender.method is None:

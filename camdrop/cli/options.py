@@ -37,6 +37,23 @@ def load_data(spec: str, splits: tuple[str, ...]) -> Dataset:
         return load_dataset(spec, splits=splits, progress=progress)
 
 
+def open_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint by its path; what was assumed of it goes to standard error."""
+    from camdrop.checkpoints import load
+
+    loaded = load(path)
+    tell_assumed(path, loaded.meta.assumed)
+    return loaded
+
+
+def tell_assumed(path: Path | str, assumed: str) -> None:
+    """Say on standard error what was assumed of a network, where anything was."""
+    from camdrop.data.text import plain_text
+
+    if assumed:
+        typer.echo(f"camdrop: {plain_text(str(path))} was read with assumptions: {assumed}", err=True)
+
+
 def own_info(meta: Meta, path: Path, spec: str, info: DataInfo) -> DataInfo:
     """What a checkpoint knows of a data set: `info` with its own mean and std. ValueError if they do not fit."""
     if info.channels != meta.in_channels or len(info.classes) != meta.num_classes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from camdrop.cli.options import DataSpec, listed, load_data, networks_over_seeds, own_info
+from camdrop.cli.options import DataSpec, listed, load_data, networks_over_seeds, open_checkpoint, own_info
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +37,6 @@ def bounds(
     import torch
     from rich.console import Console
 
-    from camdrop import checkpoints
     from camdrop.analysis.bound_summary import over_layers, summarise
     from camdrop.analysis.gradient_bounds import PARAMETERS, layers, measure
     from camdrop.cli.progress import data_progress
@@ -51,7 +50,7 @@ def bounds(
     if traditional not in METHODS or traditional == "camdrop":
         raise ValueError(f"--traditional must be dropblock, dropout, spatialdropout or droppath, got {traditional!r}")
     t, guided = make_method(traditional, {}, options), make_method("camdrop", options)
-    loaded = {path: checkpoints.load(path) for path in paths}
+    loaded = {path: open_checkpoint(path) for path in paths}
     dataset = load_data(data, ("test",))
     infos = {path: own_info(network.meta, path, data, dataset.info) for path, network in loaded.items()}
     some = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(seed))[:images]
