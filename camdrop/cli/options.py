@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SPECS_HELP = (
     "fashion-sample, fashion-mnist, mnist, cifar10, folder:DIR (train/<class>/*, test/<class>/*), or imagenet:DIR "
-    "(train/<wnid>/*, val/<wnid>/*)"
+    "(folders by WordNet number or name)"
 )
 DataSpec = Annotated[str, typer.Option(help=SPECS_HELP)]
 Device = Annotated[str | None, typer.Option(help="cuda, mps or cpu; by default the best one here")]

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from camdrop.data import folders, torchvision_sets
-from camdrop.data.folders import Progress
-from camdrop.data.imagenet_classes import IMAGENET_CLASSES, IMAGENET_WNIDS
+from camdrop.data import torchvision_sets
+from camdrop.data.folders import Folder, Progress, decode, scan
+from camdrop.data.imagenet_classes import IMAGENET_CLASSES, imagenet_labels
 from camdrop.data.images import DataError, fit_image, open_image
 from camdrop.data.streaming import SIZE, FileSplit, PictureFiles
 from camdrop.data.text import plain_text
@@ -72,6 +72,7 @@ class Dataset:
     train: AnySplit
     test: AnySplit
     left_out: tuple[str, ...] = ()  # files of a folder or an archive that are no images of a split
+    notes: tuple[str, ...] = ()  # sentences on what a person should know of it, such as what was left out
 
 
 _FASHION = DataInfo(
@@ -119,13 +120,14 @@ def load_dataset(
 
     `fashion-sample` is bundled. `fashion-mnist`, `mnist` and `cifar10` are torchvision's: read from `root`, after a
     download into it if they are missing. `folder:DIR` is a folder with train/<class>/* and test/<class>/* (or val/), or
-    an archive of one (.tar, .tar.gz, .tar.xz, .zip). Files that are no images are left out, with a warning that names
-    some, and `left_out` names all. A folder of 32×32 images with the class names of CIFAR-10, or of
+    an archive of one (.tar, .tar.gz, .tar.bz2, .tar.xz, .zip); `camdrop.data.layout` says which other layouts are
+    understood. What was understood so, and which files were left out, `notes` say, as a `DataWarning` each; `left_out`
+    names all of these files. A folder of 32×32 images with the class names of CIFAR-10, or of
     28×28 grey ones in the classes 0 to 9, counts as CIFAR-10 or MNIST; others take their mean and standard deviation
     from up to 2,000 of their training images. Where the first image is larger than 224 pixels on both sides, all images
     stay files, which are read when needed, at 224×224 in RGB, with ImageNet's mean and standard deviation.
-    `imagenet:DIR` is such a folder with images of any size; if its classes are ImageNet's WordNet numbers, all or some,
-    names and labels are those of the 1,000 classes.
+    `imagenet:DIR` is such a folder with images of any size; if its folders are called by WordNet numbers or names of
+    ImageNet's classes, all or some of them, names and labels are those of the 1,000 classes.
 
     Args:
         spec: one of `SPECS`.
@@ -143,10 +145,10 @@ def load_dataset(
     if spec.startswith("folder:"):
         if size is not None and size < 1:
             raise ValueError(f"size={size} is not possible: an image has at least one pixel a side.")
-        return _said(_from_folder(Path(spec.removeprefix("folder:")).expanduser(), splits, size, progress), spec)
+        return _said(_from_folder(Path(spec.removeprefix("folder:")).expanduser(), splits, size, progress))
     if spec.startswith("imagenet:") and size is None:
-        folder = folders.scan(Path(spec.removeprefix("imagenet:")).expanduser(), splits)
-        return _said(_in_files(folder, splits, imagenet=True), spec)
+        folder = scan(Path(spec.removeprefix("imagenet:")).expanduser(), splits)
+        return _said(_in_files(folder, splits, imagenet=True))
     if spec not in SPECS and not spec.startswith("imagenet:"):
         raise DataError(f"There is no data set {spec!r}: choose one of {', '.join(SPECS)}.")
     if size is not None:
@@ -193,18 +195,26 @@ def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     return (scaled - scaled.new_tensor(mean).view(shape)) / scaled.new_tensor(std).view(shape)
 
 
-def _said(data: Dataset, spec: str) -> Dataset:
-    """The data set, after a warning that names the files that were left out of it, if any."""
-    if sentence := left_out_sentence(plain_text(spec), data.left_out):
-        warnings.warn(sentence, DataWarning, stacklevel=3)
+def _said(data: Dataset) -> Dataset:
+    """The data set, after warnings with its notes."""
+    for note in data.notes:
+        warnings.warn(note, DataWarning, stacklevel=3)
     return data
 
 
-def _dataset(info: DataInfo, splits: Mapping[str, AnySplit], left_out: tuple[str, ...] = ()) -> Dataset:
+def _dataset(
+    info: DataInfo, splits: Mapping[str, AnySplit], left_out: tuple[str, ...] = (), notes: tuple[str, ...] = ()
+) -> Dataset:
     nothing = Split(
         torch.empty((0, info.channels, info.size, info.size), dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
     )
-    return Dataset(info, splits.get("train", nothing), splits.get("test", nothing), left_out)
+    return Dataset(info, splits.get("train", nothing), splits.get("test", nothing), left_out, notes)
+
+
+def _notes(folder: Folder, *more: str) -> tuple[str, ...]:
+    """What was understood of a folder, and what was left out, each with its name."""
+    sentences = [f"{folder.name}: {note}" for note in (*folder.notes, *more)]
+    return tuple(map(plain_text, filter(None, (*sentences, left_out_sentence(folder.name, folder.left_out)))))
 
 
 def _bundled(split: str) -> Split:
@@ -217,17 +227,17 @@ def _bundled(split: str) -> Split:
 
 
 def _from_folder(location: Path, splits: Sequence[str], size: int | None, progress: Progress | None) -> Dataset:
-    folder = folders.scan(location, splits)
+    folder = scan(location, splits)
     files = {"train": folder.train, "test": folder.test}
     reference = folder.train or folder.test
     native = min(open_image(reference[0].source, reference[0].name).size)
     if size is None and native > SIZE:
         return _in_files(folder, splits)
     size = size or native
-    decoded = {split: folders.decode(files[split], size, progress) for split in splits}
+    decoded = {split: decode(files[split], size, progress) for split in splits}
 
     step = -(-len(reference) // _STATISTICS_IMAGES)
-    sample = decoded["train"][::step] if "train" in decoded else folders.decode(reference[::step], size)
+    sample = decoded["train"][::step] if "train" in decoded else decode(reference[::step], size)
     channels = max(image.shape[0] for images in (sample, *decoded.values()) for image in images)
     known = (INFO["mnist"], INFO["cifar10"])
     info = next((i for i in known if (i.classes, i.size, i.channels) == (folder.classes, native, channels)), None)
@@ -241,19 +251,28 @@ def _from_folder(location: Path, splits: Sequence[str], size: int | None, progre
             for split, images in decoded.items()
         },
         folder.left_out,
+        _notes(folder),
     )
 
 
-def _in_files(folder: folders.Folder, splits: Sequence[str], imagenet: bool = False) -> Dataset:
-    """A data set whose images stay files; with `imagenet`, WordNet numbers are mapped to the 1,000 classes."""
+def _in_files(folder: Folder, splits: Sequence[str], imagenet: bool = False) -> Dataset:
+    """A data set whose images stay files; with `imagenet`, folders of its classes are mapped to the 1,000 labels."""
     files = {"train": folder.train, "test": folder.test}
-    info = replace(INFO["imagenet"], name=folder.name, classes=folder.classes)
-    if imagenet and set(folder.classes) <= set(IMAGENET_WNIDS):
-        info, label = INFO["imagenet"], [IMAGENET_WNIDS.index(wnid) for wnid in folder.classes]
-        if len(label) < len(IMAGENET_WNIDS):
-            files = {split: tuple(replace(f, label=label[f.label]) for f in part) for split, part in files.items()}
+    info, more = replace(INFO["imagenet"], name=folder.name, classes=folder.classes), []
+    if imagenet:
+        labels = imagenet_labels(folder.classes)
+        known = [label for label in labels if label is not None]
+        if len(known) == len(labels):
+            info = INFO["imagenet"]
+            files = {split: tuple(replace(f, label=known[f.label]) for f in part) for split, part in files.items()}
+        elif known:
+            other = folder.classes[labels.index(None)]
+            more = [
+                f"{len(known):,} of {len(labels):,} folders are called as classes of ImageNet, but {other} is not: the "
+                "labels are those of the folders, in their order"
+            ]
     file_splits = {s: FileSplit(PictureFiles(files[s]), torch.tensor([f.label for f in files[s]])) for s in splits}
-    return _dataset(info, file_splits, folder.left_out)
+    return _dataset(info, file_splits, folder.left_out, _notes(folder, *more))
 
 
 def _stack(images: list[Tensor], channels: int) -> Tensor:

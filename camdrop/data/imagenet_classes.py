@@ -1,5 +1,10 @@
 """The 1,000 classes of ImageNet (ILSVRC 2012) in the order of the labels: names as in torchvision, WordNet numbers."""
 
+import re
+from collections.abc import Sequence
+
+from camdrop.data.text import plain_text
+
 IMAGENET_CLASSES: tuple[str, ...] = tuple(
     """\
 tench; goldfish; great white shark; tiger shark; hammerhead; electric ray; stingray; cock; hen; ostrich; brambling;
@@ -184,3 +189,33 @@ _NUMBERS = """\
 12267677 12620546 12768682 12985857 12998815 13037406 13040303 13044778 13052670 13054560 13133613 15075141
 """
 IMAGENET_WNIDS: tuple[str, ...] = tuple(f"n{number}" for number in _NUMBERS.split())
+
+
+def imagenet_labels(folders: Sequence[str]) -> list[int | None]:
+    """The labels of folders by their names, None for a name of no class.
+
+    A folder is called by its WordNet number, its name, or both, such as `n01440764`, `tench`, `n01440764 tench`,
+    `n01440764_tench` or `tench, Tinca tinca`; all 1,000 may be called by their labels.
+    """
+    if len(folders) == len(IMAGENET_CLASSES) and {f"{int(f)}" for f in folders if f.isdecimal()} == set(
+        map(str, range(len(folders)))
+    ):
+        return [int(folder) for folder in folders]
+    return [_label(plain_text(folder)) for folder in folders]
+
+
+def _label(folder: str) -> int | None:
+    number = re.match(r"n\d{8}(?!\d)", folder, re.IGNORECASE)
+    if number:
+        return IMAGENET_WNIDS.index(number[0].lower()) if number[0].lower() in IMAGENET_WNIDS else None
+    name = _words(folder.partition(",")[0])
+    for key in (str, str.casefold):  # a cardigan is worn, a Cardigan is a dog
+        found = [k for k, own in enumerate(IMAGENET_CLASSES) if key(_words(own)) == key(name)]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _words(name: str) -> str:
+    """A name with the spaces that folders may have as other characters."""
+    return " ".join(re.split(r"[\s_-]+", name))
