@@ -46,7 +46,7 @@ def blocks(name: str, checkpoint: Checkpoint, row: DeltaGenerator) -> None:
         scene = choose_scene(checkpoint)
         if scene is None:
             return
-        st.button("Draw again", icon=":material/casino:", on_click=draw_again, help="The next seed")
+        draw_again()
         with st.popover("More", icon=":material/tune:", help="The seed, and CamDrop's reading of the paper"):
             seed = st.number_input("Seed of the draw", 0, 2**31, FIRST_DRAW, key="seed", bind="query-params")
             reading = st.segmented_control(
@@ -65,10 +65,9 @@ def blocks(name: str, checkpoint: Checkpoint, row: DeltaGenerator) -> None:
         return [method for kind in METHODS if (method := make_method(kind, {}, options))]
 
     def boards(near: State) -> list[Board]:
-        size = int(near.at["r"])
-        return [
-            figure_1(scene, [ahead.show_whole(scene.activation, m, scene.label, seed) for m in methods(size)], near)
-        ]
+        at = {key: int(value) for key, value in near.at.items()}
+        shown = [ahead.show_whole(scene.activation, m, scene.label, at["seed"]) for m in methods(at["r"])]
+        return [figure_1(scene, shown, near)]
 
     drawn = [ahead.show(dissect(scene.activation, m, scene.label, seed), seed) for m in methods(r)]
     state = ahead.state_of(name, scene, methods(r)[-1], r, seed)

@@ -109,7 +109,7 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         if scene is None:
             return
         name = names[select("Method", list(names), key="method", width=150)]
-        st.button("Draw again", icon=":material/casino:", on_click=draw_again, help="The next seed")
+        draw_again()
         options, seed, rank = choose_options(name == "camdrop", scene.activation.site.channels)
     blocks = name in ("camdrop", "dropblock")
     with rates:
@@ -153,10 +153,10 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         def boards(near: State) -> list[Board]:
             other = make_method(name, {}, options | {"keep_prob": gamma, "block_size": near.at["r"]})
             assert other is not None
-            drawn = ahead.show_whole(scene.activation, other, scene.label, seed)
-            return mask_lab.boards(scene, drawn, rank, near)
+            drawn = ahead.show_whole(scene.activation, other, scene.label, int(near.at["seed"]))
+            return mask_lab.boards(scene, drawn, int(near.at["rank"]), near)
 
-        ahead.fill("ahead", ahead.neighbours(state, range(1, 17) if blocks else ()), boards)
+        ahead.fill("ahead", ahead.neighbours(state, range(1, 17) if blocks else (), len(d.alpha)), boards)
 
 
 def page() -> None:

@@ -57,11 +57,19 @@ def test_gamma_and_r_are_dragged_without_the_server_and_it_draws_the_same(page: 
     sent: list[object] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     page.add_init_script("window.loads = 0; window.addEventListener('camdrop:ahead', () => window.loads++)")
-    page.goto(f"{app_url}/mask_lab?checkpoint=fashion-resnet8-camdrop&image=19&reading=matched&gamma=0.5")
-    page.wait_for_function("window.loads >= 16", timeout=60_000)
+    page.goto(f"{app_url}/mask_lab?checkpoint=fashion-resnet8-camdrop&image=19&gamma=0.5")
+    page.wait_for_function("window.loads >= 28", timeout=60_000)  # this state, 15 r, 32 channels by 8, 8 draws
     numbers = page.locator("figure", has_text="This mask in numbers")
     at_first = numbers.inner_text()
     page.wait_for_timeout(300)
+    draw, followed = page.get_by_role("button", name="Draw again"), []
+    for _ in range(3):
+        draw.click()
+        followed.append(numbers.inner_text())
+    assert len({at_first, *followed}) > 2
+    expect(page).to_have_url(re.compile("seed=52"))
+    page.wait_for_function("window.loads >= 28 + 15 + 4 + 8", timeout=60_000)
+    assert numbers.inner_text() == followed[-1]
     sent.clear()
     for name, share in (("Block size r", 0.1), ("Keep rate γ", 0.7)):
         track = page.get_by_role("slider", name=name).bounding_box()

@@ -14,6 +14,7 @@ from camdrop.data import gallery, normalise
 from tests.support import ROOT
 from ui.choosers.image import FIRST
 from ui.components.pictures import Along, Board, Marks, Panel, Text, Voxels, say
+from ui.components.slider import Live
 from ui.panels import ahead
 
 
@@ -69,6 +70,8 @@ def seen(value: object, gamma: float) -> object:
     if isinstance(value, Along):
         value = dataclasses.replace(value, live=dataclasses.replace(value.live, value=gamma)).now
         return round(value, 3) if isinstance(value, float) else value
+    if isinstance(value, Live):
+        return value.key
     if isinstance(value, Marks | Voxels):
         return value.color, (round(100 * gamma) < value.below).tolist()
     if isinstance(value, tuple) and value and all(isinstance(part, str | Along) for part in value):

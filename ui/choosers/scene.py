@@ -9,6 +9,7 @@ import streamlit as st
 
 from ui.choosers.image import ChosenImage, choose_picture
 from ui.choosers.select import select
+from ui.components.draw import draw_button
 from ui.components.slider import live_slider
 
 if TYPE_CHECKING:
@@ -141,8 +142,8 @@ def choose_rates(blocks: bool = True) -> tuple[float, int]:
 
 
 def draw_again() -> None:
-    """Go on to the next draw: the callback of a button beside a widget of the key `seed`."""
-    st.session_state["seed"] = st.session_state.get("seed", FIRST_DRAW) + 1
+    """The button that goes on to the next draw, beside a widget of the key `seed`."""
+    draw_button("🎲 Draw again", key="seed", value=st.session_state.get("seed", FIRST_DRAW), help="The next seed")
 
 
 def carry_over(page: str) -> None:

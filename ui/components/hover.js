@@ -35,7 +35,7 @@ function outline(context, [x, y, width, height], color, rim, w, h) {
   }
 }
 
-// `changed(label)` is called with what is pointed at, "" for nothing; `pick(id, index)` at a click or Enter.
+// `changed(label)` is called with what is pointed at, "" for nothing; `pick(panel, index)` at a click or Enter.
 function addHover(frame, canvas, theme, changed, pick) {
   const active = element("div", { role: "option", id: "active", "aria-selected": "true" });
   frame.append(active);
@@ -57,6 +57,7 @@ function addHover(frame, canvas, theme, changed, pick) {
     active.setAttribute("aria-posinset", index + 1);
     changed(words());
   }
+  const selected = () => (panel.selected === null ? -1 : current(panel.selected));
   const canPick = () => hovered >= 0 && panel.pickable;
   const under = (event) => cells.at(event.offsetX / canvas.clientWidth, event.offsetY / canvas.clientHeight);
 
@@ -65,18 +66,18 @@ function addHover(frame, canvas, theme, changed, pick) {
   canvas.addEventListener("click", (event) => {
     if (!cells) return;
     hover(under(event));
-    if (canPick()) pick(panel.id, hovered);
+    if (canPick()) pick(panel, hovered);
   });
   frame.addEventListener("keydown", (event) => {
     if (!cells) return;
-    const start = hovered < 0 ? (panel.selected ?? -1) : hovered;
+    const start = hovered < 0 ? selected() : hovered;
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -cells.columns, ArrowDown: cells.columns };
     if (event.key in steps) {
       const next = start < 0 ? 0 : start + steps[event.key];
       if (next >= 0 && next < cells.count) hover(next);
     } else if (event.key === "Home") hover(0);
     else if (event.key === "End") hover(cells.count - 1);
-    else if ((event.key === "Enter" || event.key === " ") && canPick()) pick(panel.id, hovered);
+    else if ((event.key === "Enter" || event.key === " ") && canPick()) pick(panel, hovered);
     else return;
     event.preventDefault();
   });
@@ -86,7 +87,7 @@ function addHover(frame, canvas, theme, changed, pick) {
     paint(context, w, h) {
       if (!cells) return;
       const mark = (index, color) => outline(context, cells.box(index), theme()[color], theme().background, w, h);
-      if (panel.selected !== null) mark(panel.selected, "text");
+      if (selected() >= 0) mark(selected(), "text");
       if (hovered >= 0) mark(hovered, "primary");
     },
     words,

@@ -104,10 +104,14 @@ function mount(root) {
     update({ data, setTriggerValue }) {
       const force = data === latest; // the same message again: the theme has changed
       latest = data;
-      pick = (panel, index) => setTriggerValue("picked", { panel, index });
+      pick = ({ id, sets }, index) => {
+        if (sets) goTo(sets, index);
+        setTriggerValue("picked", { panel: id, index });
+      };
       theme.forget();
       if (force) return show(shown, true);
       const message = unpack(data);
+      if (message.header.state) catchUp(message.header.state);
       if (message.header.state && !(wanted(message.header)?.header.state.along.length > 0)) keep([message], data.length);
       // The hand may be further on than the server.
       show((message.header.state && wanted(message.header)) ?? message, false);

@@ -136,9 +136,10 @@ class Panel:
 
     `layers` are drawn in order; the first one's shape gives the proportions unless `aspect` (width, height) does.
     `alt` says the picture in words. `tiles` or a `Bars` layer make it explorable by pointer and arrow keys, `labels`
-    naming what is pointed at; with `pickable`, click and Enter report it; `selected` is outlined. `equation` is
-    trusted HTML with MathML behind a button. `download` is a file name, and gives a button too. `id` tells panels
-    apart between updates (default: the place in the row).
+    naming what is pointed at; with `pickable`, click and Enter report it; `selected` is outlined. With `sets` the
+    browser goes to the `State` in which that key has the index picked. `equation` is trusted HTML with MathML behind a
+    button. `download` is a file name, and gives a button too. `id` tells panels apart between updates (default: the
+    place in the row).
     """
 
     title: str
@@ -152,7 +153,8 @@ class Panel:
     tiles: Tiles | None = None
     labels: Sequence[Text] = ()
     pickable: bool = False
-    selected: int | None = None
+    selected: int | Live | None = None
+    sets: str = ""
     equation: Text = ""
     download: str = ""
 

@@ -25,3 +25,24 @@ function keep(messages, size) {
 
 // The message for what sliders and choices say right now, if it is there.
 const wanted = (header) => shelf.messages.get(placeOf(header, live));
+
+// Values that the browser has gone to by a click, and that the server has not answered yet.
+const held = (window.camdropHeld ??= new Set());
+
+// Goes to a value of `key`, as a slider does, where the pictures can follow.
+function goTo(key, value) {
+  live[key] = value;
+  const event = new CustomEvent("camdrop:live", { cancelable: true, detail: { key, value } });
+  window.dispatchEvent(event);
+  if (event.defaultPrevented) held.add(key);
+  else delete live[key];
+}
+
+// A message has come from the server: where it has caught up, it is in charge again.
+function catchUp({ at }) {
+  for (const key of held)
+    if (at[key] === live[key]) {
+      held.delete(key);
+      delete live[key];
+    }
+}

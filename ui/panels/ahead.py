@@ -24,6 +24,7 @@ from ui.panels.shown import Shown, still
 
 _TABLES = 64
 _SHELF = 40_000_000  # bytes of messages that the browser surely still has
+_RANKS = 64  # channels
 _SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
 
 
@@ -57,25 +58,35 @@ def state_of(name: str, scene: Scene, method: Method, r: int, seed: int, rank: i
     return State(repr((name, activation.site.name, content, scene.remark, type(method).__name__, options)), at)
 
 
-def neighbours(state: State, sizes: Sequence[int]) -> Iterator[State]:
-    """The states to fill, the one that is shown first: `sizes` are the r to go to, the nearest first."""
+def neighbours(state: State, sizes: Sequence[int], channels: int = 0) -> Iterator[list[State]]:
+    """The states to fill, in portions: the one that is shown, other r of `sizes`, the nearest first, other channels, of
+    which there are `channels`, and the next eight draws."""
     here = dataclasses.replace(state, along=("gamma",))
-    yield here
-    for r in sorted(sizes, key=lambda r: abs(r - int(state.at["r"]))):
-        yield dataclasses.replace(here, at={**here.at, "r": r})
+
+    def go(key: str, value: int) -> State:
+        return dataclasses.replace(here, at={**here.at, key: value})
+
+    r, seed, rank = (int(here.at[key]) for key in ("r", "seed", "rank"))
+    yield [here]
+    yield from ([go("r", size)] for size in sorted(sizes, key=lambda size: abs(size - r)))
+    ranks = sorted(range(channels), key=lambda other: abs(other - rank))[:_RANKS]
+    yield from ([go("rank", other) for other in ranks[i : i + 8]] for i in range(0, len(ranks), 8))
+    yield from ([go("seed", seed + i)] for i in range(1, 9))
 
 
-def fill(key: str, states: Iterable[State], boards: Callable[[State], Sequence[Board]]) -> None:
-    """Send the boards of states, one after the other, as long as the person asks for nothing else.
+def fill(key: str, portions: Iterable[Sequence[State]], boards: Callable[[State], Sequence[Board]]) -> None:
+    """Send the boards of states, one portion after the other, as long as the person asks for nothing else.
 
     Call it at the very end of a run. `key` is that of the hidden elements that carry them.
     """
     sent: OrderedDict[str, int] = st.session_state.setdefault("ahead.sent", OrderedDict())
     with st.container(gap=None):
-        for i, state in enumerate(states):
-            place = repr((key, state))
-            if place not in sent:
-                sent[place] = send_ahead(boards(state), key=f"{key}.{i}")
+        for i, portion in enumerate(portions):
+            new = [state for state in portion if repr((key, state)) not in sent]
+            if not new:
+                continue
+            size = send_ahead([board for state in new for board in boards(state)], key=f"{key}.{i}")
+            sent.update({repr((key, state)): size // len(new) for state in new})
             while sum(sent.values()) > _SHELF:
                 sent.popitem(last=False)
 

@@ -33,6 +33,7 @@ from camdrop.figures.numbers import number, percent
 from camdrop.masks import CamDrop
 from ui.choosers.scene import Scene
 from ui.components.pictures import Along, Bars, Board, Heat, Marks, Panel, Raster, Row, State, Text, Tiles
+from ui.components.slider import Live
 from ui.panels import equations
 from ui.panels.shown import Shown
 
@@ -71,12 +72,16 @@ def pixels(scene: Scene) -> Picture:
 
 def boards(scene: Scene, shown: Shown, rank: int, state: State | None, remark: str = "") -> list[Board]:
     """The pictures of one mask, by their keys: the steps of one of its channels, all channels, and the numbers."""
-    if state and shown.table.whole:
-        state = dataclasses.replace(state, along=("gamma",))
+    every = None  # of the channels: the grid itself follows the one that is picked
+    if state:
+        along = ("gamma",) if shown.table.whole else ()
+        state = dataclasses.replace(state, along=along)
+        at = {key: value for key, value in state.at.items() if key != "rank"}
+        every = dataclasses.replace(state, at=at, along=(*along, "rank"))
     note = shown.numbers(lambda m: " ".join([scene.remark, *m.remarks, remark]).strip())
     return [
         Board("strip", strip(scene, shown, rank), columns=6, note=note, state=state),
-        Board("grid", [channels(shown, rank)], columns=1, max_width=760, state=state),
+        Board("grid", [channels(shown, rank)], columns=1, max_width=760, state=every),
         Board("numbers", [enlarged(shown, rank), numbers(scene, shown)], columns=2, state=state),
     ]
 
@@ -133,6 +138,7 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
             labels=labels,
             pickable=True,
             selected=rank,
+            sets="rank",
             equation=equations.channels(d),
             download="3-channel-weights.png",
         ),
@@ -214,7 +220,8 @@ def channels(shown: Shown, rank: int) -> Panel:
         labels=channel_labels(shown),
         lines=[(touched, line if marked is None else f"{line}; dominant channels are underlined")],
         pickable=True,
-        selected=rank,
+        selected=Live("rank", rank),
+        sets="rank",
         download="channels.png",
     )
 
