@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 through_app()
 
 LARGE = 128  # pixels
+ROOM = "<style>.st-key-board { min-height: 100vh; }</style>"  # nothing below it jumps as pictures come
 GUESS = "A probe, a logistic regression, names the class from what is dropped. It sees neither image nor network."
 HOW = """
 A **mask** is drawn for the features X at one drop site, by the very function that training calls; the network then runs
@@ -165,7 +166,8 @@ def page() -> None:
         chosen = choose_checkpoint("Checkpoint", key="checkpoint")
     if chosen is None:
         return
-    board = st.container()
+    st.html(ROOM)
+    board = st.container(key="board")
     st.page_link("pages/five_methods.py", label="These features under all five methods", icon=":material/view_in_ar:")
     with st.expander("How it is computed"):
         st.markdown(HOW)

@@ -36,12 +36,26 @@ difference of two of them says more than their errors: its mean over n seeds, wi
 it is zero. The p-values are not corrected for how many there are; one in twenty is below 0.05 by chance.
 """
 
-# Tables may be wider than the page, above all on a phone; a number stays on its line, words have room.
+# Tables may be wider than the page; a number stays on its line, words have room. On a phone each claim is a card.
 STYLE = """<style>
-.stMarkdown table { display: block; overflow-x: auto; }
-.stMarkdown td[style*="right"] { white-space: nowrap; }
-.stMarkdown td[style*="left"]:not(:first-child) { min-width: 12rem; vertical-align: top; }
-.stMarkdown td[style*="left"]:nth-child(4) { min-width: 20rem; }
+.report { line-height: 1.6; overflow-wrap: anywhere; }
+.report a { color: inherit; }
+.report code { padding: 0.1em 0.3em; border-radius: 4px; background: color-mix(in srgb, currentColor 8%, transparent); }
+.report [role="region"] { overflow-x: auto; margin-bottom: 1rem; }
+.report table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.report :is(th, td) { padding: 0.3rem 0.75rem; border: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
+.report :is(th, td) { text-align: left; overflow-wrap: normal; }
+.report [style*="right"] { text-align: right; white-space: nowrap; }
+.report td[style*="left"]:not(:first-child) { min-width: 12rem; vertical-align: top; }
+.report td[style*="left"]:nth-child(4) { min-width: 20rem; }
+@media (max-width: 640px) {
+  .claims thead { display: none; }
+  .claims :is(table, tbody, tr, td) { display: block; border: 0; padding: 0; }
+  .claims tr { margin-bottom: 1rem; border-top: 2px solid color-mix(in srgb, currentColor 18%, transparent); }
+  .claims td:nth-child(2)::before { content: "The paper: "; opacity: 0.7; }
+  .claims td:nth-child(3)::before { content: "Here: "; opacity: 0.7; }
+  .claims td:nth-child(4)::before { content: "Verdict: "; opacity: 0.7; }
+}
 </style>"""
 
 
@@ -68,7 +82,8 @@ def page() -> None:
             "Numbers (JSON)", lambda: report.json_report(folders), "report.json", icon=":material/data_object:",
             on_click="ignore", help="Each cell with its seeds, its spread and its paired tests",
         )  # fmt: skip
-    st.markdown(report.overview(folders, found))
+    claims = report.fragment(report.overview(folders, found), "What the paper claims, and what became of it here")
+    st.html(f'<div class="claims">{claims}</div>')
     st.markdown(report.WHY)
     st.info(report.PROTOCOL, icon=":material/balance:")
     for row in _rows(report.sections(folders, found)):
@@ -88,22 +103,15 @@ def _rows(sections: Sequence[Section]) -> Iterator[list[Section]]:
 
 
 def show(section: Section, folders: Sequence[Path], found: Found) -> None:
-    """A table or figure; what is drawn live has its place above the numbers."""
-    from ui.panels import paper_figures as figures
+    """A table or figure: its numbers, below what is drawn when it is opened."""
+    from camdrop.report import fragment
+    from ui.panels.paper_figures import draw
 
     st.subheader(section.title, anchor=section.anchor)
-    if section.anchor == "figure-2" and figures.figure_2(found):
-        with st.expander("The numbers", icon=":material/table:"):
-            st.markdown(section.body)
-        return
-    if section.anchor == "figure-3":
-        figures.figure_3()
-    elif section.anchor == "equation-16":
-        figures.while_training(found)
+    draw(section.anchor, found, folders)
+    if section.anchor == "equation-16":
         st.page_link("pages/gradients.py", label="Measure it for any checkpoint", icon=":material/ssid_chart:")
-    elif section.anchor == "figure-4" and figures.figure_4(folders):
-        return
-    st.markdown(section.body)
+    st.html(fragment(section.body, section.title))
 
 
 st.title("Results")

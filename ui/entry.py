@@ -5,6 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.components.popover_focus import popover_focus
+
 _in_app = ContextVar("in_app", default=False)
 _ROOT = Path(__file__).parent.parent
 
@@ -14,6 +16,7 @@ def run(page: st.Page) -> None:
     token = _in_app.set(True)
     try:
         page.run()
+        popover_focus()
     finally:
         _in_app.reset(token)
 

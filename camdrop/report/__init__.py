@@ -1,7 +1,7 @@
 """The report: the paper's tables and figures beside ours, as Markdown and as one HTML page."""
 
 from camdrop.report.finished import find
-from camdrop.report.html import html_report, sheet
+from camdrop.report.html import fragment, html_report, sheet
 from camdrop.report.json_report import json_report
 from camdrop.report.markdown import (
     PROTOCOL,
@@ -27,6 +27,7 @@ __all__ = [
     "bound_runs",
     "find",
     "find_sweeps",
+    "fragment",
     "html_report",
     "json_report",
     "markdown_report",

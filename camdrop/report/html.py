@@ -29,9 +29,6 @@ def html_report(folders: Sequence[Path], checkpoints: Path | None = None) -> str
 
     Curves and surfaces need Plotly, which comes with the app; without it, the page says so in their place.
     """
-    from markdown_it import MarkdownIt
-
-    render = MarkdownIt("commonmark").enable("table").render
     found, plotly = find(folders), _plotly()
     drawn = {
         "figure-2": _curves(race_runs(found), ("Training error", "Validation error")),
@@ -40,7 +37,7 @@ def html_report(folders: Sequence[Path], checkpoints: Path | None = None) -> str
     }
     title = html.escape(markdown.TITLE)
     parts = [f"<h1>{title}</h1>"]
-    parts += [render(text) for text in (markdown.PROTOCOL, markdown.overview(folders, found), markdown.WHY)]
+    parts += [_render(text) for text in (markdown.PROTOCOL, markdown.overview(folders, found), markdown.WHY)]
     for section in markdown.sections(folders, found):
         parts.append(f'<h2 id="{section.anchor}">{html.escape(section.title)}</h2>')
         if section.anchor == "figure-3":
@@ -49,10 +46,23 @@ def html_report(folders: Sequence[Path], checkpoints: Path | None = None) -> str
             parts += ['<div class="plots">', *(_div(*pair) for pair in drawn.get(section.anchor, ())), "</div>"]
         elif drawn.get(section.anchor):
             parts.append("<p>The picture needs Plotly: pip install 'camdrop[app]', then write the report again.</p>")
-        parts.append(render(section.body))
+        parts.append(_render(section.body))
     scripts = f"<script>{plotly}</script><script>{_DRAW}</script>" if plotly else ""
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>{_STYLE}'
     return f'<!doctype html><html lang="en">{head}{"".join(parts)}{scripts}</html>\n'
+
+
+def fragment(text: str, name: str) -> str:
+    """Markdown of the report as HTML for a page; its tables are regions that scroll by the keyboard too."""
+    region = f'<div role="region" tabindex="0" aria-label="{html.escape(name)}"><table>'
+    body = _render(text).replace("<table>", region).replace("</table>", "</table></div>")
+    return f'<div class="report">{body}</div>'
+
+
+def _render(text: str) -> str:
+    from markdown_it import MarkdownIt
+
+    return str(MarkdownIt("commonmark").enable("table").render(text))
 
 
 def sheet(chosen: Sequence[tuple[str, Checkpoint]], images: int = 10, tile: int = 140) -> tuple[Picture, list[str]]:

@@ -216,7 +216,10 @@ def test_block_shows_dropped_cells_and_turns(ui: Page) -> None:
 
 
 def test_cells_come_and_go_under_the_slider_without_the_server(ui: Page) -> None:
-    block, channels = ui.get_by_role("img", name="a block"), ui.get_by_role("img", name="the channels")
+    block, channels = (
+        ui.get_by_role("img", name="a block"),
+        ui.get_by_role("listbox", name="the channels").locator("canvas"),
+    )
     at_first = channels.evaluate(ORANGE)
     size = channels.evaluate("canvas => canvas.width * canvas.height")
     assert at_first == pytest.approx(size / 16, rel=0.1)  # 2×2 cells of 8×8

@@ -47,6 +47,8 @@ function addHover(frame, canvas, theme, changed, pick) {
   function words() {
     const label = hovered < 0 ? "" : say(panel.labels[hovered] ?? String(hovered));
     setText(active, label);
+    active.hidden = hovered < 0; // nothing is an option until something is pointed at
+    setAttribute(frame, "aria-activedescendant", active.hidden ? null : "active");
     setAttribute(frame, "aria-label", cells ? say(panel.alt) : null);
     return label;
   }
@@ -97,9 +99,8 @@ function addHover(frame, canvas, theme, changed, pick) {
       if (hovered >= (cells?.count ?? 0)) hovered = -1;
       canvas.classList.toggle("pickable", Boolean(cells && panel.pickable));
       setAttribute(frame, "role", cells ? "listbox" : null);
-      setAttribute(frame, "aria-activedescendant", cells ? "active" : null);
       setAttribute(active, "aria-setsize", cells?.count ?? null);
-      active.hidden = !cells;
+      setAttribute(canvas, "aria-hidden", cells ? true : null); // the listbox tells what it shows
     },
   };
 }

@@ -1,6 +1,6 @@
 """The parts of the page Results that are drawn live: Figures 2–4, and gradient bounds while training.
 
-A choice in one of them runs nothing else of the page.
+Each is drawn when it is opened: pictures take most of the page's time. A choice in one runs nothing else of the page.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from camdrop.data import DataError
-from camdrop.report import SWEEP_COMMAND, bound_runs, find_sweeps, race_runs
+from camdrop.report import bound_runs, find_sweeps, race_runs
 from camdrop.report.curves import MEASURES, curves_of
 from camdrop.report.finished import Found
 from camdrop.report.html import SHEET_WORDS, sheet
@@ -22,26 +22,46 @@ from ui.panels import sweeps
 
 
 @st.fragment
-def figure_2(found: Found) -> bool:
-    """Training error left, validation error right; False where there is no race to draw."""
-    runs = {run.name: (run, records) for run, records in race_runs(found)}
-    if not runs:
+def draw(anchor: str, found: Found, folders: Sequence[Path]) -> None:
+    """What there is to draw of a section, once it is opened; where a race or a sweep is missing, the way to one."""
+    if anchor == "figure-2" and not race_runs(found):
         st.page_link("pages/race.py", label="Start a race", icon=":material/flag:")
-        return False
+    elif anchor == "figure-4" and not find_sweeps(folders):
+        st.page_link("pages/sweep.py", label="Start a sweep", icon=":material/grid_on:")
+    elif anchor in ("figure-2", "figure-3", "figure-4") or (anchor == "equation-16" and bound_runs(found)):
+        words = "The curves" if anchor in ("figure-2", "equation-16") else "The picture"
+        key = f"draw-{anchor}"
+        box = st.expander(words, icon=":material/show_chart:", key=key, on_change="rerun", bind="query-params")
+        if box.open:
+            with box:
+                _draw(anchor, found, folders)
+
+
+def _draw(anchor: str, found: Found, folders: Sequence[Path]) -> None:
+    if anchor == "figure-2":
+        _figure_2(found)
+    elif anchor == "figure-3":
+        _figure_3()
+    elif anchor == "figure-4":
+        _figure_4(folders)
+    else:
+        _while_training(found)
+
+
+def _figure_2(found: Found) -> None:
+    """Training error left, validation error right."""
+    runs = {run.name: (run, records) for run, records in race_runs(found)}
     name = select("Race", list(runs), key="figure2", width=520)
     curves(curves_of(*runs[name]), list(MEASURES)[:2], key="results.curves", log=False, keep=name)
-    return True
 
 
-def while_training(found: Found) -> None:
+def _while_training(found: Found) -> None:
     """Gradient bounds and saturated units of the last race that measured them."""
-    if runs := bound_runs(found):
-        run, records = runs[-1]
-        curves(curves_of(run, records), ["Gradient bound", "Saturated units"], key="results.bounds", keep=run.name)
+    run, records = bound_runs(found)[-1]
+    curves(curves_of(run, records), ["Gradient bound", "Saturated units"], key="results.bounds", keep=run.name)
 
 
-@st.fragment
-def figure_3() -> None:
+def _figure_3() -> None:
     """The contact sheet of some checkpoints that look at the same kind of images."""
     chosen = choose_checkpoints("Checkpoints", key="figure3")
     if not chosen:
@@ -55,15 +75,9 @@ def figure_3() -> None:
     st.caption(SHEET_WORDS.format("; ".join(names)))
 
 
-@st.fragment
-def figure_4(folders: Sequence[Path]) -> bool:
-    """Both views of one of the sweeps, and what it says of the paper's claim; False where there is none."""
+def _figure_4(folders: Sequence[Path]) -> None:
+    """Both views of one of the sweeps, and what it says of the paper's claim."""
     names = {f"{sweep.folder.name}: {sweep}": sweep for sweep in find_sweeps(folders)}
-    if not names:
-        st.page_link("pages/sweep.py", label="Start a sweep", icon=":material/grid_on:")
-        return False
     shown = names[select("Sweep", list(names), key="figure4", width=720)]
     st.markdown(f"The paper: up to a rate of 1 all learn, from 10 on none, and masks save some. {shown.verdict()}")
     sweeps.figures(shown, "Validation error")
-    st.markdown(f"Run it: `{SWEEP_COMMAND}`")
-    return True
