@@ -29,11 +29,12 @@ def test_assumptions_are_said(monkeypatch, tmp_path, capsys, command):
     theirs, ours = tmp_path / "theirs.pth", tmp_path / "ours.safetensors"
     torch.save(model.state_dict(), theirs)
     save(ours, model, Meta("resnet8", 2, 1))
-    places = {
-        "DATA": f"folder:{tmp_path / 'data'}", "FOLDER": tmp_path / "data" / "test" / "dark",
-        "IMAGE": tmp_path / "data" / "test" / "dark" / "3.png", "OUT": tmp_path / "out", "OUT.png": tmp_path / "o.png",
-    }  # fmt: skip
     for path in (theirs, ours):
+        places = {
+            "DATA": f"folder:{tmp_path / 'data'}", "FOLDER": tmp_path / "data" / "test" / "dark",
+            "IMAGE": tmp_path / "data" / "test" / "dark" / "3.png",
+            "OUT": tmp_path / "out" / path.stem, "OUT.png": tmp_path / "o.png",
+        }  # fmt: skip
         assert run(monkeypatch, *(path if part == "NET" else places.get(part, part) for part in COMMANDS[command])) == 0
         said = capsys.readouterr()
         lines = [line for line in said.err.splitlines() if "read with assumptions" in line]
