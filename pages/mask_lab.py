@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
-from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, draw_again
+from ui.choosers.mask_options import choose_options
+from ui.choosers.scene import carry_over, choose_rates, choose_scene, draw_again
 from ui.choosers.select import select
 from ui.choosers.training_switch import choose_training, training_sites
 from ui.components.pictures import Picked, pictures
-from ui.components.slider import live_slider
 from ui.entry import through_app
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ through_app()
 LARGE = 128  # pixels
 ROOM = "<style>.st-key-board { min-height: 100vh; }</style>"  # nothing below it jumps as pictures come
 GUESS = "A probe, a logistic regression, names the class from what is dropped. It sees neither image nor network."
+MEANS = "How often each unit is dropped in 100 draws, and how much is dropped on average."
 HOW = """
 A **mask** is drawn for the features X at one drop site, by the very function that training calls; the network then runs
 on from there. CamDrop drops blocks where the network sees the class: J = Σ α X says *where* the network sees the label
@@ -51,49 +52,13 @@ def enlarge(picked: Picked) -> None:
     st.session_state["rank"] = picked.index + 1
 
 
-def choose_options(guided: bool, channels: int) -> tuple[dict[str, object], int, int]:
-    """The rare controls, behind a button: options of the method, the seed, and the α rank of the enlarged channel."""
-    from camdrop.masks import CHANNELS, GUIDES, READINGS
-
-    options: dict[str, object] = {}
-    with st.popover("More", icon=":material/tune:", help="The seed, options of CamDrop, the channel to enlarge"):
-        seed = st.number_input("Seed of the draw", 0, 2**31, FIRST_DRAW, key="seed", bind="query-params")
-        for label, key, choices, why in (
-            ("Reading of the paper", "reading", READINGS, "How likely a candidate becomes a seed: ƒ of step 4 tells."),
-            ("Guide", "guide", GUIDES, "J: the class activation map, or the mean of all channels (Table 2)."),
-            ("Channels", "channels", CHANNELS, "Those with the largest α, or all of them (Table 3)."),
-        ):
-            options[key] = st.segmented_control(
-                label,
-                choices,
-                default=choices[0],
-                required=True,
-                key=key,
-                bind="query-params",
-                disabled=not guided,
-                help=why,
-            )
-        unused = not guided or options["channels"] == "all"
-        options["channel_fraction"] = live_slider(
-            "Channel fraction", key="channel_fraction", min=0.005, max=1.0, step=0.005, default=0.125, disabled=unused
-        )
-        auto = st.toggle("Position fraction 1/r²", True, key="auto", bind="query-params", disabled=not guided)
-        unused = not guided or bool(auto)
-        fraction = live_slider(
-            "Position fraction", key="position_fraction", min=0.005, max=1.0, step=0.005, default=0.1, disabled=unused
-        )
-        options["position_fraction"] = None if auto else fraction
-        rank = st.number_input("Enlarged channel, by its α rank", 1, channels, key="rank", bind="query-params")
-    return options, seed, rank - 1
-
-
 @st.fragment
 def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     """What follows the hand: all but the checkpoint. The choosers are in `row`."""
-    from camdrop.analysis.mask_steps import dissect, masked_pass, shares
+    from camdrop.analysis.mask_steps import dissect, many_draws, masked_pass, shares
     from camdrop.masks import METHODS
     from camdrop.training.config import make_method
-    from ui.panels import ahead, mask_lab, mask_message
+    from ui.panels import ahead, mask_draws, mask_lab, mask_message
     from ui.panels.shown import still
 
     def visit(picked: Picked) -> None:
@@ -105,6 +70,7 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     with switches:
         training = choose_training(chosen[0], meta)
         guess = st.toggle("Guess the class from the mask", key="guess", bind="query-params", help=GUESS)
+        means = st.toggle("Mean of draws", key="means", bind="query-params", help=MEANS)
     with row:
         scene = choose_scene(chosen[1])
         if scene is None:
@@ -138,14 +104,19 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         pictures(**vars(grid), on_pick=enlarge)
     with right:
         pictures(**vars(numbers))
+        waits = {"gamma": gamma, "r": r, "seed": seed} if state else None
+        if means:
+            drawn = many_draws(d.activation, method, scene.label, seed)
+            panel = mask_draws.mean(drawn, int(d.order[rank]))
+            pictures([panel], key="mean", columns=2, waits=waits and {**waits, "rank": rank})
         # A whole pass with all masks at every move: too slow for large images to come unasked.
         if scene.image.shape[-1] <= LARGE or st.toggle(
             "Every drop site", key="every", bind="query-params", help="Mask all of them at each move: slower"
         ):
             draws = max(1, 36 // len(sites))
             found = shares(model, scene.image, method, scene.label, seed, draws)
-            panels = mask_lab.sites(scene, found, 1 - gamma, draws)
-            pictures(panels, key="sites", columns=2, on_pick=visit)
+            panels = mask_draws.sites(scene, found, 1 - gamma, draws)
+            pictures(panels, key="sites", columns=2, waits=waits, on_pick=visit)
     if missing:
         with switches:
             mask_message.ask(missing, meta, rests)

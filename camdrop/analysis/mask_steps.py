@@ -16,6 +16,8 @@ from camdrop.masks import CamDrop, DropBlock, DropPath, Mask, Method, valid_cent
 from camdrop.resnet import DropSite, Network
 from camdrop.sampling import SampleMasks, training_masks
 
+_UNITS = 2**22  # of a batch that is drawn at once
+
 
 @dataclass(frozen=True, eq=False)
 class Activation:
@@ -215,6 +217,40 @@ def shares(model: Network, image: Tensor, method: Method, label: int, seed: int,
     targets = torch.full((draws,), label, device=image.device)
     model(image.expand(draws, -1, -1, -1), SampleMasks(method, model.fc.weight, targets, sites, generator, record))
     return {name: float(mask.dropped.mean()) for name, mask in record.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Many draws of one method at one activation."""
+
+    probability: Tensor  # (C, H, W) float: the share of the draws that drop a unit
+    shares: Tensor  # (draws,) float: the share of units that each drops
+
+    @property
+    def mean(self) -> float:
+        """Of the shares dropped."""
+        return float(self.shares.mean())
+
+    @property
+    def std(self) -> float:
+        """Of the shares dropped, the sample's standard deviation."""
+        return float(self.shares.std()) if len(self.shares) > 1 else 0.0
+
+
+@torch.no_grad()
+def many_draws(activation: Activation, method: Method, label: int, seed: int, draws: int = 100) -> Draws:
+    """Draw a method often, as training does for a batch that is one image again and again."""
+    features = activation.features
+    alpha = compress_weights(activation.model.fc.weight.detach()[label][None], features.shape[1])
+    generator = torch.Generator(features.device).manual_seed(seed)
+    counts, shares = torch.zeros(features.shape[1:], device=features.device), []
+    at_once = max(1, _UNITS // features.numel())
+    for n in (min(at_once, draws - i) for i in range(0, draws, at_once)):
+        batch, guide = features.expand(n, -1, -1, -1), alpha.expand(n, -1)
+        mask = method.sample(batch, alpha=guide, generator=generator)
+        counts += (~mask.keep).sum(0)
+        shares.append(mask.dropped)
+    return Draws(counts / draws, torch.cat(shares))
 
 
 def remarks(d: Dissection) -> list[str]:

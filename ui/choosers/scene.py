@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from camdrop.checkpoints.metadata import Meta
 
 TRUE, PREDICTED = "True label", "Predicted label"
-FIRST_DRAW = 49  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
+FIRST_DRAW = 651  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
 
 # Choices that pages share, by their keys, and what they are at first (None: it depends).
 _SHARED = {
@@ -143,7 +143,7 @@ def choose_rates(blocks: bool = True) -> tuple[float, int]:
 
 def draw_again() -> None:
     """The button that goes on to the next draw, beside a widget of the key `seed`."""
-    draw_button("🎲 Draw again", key="seed", value=st.session_state.get("seed", FIRST_DRAW), help="The next seed")
+    draw_button("Draw again", key="seed", value=st.session_state.get("seed", FIRST_DRAW), help="The next seed")
 
 
 def carry_over(page: str) -> None:

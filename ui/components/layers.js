@@ -78,7 +78,7 @@ function marks(layer, blob, theme, scratch) {
 function bars(layer, blob, theme) {
   const values = new Float32Array(blob(layer.values).buffer);
   const marked = blob(layer.marked);
-  const top = values.reduce((a, b) => Math.max(a, b), 0);
+  const top = values.reduce((a, b) => Math.max(a, b), layer.line ?? 0);
   const bottom = values.reduce((a, b) => Math.min(a, b), 0);
   const range = top - bottom || 1;
   return (context, w, h) => {
@@ -98,6 +98,15 @@ function bars(layer, blob, theme) {
     }
     context.fillStyle = colors.text;
     context.fillRect(0, Math.min(h - 1, y(0)), w, 1);
+    if (layer.line === null) return;
+    context.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+    context.lineWidth = devicePixelRatio;
+    context.strokeStyle = colors.text;
+    context.beginPath();
+    context.moveTo(0, Math.max(1, y(layer.line)));
+    context.lineTo(w, Math.max(1, y(layer.line)));
+    context.stroke();
+    context.setLineDash([]);
   };
 }
 

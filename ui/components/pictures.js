@@ -54,6 +54,7 @@ function mount(root) {
   // A slider or choice has moved. If all pictures that it concerns can follow, the server need not: see slider.js.
   const follow = (event) => {
     const { key } = event.detail;
+    showWaiting();
     const followers = [...panels.values()].filter((panel) => panel.follows(key));
     for (const panel of followers) panel.follow();
     if (followers.length) showNote();
@@ -87,6 +88,11 @@ function mount(root) {
     });
   }
 
+  // What only the server can draw is pale while the hand is elsewhere.
+  function showWaiting() {
+    const waits = Object.entries(header.waits ?? {});
+    grid.classList.toggle("waits", waits.some(([key, value]) => (live[key] ?? value) !== value));
+  }
   function showNote() {
     note.hidden = header.note === null;
     setText(note, note.hidden ? "" : say(header.note) || "\u00a0");
@@ -96,6 +102,7 @@ function mount(root) {
     header = message.header;
     sizeGrid(grid, header);
     showNote();
+    showWaiting();
     updatePanels(message.blob, force);
     painted(header.key);
   }

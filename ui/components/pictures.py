@@ -84,12 +84,16 @@ class Marks:
 
 @dataclass(frozen=True, eq=False)
 class Bars:
-    """A bar chart layer: `values` (n,), the bars where `marked` (n,) is true in `marked_color` (CSS) and on top."""
+    """A bar chart layer: `values` (n,), the bars where `marked` (n,) is true in `marked_color` (CSS) and on top.
+
+    At the height `line` a dashed line goes across.
+    """
 
     values: npt.NDArray[np.floating[Any]]
     marked: npt.NDArray[np.bool_]
     marked_color: str
     color: str | None = None
+    line: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +195,7 @@ class Board:
     max_width: int = 420
     note: Text | None = None
     state: State | None = None
+    waits: Mapping[str, float] | None = None
 
 
 def pictures(
@@ -202,14 +207,16 @@ def pictures(
     max_width: int = 420,
     note: Text | None = None,
     state: State | None = None,
+    waits: Mapping[str, float] | None = None,
     on_pick: Callable[[Picked], None] | None = None,
 ) -> Picked | None:
     """Panels side by side, at most `columns` of them and each `min_width` to `max_width` px wide; they wrap.
 
     `note` is a line above them, whose place is kept where it is "". Canvases stay and are repainted in place. With a
-    `state` the browser moves to other states by itself, as far as `send_ahead` has sent them. Returns what was clicked,
-    in the run that the click caused; `on_pick` gets it before that run, so that it may set widgets. One call for many
-    panels: each element of a page costs time.
+    `state` the browser moves to other states by itself, as far as `send_ahead` has sent them. Pictures that only the
+    server can draw are pale as long as a slider is not at its value of `waits`. Returns what was clicked, in the run
+    that the click caused; `on_pick` gets it before that run, so that it may set widgets. One call for many panels: each
+    element of a page costs time.
     """
 
     def picked() -> None:
@@ -218,7 +225,7 @@ def pictures(
             on_pick(Picked(**event))
 
     blobs = Blobs()
-    shown = Board(key, panels, columns, min_width, max_width, note, state)
+    shown = Board(key, panels, columns, min_width, max_width, note, state, waits)
     data = blobs.pack(pack_board(shown, blobs))
     event = _pictures(key=key, data=data, on_picked_change=picked).get("picked")
     return Picked(**event) if event else None
@@ -272,6 +279,7 @@ def _pack_layer(layer: Layer, blobs: Blobs) -> dict[str, Any]:
             "marked": blobs.add(np.asarray(layer.marked, np.uint8)),
             "color": layer.color,
             "marked_color": layer.marked_color,
+            "line": layer.line,
         }
     if isinstance(layer, Marks | Voxels):
         return {

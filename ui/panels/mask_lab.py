@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -38,7 +37,7 @@ from ui.panels import equations
 from ui.panels.shown import Shown
 
 
-def _legend(label: str, text: Text, colour: Colour) -> Row:
+def legend(label: str, text: Text, colour: Colour) -> Row:
     """A row whose bar is no more than a swatch before the label."""
     return Row(f"\u2003\u2002{label}", text, share=0.06, color=css(colour))
 
@@ -80,7 +79,7 @@ def boards(scene: Scene, shown: Shown, rank: int, state: State | None, remark: s
         every = dataclasses.replace(state, at=at, along=(*along, "rank"))
     note = shown.numbers(lambda m: " ".join([scene.remark, *m.remarks, remark]).strip())
     return [
-        Board("strip", strip(scene, shown, rank), columns=6, note=note, state=state),
+        Board("strip", strip(scene, shown, rank), columns=7, min_width=140, note=note, state=state),
         Board("grid", [channels(shown, rank)], columns=1, max_width=760, state=every),
         Board("numbers", [enlarged(shown, rank), numbers(scene, shown)], columns=2, state=state),
     ]
@@ -103,6 +102,7 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
     sown = Marks(seeds, css(SEED), shown.gamma)
     sown_count, lost_count = shown.count(seeds, str), shown.count(dropped, str)
     return [
+        _untouched(scene),
         Panel(
             "1 · Image with J",
             f"The image with the map J over it: {meaning(scene, d)}",
@@ -110,8 +110,8 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
             id="cam",
             subtitle=meaning(scene, d),
             rows=[
-                _legend("highest J", number(high), tuple(colours[-1].tolist())),
-                _legend("lowest J", number(low), tuple(colours[0].tolist())),
+                legend("highest J", number(high), tuple(colours[-1].tolist())),
+                legend("lowest J", number(low), tuple(colours[0].tolist())),
             ],
             equation=equations.activation_map(d, scene.label_name),
             download="1-image.png",
@@ -122,7 +122,7 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
             [Raster(positions_picture(positions, cam))],
             id="positions",
             subtitle="where J is largest" if guided else unused,
-            rows=[_legend("dominant", f"{positions.sum()} of {units}", DOMINANT)],
+            rows=[legend("dominant", f"{positions.sum()} of {units}", DOMINANT)],
             equation=equations.positions(d),
             download="2-dominant-positions.png",
         ),
@@ -133,7 +133,7 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
             id="alpha",
             subtitle="largest first" if guided else unused,
             lines=[labels[rank]],
-            rows=[_legend("dominant", f"{marked.sum()} of {len(alpha)}", DOMINANT)],
+            rows=[legend("dominant", f"{marked.sum()} of {len(alpha)}", DOMINANT)],
             aspect=(w, h),
             labels=labels,
             pickable=True,
@@ -149,9 +149,9 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
             id="seeds",
             subtitle=here,
             rows=[
-                _legend("valid centres", f"{int(d.valid.sum())}", VALID),
-                _legend("candidates", f"{candidates.sum()}", CANDIDATE),
-                _legend("seeds", sown_count, SEED),
+                legend("valid centres", f"{int(d.valid.sum())}", VALID),
+                legend("candidates", f"{candidates.sum()}", CANDIDATE),
+                legend("seeds", sown_count, SEED),
             ],
             equation=equations.seeds(shown),
             download="4-candidates-and-seeds.png",
@@ -162,12 +162,26 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
             [Raster(blank(dropped.shape)), Marks(dropped, css(DROPPED), shown.gamma), sown],
             id="blocks",
             subtitle=here,
-            rows=[_legend("dropped", (lost_count, f" of {units}"), DROPPED)],
+            rows=[legend("dropped", (lost_count, f" of {units}"), DROPPED)],
             equation=equations.blocks(d),
             download="5-blocks.png",
         ),
         _channel(shown, channel, "6 · Masked features", "masked", here),
     ]
+
+
+def _untouched(scene: Scene) -> Panel:
+    """The image as it is, and what the network says of it without a mask."""
+    answer = int(scene.activation.before.argmax())
+    return Panel(
+        "0 · Image",
+        f"The image as it is: {scene.picture.name}",
+        [Raster(pixels(scene))],
+        id="image",
+        subtitle=scene.picture.name,
+        rows=[Row(scene.meta.classes[answer], percent(float(scene.activation.before[answer]), ".0f"))],
+        download="0-image.png",
+    )
 
 
 def _channel(shown: Shown, channel: int, title: str, name: str, subtitle: str) -> Panel:
@@ -179,7 +193,7 @@ def _channel(shown: Shown, channel: int, title: str, name: str, subtitle: str) -
         id=name,
         subtitle=subtitle,
         rows=[
-            _legend("dropped", shown.count(dropped, lambda n: percent(n / dropped.size)), DROPPED),
+            legend("dropped", shown.count(dropped, lambda n: percent(n / dropped.size)), DROPPED),
             Row("kept units", shown.numbers(lambda m: f"× {m.scale:.4g}")),
         ],
         equation=equations.masked(shown),
@@ -281,37 +295,5 @@ def _probabilities(scene: Scene, shown: Shown) -> list[Row]:
                 marked=k == scene.label,
             )
             for k in classes
-        ),
-    ]
-
-
-def sites(scene: Scene, found: Mapping[str, float], goal: float, draws: int) -> list[Panel]:
-    """The share dropped at every drop site when all of them are masked, and its mean in each stage."""
-    names, values = list(found), np.array(list(found.values()))
-    here = names.index(scene.activation.site.name)
-    stage_of = {site.name: site.stage for site in scene.activation.model.drop_sites}
-    stages = {s: values[[stage_of[n] == s for n in names]].mean() for s in dict.fromkeys(stage_of.values())}
-    how = "all masked in one forward pass" if draws == 1 else f"all masked at once, mean of {draws} passes"
-    return [
-        Panel(
-            "Every drop site",
-            f"The share dropped at each of the {len(names)} drop sites, in the order of the forward pass",
-            [Bars(values, np.ones(len(names), bool), css(DROPPED))],
-            id="sites",
-            subtitle=how,
-            lines=[f"{names[here]}: {percent(values[here])}; highest {percent(values.max())}"],
-            labels=[f"{name}: {percent(value)}" for name, value in found.items()],
-            pickable=True,
-            selected=here,
-        ),
-        Panel(
-            "Mean of each stage",
-            "",
-            id="stages",
-            subtitle="share dropped",
-            rows=[
-                *(share_row(name, percent(mean), float(mean)) for name, mean in stages.items()),
-                Row("1 − γ", percent(goal), share=goal),
-            ],
         ),
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from camdrop.analysis.attack_outcome import attack_image
 from camdrop.analysis.attacks import PGD
 from camdrop.analysis.explanations import explain
-from camdrop.analysis.mask_steps import MaskedPass, answers, capture, dissect, masked_pass, shares
+from camdrop.analysis.mask_steps import MaskedPass, answers, capture, dissect, many_draws, masked_pass, shares
 from camdrop.data import fit_pixels, gallery, normalise
 from camdrop.masks import METHODS, CamDrop
 from camdrop.training.config import contender_of, make_method
@@ -18,7 +18,7 @@ from ui.choosers.checkpoint import open_checkpoint
 from ui.choosers.image import TITLES, ChosenImage
 from ui.choosers.scene import Scene
 from ui.components.pictures import Panel
-from ui.panels import attack, explore, gradients, mask_lab, mask_message
+from ui.panels import attack, explore, gradients, mask_draws, mask_lab, mask_message
 from ui.panels.ahead import show_whole
 from ui.panels.figure_1 import figure_1
 from ui.panels.lessons import GUIDED, LEAK_FREE, LEAKY, LESSONS, NETWORKS
@@ -92,7 +92,9 @@ def blocks(r: int) -> list[Panel]:
     numbers = dataclasses.replace(
         numbers, rows=[row for row in numbers.rows if row.label in ("Share dropped", "1 − γ")]
     )
-    return [mask_lab.enlarged(shown, 0), mask_lab.channels(shown, 0), numbers]
+    drawn = many_draws(scene.activation, shown.d.method, scene.label, SEED)
+    mean = mask_draws.mean(drawn, int(shown.d.order[0]))
+    return [mask_lab.enlarged(shown, 0), mean, mask_lab.channels(shown, 0), numbers]
 
 
 def guidance(label: str) -> list[Panel]:
@@ -125,7 +127,7 @@ def amounts(reading: str) -> list[Panel]:
     for name, title in (("camdrop", f"CamDrop, {reading}"), ("dropblock", "DropBlock")):
         method, draws = _draw(scene, name, 0.9, 4, reading).method, 4
         dropped = shares(scene.activation.model, scene.image, method, scene.label, SEED, draws)
-        stages = mask_lab.sites(scene, dropped, 0.1, draws)[1]
+        stages = mask_draws.sites(scene, dropped, 0.1, draws)[1]
         found.append(dataclasses.replace(stages, title=title, id=name, subtitle="share dropped with r = 4, by stage"))
     return found
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from camdrop.cam import compress_weights
-from camdrop.checkpoints import Checkpoint
+from camdrop.checkpoints import Checkpoint, load
 from camdrop.figures import DROPPED, css
 from camdrop.masks import METHODS, CamDrop, Mask
+from tests.support import ROOT
 from tests.support.lab_pages import Pages, first_image, texts
 from ui.choosers.scene import FIRST_DRAW
 from ui.components.pictures import Marks, say
@@ -46,7 +47,7 @@ def test_it_opens_with_the_library_s_mask(lab: Pages, checkpoint: Checkpoint) ->
     label = first_image(checkpoint)[1]
     _, mask = draw(checkpoint, "layer2.0.conv2", CamDrop(keep_prob=0.9, block_size=4), label, FIRST_DRAW)
     strip, numbers = lab.panels["strip"], texts(lab.panels["numbers"]["numbers"])
-    assert list(strip) == ["cam", "positions", "alpha", "seeds", "blocks", "masked"]
+    assert list(strip) == ["image", "cam", "positions", "alpha", "seeds", "blocks", "masked"]
     np.testing.assert_allclose(strip["cam"].layers[1].values, mask.cam[0], rtol=1e-5)
     assert texts(strip["positions"]) == {"dominant": "12 of 196"}
     assert texts(strip["alpha"]) == {"dominant": "4 of 32"}
@@ -93,7 +94,7 @@ def test_every_method_at_other_sites(lab: Pages, checkpoint: Checkpoint, name: s
     sites = lab.panels["sites"]["sites"]
     assert len(sites.labels) == 9
     assert sites.labels[sites.selected].startswith(site)
-    assert all("<math" in say(panel.equation) for panel in lab.panels["strip"].values())
+    assert all("<math" in say(panel.equation) for key, panel in lab.panels["strip"].items() if key != "image")
 
 
 def test_options_of_camdrop_in_the_link(lab: Pages, checkpoint: Checkpoint) -> None:
@@ -178,3 +179,21 @@ def test_without_checkpoints_it_says_what_to_do(tmp_path: Path, monkeypatch: pyt
     app = empty.open("mask_lab")
     assert "make checkpoints" in " ".join(info.value for info in app.info)
     assert not empty.panels
+
+
+def test_the_first_view_of_what_ships_drops_something_in_the_channel_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = Pages(ROOT / "checkpoints", monkeypatch)
+    shipped.open("mask_lab", means="true")
+    strip, mean = shipped.panels["strip"], shipped.panels["mean"]["mean"]
+    assert orange(strip["masked"]) > 0 and "Bag" in strip["image"].subtitle
+    assert strip["image"].layers[0].pixels.shape == (28, 28, 3) and len(strip["image"].layers) == 1
+    checkpoint = load(ROOT / "checkpoints" / "fashion-noise-resnet8-camdrop.safetensors")
+    method, label = CamDrop(keep_prob=0.9, block_size=4), first_image(checkpoint)[1]
+    masks = [draw(checkpoint, "layer2.0.conv2", method, label, seed)[1] for seed in range(400)]
+    channel = int(strip["masked"].subtitle.split()[1])
+    often = torch.stack([~mask.keep[0, channel] for mask in masks]).float().mean(0)
+    assert np.abs(mean.layers[0].values - often.numpy()).max() < 0.15
+    shares = 100 * torch.stack([mask.dropped for mask in masks])
+    said = [float(text.rstrip("\u00a0%")) for text in texts(mean)["Share dropped, mean ± std"].split(" ± ")]
+    assert said == [pytest.approx(float(shares.mean()), rel=0.3), pytest.approx(float(shares.std()), rel=0.3)]
+    assert shipped.panels["sites"]["sites"].layers[0].line == pytest.approx(0.1)
