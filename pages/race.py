@@ -69,22 +69,24 @@ def page() -> None:
     with st.spinner("Loading PyTorch …"):
         from camdrop import runs
         from camdrop.runs import scheduler
+        from ui import guests
         from ui.choosers.run_checkpoints import root
-        from ui.panels import heatmap_history, race_contenders, race_setup, races
+        from ui.panels import heatmap_history, race_contenders, race_setup, races, run_actions
 
-    races.attempt(scheduler.launch, root())
+    run_actions.attempt(scheduler.launch, root())
     names = [run.name for run in runs.list_runs(root())]
     wanted = st.query_params.get("run")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = select("Race", [NEW, *names], key="run", width=520)
         if name != NEW:
-            races.manage(runs.load_run(root() / name), key="run")
+            run_actions.manage(runs.load_run(root() / name), key="run")
     if problem := st.session_state.pop("race.problem", None):
         st.error(problem, icon=":material/error:")
     if wanted and wanted not in (NEW, *names):
         st.warning(not_here([wanted], "the race "), icon=":material/link_off:")
     if name != NEW:
         run = runs.load_run(root() / name)
+        guests.sign(run.folder)
         live = races.under_way(races.relatives(run))
         pace = (1.0 if run.step else 0.5) if live else None  # seconds; the first number is waited for
         st.fragment(watch, run_every=pace)(run, live)
@@ -109,6 +111,7 @@ def page() -> None:
                 st.markdown(words)
             except ValueError as error:
                 st.error(str(error), icon=":material/broken_image:")
+    guests.limits()
 
 
 def watch(before: Any, live: bool) -> None:
@@ -118,8 +121,9 @@ def watch(before: Any, live: bool) -> None:
     from camdrop.report.outcome import outcome
     from camdrop.runs import scheduler
     from camdrop.runs.records import over_seeds, results, turned
+    from ui import guests
     from ui.components.curves import curves
-    from ui.panels import heatmap_history, race_setup, races
+    from ui.panels import heatmap_history, race_setup, races, run_actions
 
     try:
         run = runs.load_run(before.folder)
@@ -131,7 +135,7 @@ def watch(before: Any, live: bool) -> None:
     if run.state != before.state or live != races.under_way(relatives):
         st.rerun()  # other buttons, and another pace
     if live:
-        races.attempt(scheduler.launch, run.folder.parent)
+        run_actions.attempt(scheduler.launch, run.folder.parent)
     others = races.finished(relatives)
     rows, spreads = results(run, records), over_seeds(run, others)
     races.progress(run)
@@ -157,7 +161,7 @@ def watch(before: Any, live: bool) -> None:
             bind="query-params", label_visibility="collapsed",
         )  # fmt: skip
         log = st.toggle("Logarithmic", key="log", bind="query-params")
-        if run.state == "running":
+        if run.state == "running" and guests.is_mine(run.folder):
             with st.popover("Knobs", icon=":material/tune:"):
                 heatmap_history.knobs(run)
     if shown:

@@ -23,18 +23,22 @@ def page() -> None:
         from camdrop import runs
         from camdrop.report.curves import MEASURES, offered
         from camdrop.runs import scheduler
+        from ui import guests
         from ui.choosers.run_checkpoints import root
         from ui.components.curves import curves
-        from ui.panels import races
+        from ui.panels import races, run_actions
 
-    races.attempt(scheduler.launch, root())
+    run_actions.attempt(scheduler.launch, root())
     found, broken = runs.survey(root())
     if problem := st.session_state.pop("race.problem", None):
         st.error(problem, icon=":material/error:")
     for folder, reason in broken.items():
         with st.container(horizontal=True, vertical_alignment="center"):
             st.error(reason, icon=":material/broken_image:", width="stretch")
-            st.button("Delete", key=f"broken.{folder.name}", on_click=races.attempt, args=(runs.delete, folder))
+            if guests.is_mine(folder):
+                st.button(
+                    "Delete", key=f"broken.{folder.name}", on_click=run_actions.change, args=(folder, runs.delete)
+                )
     if not found:
         st.info("No race was run here yet.", icon=":material/flag:")
         st.page_link("pages/race.py", label="Start the first one", icon=":material/flag:")
@@ -98,7 +102,7 @@ def page() -> None:
             st.page_link(
                 "pages/race.py", label=f"**{run.name}**", icon=":material/flag:", query_params={"run": run.name}
             )
-            races.manage(run, key=None)
+            run_actions.manage(run, key=None)
 
 
 st.title("Runs")

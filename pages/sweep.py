@@ -40,10 +40,11 @@ def page() -> None:
         from camdrop.runs import scheduler
         from camdrop.runs.sweep import list_sweeps, load_sweep
         from camdrop.shipped import shipped
+        from ui import guests
         from ui.choosers.run_checkpoints import root
-        from ui.panels import races, sweeps
+        from ui.panels import run_actions, sweeps
 
-    races.attempt(scheduler.launch, root())
+    run_actions.attempt(scheduler.launch, root())
     names = [found.folder.name for found in list_sweeps(root())]
     wanted = st.query_params.get("sweep")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -58,6 +59,7 @@ def page() -> None:
     for reason in sweeps.broken().values():
         st.error(reason, icon=":material/broken_image:")
     if name != NEW:
+        guests.sign(found.folder)
         st.fragment(watch, run_every=2.0 if found.state in ("running", "queued") else None)(found)
         return
     plan = sweeps.setup()
@@ -68,6 +70,7 @@ def page() -> None:
                 with st.spinner("Measuring some real steps …"):
                     words = sweeps.forecast(plan)
                 st.markdown(words)
+        guests.limits()
     if examples := report.find_sweeps([shipped("results")]):
         st.fragment(example)(examples)
 
@@ -87,7 +90,7 @@ def watch(before: Any) -> None:
     """The live part: reads the folder, every two seconds while cells are trained."""
     from camdrop.runs import RunError, scheduler
     from camdrop.runs.sweep import load_sweep
-    from ui.panels import races, sweeps
+    from ui.panels import run_actions, sweeps
 
     try:
         found = load_sweep(before.folder)
@@ -97,7 +100,7 @@ def watch(before: Any) -> None:
     if found.state != before.state:
         st.rerun()  # other buttons, and another pace
     if found.state == "queued":
-        races.attempt(scheduler.launch, found.folder.parent)
+        run_actions.attempt(scheduler.launch, found.folder.parent)
     sweeps.progress(found)
     if not found.cells:
         waits = found.state == "queued"

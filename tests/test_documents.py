@@ -18,7 +18,7 @@ from camdrop.analysis.seeds import Paired, Spread, over_seeds
 from camdrop.checkpoints import Meta
 from camdrop.masks import CamDrop, DropBlock
 from camdrop.report import json_report
-from camdrop.runs import sweep
+from camdrop.runs import owners, sweep
 from camdrop.runs.trainer import train
 from camdrop.training.config import Contender, Recipe
 from tests.support import ROOT
@@ -117,6 +117,11 @@ def test_the_records_that_ship_hold_nothing_else() -> None:
 
 def test_the_guess_of_a_run(run: Path) -> None:
     assert [list(json.loads((run / "guess.json").read_text()))] == FORMATS["guess.json"]
+
+
+def test_the_owner_of_a_run(tmp_path: Path) -> None:
+    owners.set_owner(tmp_path, "secret")
+    assert [list(json.loads((tmp_path / owners.FILE).read_text()))] == FORMATS[owners.FILE]
 
 
 def test_state_and_heatmaps_of_a_run(run: Path) -> None:

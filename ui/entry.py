@@ -6,6 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui.components.popover_focus import popover_focus
+from ui.guests import admit
 
 _in_app = ContextVar("in_app", default=False)
 _ROOT = Path(__file__).parent.parent
@@ -13,6 +14,7 @@ _ROOT = Path(__file__).parent.parent
 
 def run(page: st.Page) -> None:
     """Run the page that st.navigation has chosen: for app.py."""
+    admit()
     token = _in_app.set(True)
     try:
         page.run()

@@ -4,6 +4,7 @@
     status.json     its state: queued, running, stopped, finished or failed; step, total, seconds, message
     metrics.jsonl   one line a record: points of the curves, changes of knobs, results
     guess.json      which contender somebody expects to win, if anybody was asked: {"contender": …}
+    stop            asks the process to stop, if it is there
     knobs.json      requested changes while it runs: {contender: {"learning_rate": …, "keep_prob": …, "block_size": …}}
     state.pt        everything that resuming needs, as of the last epoch or stop
     film/*.npz      the heatmap history: maps of the probe images, one file an epoch; probes.npz holds the images
@@ -14,13 +15,10 @@ Every file but metrics.jsonl appears whole or not at all; resuming cuts off an i
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
 import re
 import shutil
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from camdrop.data.files import write_atomic
+from camdrop.runs.stopping import ask_to_stop
 from camdrop.training import KNOBS
 from camdrop.training.config import Contender, Recipe, make_method, method_name
 
@@ -226,9 +225,8 @@ def set_state(run: Run, state: str, message: str = "", pid: int | None = None) -
 def stop(folder: Path) -> None:
     """Ask the process of a run to save its state and end after the current step; a waiting run stops at once."""
     run = load_run(folder)
-    if run.state == "running" and run.pid:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(run.pid, signal.SIGTERM)
+    if run.state == "running":
+        ask_to_stop(folder)
     elif run.state == "queued":
         set_state(run, "stopped", "stopped while it waited")
 

@@ -10,19 +10,28 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
-from camdrop.runs import sweep
+from camdrop.policy import policy
+from camdrop.runs import owners, sweep
 from camdrop.runs.folder import LAUNCHED, Run, RunError, acquire, list_runs, load_run, set_state
+from camdrop.runs.stopping import forget_stop
 from camdrop.runs.sweep import Sweep, list_sweeps
 
 NICENESS = 10  # so that the page and other programs go before
 
 
 def submit(folder: Path) -> None:
-    """Put a run on the waiting list: a new, a stopped or a failed one. RunError for a running or finished run."""
+    """Put a run on the waiting list: a new, a stopped or a failed one.
+
+    RunError for a running or finished run, and where as many wait as may.
+    """
+    if len(waiting(folder.parent)) >= policy().waiting:
+        raise RunError(f"{policy().waiting:g} runs wait already, and more may not: try again when some have ended")
     run = sweep.load_sweep(folder) if (folder / "sweep.json").exists() else load_run(folder)
     if run.state in ("running", "finished"):
         raise RunError(f"{folder.name} is {run.state}; only a run that was stopped or failed can go on")
@@ -36,33 +45,40 @@ def _set_state(run: Run | Sweep, state: str, message: str = "", pid: int | None 
         sweep.set_state(run.folder, state, message, pid)
 
 
-def most_at_once() -> int:
-    """How many runs may run at once: $CAMDROP_MAX_RUNS, by default 1. RunError if that is no number above 0."""
-    text = os.environ.get("CAMDROP_MAX_RUNS") or "1"
-    if not text.isdecimal() or int(text) < 1:
-        raise RunError(f"CAMDROP_MAX_RUNS must be a whole number of at least 1, got {text!r}")
-    return int(text)
+def waiting(root: Path) -> list[Path]:
+    """The folders of the runs below `root` that wait for their turn, the next one first."""
+    return [run.folder for run in _queue(_all(root))]
 
 
 def launch(root: Path) -> list[Path]:
-    """Start waiting runs below `root`, the longest-waiting first, up to `most_at_once`; returns their folders.
+    """Start waiting runs below `root`, as many as `policy` lets run at once; returns their folders.
 
-    Two calls at the same time never start one run twice.
+    What it lets stay no longer is deleted. Two calls at the same time never start one run twice. ValueError for an
+    environment that says no policy.
     """
     if not root.is_dir():
         return []
+    rules = policy()
     with FileLock(root / ".queue"):
-        found: list[Run | Sweep] = [*list_runs(root), *list_sweeps(root)]
-        room = most_at_once() - sum(run.state == "running" for run in found)
-        # A run without a status does not wait: the process that has just made it runs it.
-        waiting = [run for run in found if run.state == "queued" and (run.folder / "status.json").exists()]
+        owners.expire(root, rules.hours)
+        found = _all(root)
+        room = rules.runs - sum(run.state == "running" for run in found)
         started = []
-        for run in sorted(waiting, key=_since)[: max(0, room)]:
+        for run in _queue(found)[: max(0, room)]:
             # A run whose last process has not quite ended goes on waiting: that end launches it.
             with contextlib.suppress(RunError):
                 _start(run)
                 started.append(run.folder)
     return started
+
+
+def _all(root: Path) -> list[Run | Sweep]:
+    return [*list_runs(root), *list_sweeps(root)]
+
+
+def _queue(found: Sequence[Run | Sweep]) -> list[Run | Sweep]:
+    """Those that wait, the longest-waiting first; without a status it is run by the process that has just made it."""
+    return sorted((r for r in found if r.state == "queued" and (r.folder / "status.json").exists()), key=_since)
 
 
 def _since(run: Run | Sweep) -> float:
@@ -83,11 +99,19 @@ def _spawn(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
     with (folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": path},
-            start_new_session=True,
+            **_apart(),
         )  # fmt: skip
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
     return process
+
+
+def _apart() -> dict[str, Any]:
+    """Options of Popen for a process that neither Ctrl-C nor the end of the caller's terminal reaches."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS}
+    return {"start_new_session": True}
 
 
 def _start(run: Run | Sweep) -> None:
@@ -95,6 +119,7 @@ def _start(run: Run | Sweep) -> None:
     folder = run.folder.resolve()
     lock = acquire(folder, LAUNCHED)
     try:
+        forget_stop(folder)
         _set_state(run, "running", "starting")
         process = _spawn(folder, command(folder))
     except BaseException:
@@ -107,5 +132,5 @@ def _start(run: Run | Sweep) -> None:
 def _then_next(process: subprocess.Popen[bytes], lock: FileLock, root: Path) -> None:
     process.wait()
     lock.release()
-    with contextlib.suppress(OSError, RunError):
+    with contextlib.suppress(OSError, ValueError):
         launch(root)

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from camdrop.data import short_name
 from camdrop.data.files import write_atomic
 from camdrop.masks import METHODS, Method
 from camdrop.runs.folder import RunError, claim, in_use, open_folder, remove
+from camdrop.runs.stopping import ask_to_stop
 from camdrop.training.config import Recipe, make_method
 
 # Section 4.2: between 0.03 and 15, with 1, 3 and 10 among them; γ from 1 to 0.5, with each tenth among them.
@@ -234,9 +234,8 @@ def set_state(folder: Path, state: str, message: str = "", pid: int | None = Non
 def stop(folder: Path) -> None:
     """Ask the process of a sweep to end; it loses the unfinished cells. A waiting sweep stops at once."""
     sweep = load_sweep(folder)
-    if sweep.state == "running" and sweep.pid:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(sweep.pid, signal.SIGTERM)
+    if sweep.state == "running":
+        ask_to_stop(folder)
     elif sweep.state == "queued":
         set_state(folder, "stopped", "stopped while it waited")
 

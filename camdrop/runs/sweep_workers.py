@@ -24,7 +24,7 @@ import torch
 from camdrop.data import Dataset, load_dataset
 from camdrop.data.folders import Progress
 from camdrop.runs.folder import RunError, locked
-from camdrop.runs.signals import Stopped, stop_signals
+from camdrop.runs.stopping import StopAsked, Stopped, forget_stop, stop_requests, stoppable
 from camdrop.runs.sweep import Cell, Plan, Sweep, append, create, load_sweep, mend, set_state
 from camdrop.training import Race, evaluate
 from camdrop.training.config import Contender
@@ -45,10 +45,10 @@ def run_sweep(
     progress: Progress | None = None,
     listen: Listener | None = None,
 ) -> Sweep:
-    """Train the cells that `folder` lacks, until all are there or it is stopped (SIGTERM, SIGINT); returns the sweep.
+    """Train the cells that `folder` lacks, until all are there or it is stopped (sweep.stop, SIGTERM, SIGINT).
 
-    With `plan`, the folder is made first. `workers` is how many cells train at once, by default one a core. RunError if
-    another process uses the folder or it already holds a sweep; ValueError for a wrong plan.
+    Returns the sweep. With `plan`, the folder is made first. `workers` is how many cells train at once, by default one
+    a core. RunError if another process uses the folder or it already holds a sweep; ValueError for a wrong plan.
     """
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
@@ -58,6 +58,8 @@ def run_sweep(
     if sweep.cells and not resume:
         raise RunError(f"{folder} holds a sweep already; continue it with --resume, or name another folder")
     with locked(folder):
+        if sweep.state != "running":  # nobody launched this process who could have been asked since
+            forget_stop(folder)
         mend(folder)
         try:
             _run(sweep, engine, workers or os.cpu_count() or 1, progress, listen)
@@ -68,21 +70,26 @@ def run_sweep(
 
 
 def _run(sweep: Sweep, engine: str, workers: int, progress: Progress | None, listen: Listener | None) -> None:
-    with stop_signals() as stopped:
-        folder, plan = sweep.folder, sweep.plan
+    folder, plan = sweep.folder, sweep.plan
+    spent = sum(cell.seconds for cell in sweep.cells.values()) / workers
+    with stop_requests(folder, spent) as stopped:
         set_state(folder, "running", "reading the data", os.getpid())
         cells = plan.cells
         todo = [cell for cell in cells if cell not in sweep.cells or sweep.cells[cell].state == "failed"]
         if todo:
-            prepare(plan, progress)  # errors and a download happen here, once, and not in every worker
+            try:  # errors and a download happen here, once, and not in every worker
+                prepare(plan, stoppable(progress, stopped))
+            except StopAsked as asked:
+                set_state(folder, "stopped", str(asked))
+                return
         set_state(folder, "running", "", os.getpid())
         train = by_processes if engine == "processes" else by_ray
-        for cell in train(plan, todo, min(workers, max(1, len(todo))), stopped):
+        for cell in () if stopped() is not None else train(plan, todo, min(workers, max(1, len(todo))), stopped):
             append(folder, cell)
             if listen:
                 listen(cell)
         ended = all(cell in load_sweep(folder).cells for cell in cells)
-        set_state(folder, "finished" if ended else "stopped")
+        set_state(folder, "finished") if ended else set_state(folder, "stopped", stopped() or "")
 
 
 def prepare(plan: Plan, progress: Progress | None = None) -> Dataset:
@@ -94,7 +101,7 @@ def prepare(plan: Plan, progress: Progress | None = None) -> Dataset:
     return Dataset(data.info, data.train.pick(some), data.test)
 
 
-def train_cell(plan: Plan, data: Dataset, rate: float, keep_prob: float, stopped: Stopped) -> Cell | None:
+def train_cell(plan: Plan, data: Dataset, rate: float, keep_prob: float, stopped: Callable[[], bool]) -> Cell | None:
     """Train one cell and measure its errors; None if it was stopped. An exception becomes a failed cell."""
     begin = time.perf_counter()
     try:
@@ -125,7 +132,7 @@ def by_processes(plan: Plan, todo: list[tuple[float, float]], workers: int, stop
             while waiting:
                 done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
                 yield from (cell for future in done if (cell := future.result()))
-                if stopped():
+                if stopped() is not None:
                     stop.set()
         except BrokenProcessPool:
             raise RunError(
@@ -176,7 +183,7 @@ def by_ray(plan: Plan, todo: list[tuple[float, float]], workers: int, stopped: S
             return train_cell(plan, data, rate, keep_prob, lambda: False)
 
         waiting = [work.remote(data, *cell) for cell in todo]
-        while waiting and not stopped():
+        while waiting and stopped() is None:
             done, waiting = ray.wait(waiting, timeout=0.5)
             yield from ray.get(done)
     finally:

@@ -23,7 +23,7 @@ from camdrop.data.files import write_atomic
 from camdrop.data.folders import Progress
 from camdrop.figures.numbers import percentage
 from camdrop.runs.folder import Run, RunConfig, RunError, asked_knobs, create, load_run, locked, set_state
-from camdrop.runs.signals import Stopped, stop_signals
+from camdrop.runs.stopping import StopAsked, Stopped, forget_stop, stop_requests, stoppable
 from camdrop.runs.writer import Listener, RunWriter, load_state, open_writer, remove_leftovers
 from camdrop.training import Contender, Race, Runner, evaluate
 from camdrop.training.config import method_name
@@ -45,11 +45,11 @@ def train(
     progress: Progress | None = None,
     listen: Listener | None = None,
 ) -> Run:
-    """Run the race that `folder` is configured for until it ends or is stopped (SIGTERM, SIGINT); returns the run.
+    """Run the race that `folder` is configured for until it ends or is stopped (camdrop.runs.stop, SIGTERM, SIGINT).
 
-    With `config`, the run folder is made first. With `resume`, the run goes on from its last state, if it has one.
-    `listen` gets every record as it is written. RunError where another process uses the folder, where it has run
-    already, or where it cannot be written; ValueError for a wrong configuration.
+    Returns the run. With `config`, the run folder is made first. With `resume`, the run goes on from its last state, if
+    it has one. `listen` gets every record as it is written. RunError where another process uses the folder, where it
+    has run already, or where it cannot be written; ValueError for a wrong configuration.
     """
     wanted = config or load_run(folder).config
     with team(pick_device(wanted.device)) as (ours, device):
@@ -60,6 +60,8 @@ def train(
         with locked(folder) if ours.is_main else nullcontext():
             if ours.is_main and not resume and (folder / "metrics.jsonl").exists():
                 raise RunError(f"{folder} has run already; continue it with --resume, or name another folder")
+            if ours.is_main and run.state != "running":  # nobody launched this process who could have been asked since
+                forget_stop(folder)
             try:
                 _train(run, ours, device, resume, progress, listen)
             except OSError as error:
@@ -88,35 +90,51 @@ def _train(
         set_state(at_start, "running", "reading the data", os.getpid())
     if config.threads:
         torch.set_num_threads(config.threads)
-    data = load_dataset(config.data, progress=progress)
+    state = load_state(run.folder, device) if resume else None
+    with stop_requests(run.folder, state["seconds"] if state else 0.0) as stopped:
+        try:
+            data = load_dataset(config.data, progress=stoppable(progress, stopped) if ours.size == 1 else progress)
+        except StopAsked as asked:
+            set_state(run, "stopped", str(asked))
+            return
+        _race(run, ours, device, data, state, stopped, listen)
+
+
+def _race(
+    run: Run, ours: Team, device: torch.device, data: Dataset, state: Metrics | None, stopped: Stopped,
+    listen: Listener | None,
+) -> None:  # fmt: skip
+    config = run.config
     if config.bounds and len(data.info.classes) > MOST_CLASSES:
         raise ValueError(f"bounds are measured for at most {MOST_CLASSES} classes: race without --bounds")
     race = Race(data, config.recipe, list(config.contenders), device, ours, config.compiled)
-    state = load_state(run.folder, device) if resume else None
     if state:
         race.restore(state["race"])
     probes = choose_probes(race, data)
     writing = open_writer(run, race, state, listen) if ours.is_main else nullcontext()
-    with writing as writer, stop_signals() as stopped:
+    with writing as writer:
         if writer:
             writer.save_probes(probes)
-        _loop(run, race, probes, writer, stopped)
+        why = _loop(run, race, probes, writer, stopped)
         if writer and race.finished:
             _test(race, data, writer)
             writer.status("finished")
         elif writer:
             writer.save_state()
-            writer.status("stopped")
+            writer.status("stopped", why)
 
 
-def _loop(run: Run, race: Race, probes: Split, writer: RunWriter | None, stopped: Stopped) -> None:
-    """Train until the race has ended or is asked to stop. Of a team, the main process alone has a writer."""
+def _loop(run: Run, race: Race, probes: Split, writer: RunWriter | None, stopped: Stopped) -> str:
+    """Train until the race has ended or shall stop; returns why, if there is more to say.
+
+    Of a team, the main process alone has a writer.
+    """
     every, knobs = -(-race.epoch_steps // POINTS_PER_EPOCH), KnobFile(run.folder)
     while not race.finished:
         if race.team.size == 1 or race.done % every == 0:  # a team agrees now and then: it costs a message
             stop, changes = race.team.broadcast((stopped(), knobs.changes()))
-            if stop:
-                return
+            if stop is not None:
+                return str(stop)
             _turn_knobs(race, changes, writer)
         race.step()
         inside = race.done % race.epoch_steps
@@ -127,6 +145,7 @@ def _loop(run: Run, race: Race, probes: Split, writer: RunWriter | None, stopped
                 _record(writer, points)
                 if epoch_ends:
                     _save(writer, points, probes)
+    return ""
 
 
 class KnobFile:

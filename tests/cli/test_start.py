@@ -1,5 +1,6 @@
 """`camdrop app`: what it hands to Streamlit, and what it refuses; tests/browser/test_wheel.py starts it."""
 
+import os
 import runpy
 import socket
 import sys
@@ -36,9 +37,51 @@ def test_folders_and_port(
         monkeypatch.setenv(f"CAMDROP_{name}", "")  # and back to what it was after the test
     status, started = start(monkeypatch, f"--port={port}", "--runs", str(tmp_path / "r"), "--headless")
     assert status == 0
-    assert started == ["streamlit", "run", str(ROOT / "app.py"), f"--server.port={port}", "--server.headless=true"]
+    options = ["--server.address=localhost", f"--server.port={port}", "--server.headless=true"]
+    assert started == ["streamlit", "run", str(ROOT / "app.py"), *options]
     said = capsys.readouterr().out.splitlines()
     assert said == [f"data: {ROOT / 'data'}", f"checkpoints: {ROOT / 'checkpoints'}", f"runs: {tmp_path / 'r'}"]
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "192.168.1.7", "::", "lab.example.org"])
+def test_an_address_for_others_needs_shared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    monkeypatch.setenv("CAMDROP_SHARED", "")
+    assert start(monkeypatch, f"--address={address}") == (2, [])
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and address in said and "add --shared" in said
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_shared(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: int, way: str) -> None:
+    monkeypatch.setenv("CAMDROP_SHARED", "1" if way == "variable" else "")
+    monkeypatch.setenv("CAMDROP_MAX_MINUTES", "3")
+    monkeypatch.setenv("CAMDROP_DATA", "")
+    status, started = start(monkeypatch, f"--port={port}", *(["--shared"] if way == "option" else []))
+    options = {"address=0.0.0.0", "maxUploadSize=64", "enableXsrfProtection=true", "enableCORS=true"}
+    assert status == 0 and {f"--server.{option}" for option in options} < set(started)
+    assert "shared: 40 people at once, 1 training at a time for 3 minutes at most" in capsys.readouterr().out
+    assert os.environ["CAMDROP_SHARED"] == "1"  # where the pages and the trainings read it
+
+
+@pytest.mark.parametrize("variable", ["SHARED", "MAX_RUNS", "MAX_MEMORY"])
+def test_a_limit_that_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str
+) -> None:
+    monkeypatch.setenv(f"CAMDROP_{variable}", "much")
+    assert start(monkeypatch) == (2, [])
+    assert f"CAMDROP_{variable} must be" in capsys.readouterr().err
+
+
+def test_an_address_that_is_not_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CAMDROP_SHARED", "1")
+    assert start(monkeypatch, "--address=192.0.2.1") == (2, [])
+    assert "cannot be used at 192.0.2.1" in capsys.readouterr().err
+    assert start(monkeypatch, "--address=no such name") == (2, [])
+    assert "no such name" in capsys.readouterr().err
 
 
 def test_a_port_in_use(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from camdrop import runs
-from camdrop.runs import scheduler, sweep
+from camdrop.runs import scheduler, stopping, sweep
 from camdrop.training.config import Contender, Recipe
 
 CONFIG = runs.RunConfig("fashion-sample", Recipe("resnet8", epochs=1), (Contender("baseline"),), "cpu", 1)
@@ -28,9 +28,10 @@ def submit(tmp_path):
 
 @pytest.fixture
 def sleepers(monkeypatch):
-    """Processes that only sleep in place of those that train."""
+    """Processes that only sleep until they are asked to stop, in place of those that train."""
+    code = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.05)"
     monkeypatch.setattr(
-        scheduler, "command", lambda folder: [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+        scheduler, "command", lambda folder: [sys.executable, "-S", "-c", code, str(folder / stopping.FILE)]
     )
     pids = []
     yield pids
@@ -137,7 +138,7 @@ def test_only_what_was_put_in_the_queue_is_started(tmp_path, sleepers):
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5"])
 def test_a_limit_that_is_no_number_is_a_sentence(tmp_path, monkeypatch, text):
     monkeypatch.setenv("CAMDROP_MAX_RUNS", text)
-    with pytest.raises(runs.RunError, match="CAMDROP_MAX_RUNS must be a whole number"):
+    with pytest.raises(ValueError, match="CAMDROP_MAX_RUNS must be a whole number"):
         scheduler.launch(tmp_path)
 
 

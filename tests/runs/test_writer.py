@@ -1,17 +1,14 @@
-"""What a run's writer leaves on the disk, and the signals that stop a training."""
+"""What a run's writer leaves on the disk."""
 
 import dataclasses
 import json
 import os
-import signal
-import threading
 
 import pytest
 import torch
 
 from camdrop import runs
 from camdrop.checkpoints import Meta, load
-from camdrop.runs.signals import stop_signals
 from camdrop.runs.writer import load_state, open_writer, remove_leftovers
 from camdrop.training import Race
 from camdrop.training.config import Contender, Recipe
@@ -82,26 +79,3 @@ def test_half_written_files_of_a_killed_process_go(run):
         (run.folder / name).touch()
     remove_leftovers(run.folder)
     assert sorted(path.name for path in run.folder.rglob("*") if path.is_file()) == ["config.json"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_a_question_to_ask_and_handlers_are_put_back(number):
-    before = signal.getsignal(number)
-    with stop_signals() as stopped:
-        assert not stopped()
-        os.kill(os.getpid(), number)
-        assert stopped()
-    assert signal.getsignal(number) is before
-
-
-def test_outside_the_main_thread_no_signal_is_taken():
-    before, answers = signal.getsignal(signal.SIGTERM), []
-
-    def ask():
-        with stop_signals() as stopped:
-            answers.append((stopped(), signal.getsignal(signal.SIGTERM) is before))
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    thread.join()
-    assert answers == [(False, True)]

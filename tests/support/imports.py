@@ -17,7 +17,7 @@ FLOORS = (
     {"report"},
     {"cli", "ui", "pages"},
 )
-MATHEMATICS = {"masks", "mask", "cam", "resnet", "sampling", "schedules", "shipped"}
+MATHEMATICS = {"masks", "mask", "cam", "resnet", "sampling", "schedules", "shipped", "policy"}
 FEWEST_FILES = 60
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -14,8 +13,10 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from camdrop.policy import is_local, policy
 from ui.choosers.labels import network_label
 from ui.choosers.overrides import override
+from ui.guests import memory_problem
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -39,7 +40,7 @@ def offer(key: str, folder: Path, row: DeltaGenerator) -> tuple[list[str], dict[
     kept, or "". `key` is that of the widget that chooses among checkpoints; `folder` is where they are kept.
     """
     ways = {_FILE: _by_upload, _PATH: _by_path, _TORCHVISION: _from_torchvision}
-    if not _same_machine():
+    if not (policy().paths and _same_machine()):
         del ways[_PATH]
     popover = row.popover(
         "Add",
@@ -61,12 +62,7 @@ def offer(key: str, folder: Path, row: DeltaGenerator) -> tuple[list[str], dict[
 
 def _same_machine() -> bool:
     """Whether the browser is on the machine that runs the app: by path, others would learn which files it has."""
-    host = urlsplit(st.context.url or "").hostname or ""
-    try:
-        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    return local and st.context.ip_address is None
+    return is_local(urlsplit(st.context.url or "").hostname or "") and st.context.ip_address is None
 
 
 @dataclass(frozen=True)
@@ -165,6 +161,9 @@ def _take_in(source: _Source, folder: Path) -> bool:
     if len(added()) >= _MOST and source.name not in added():
         _complain(f"There is room for {_MOST} at once, so {source.name} was not added: keep or forget another first.")
         return False
+    if full := memory_problem():
+        _complain(full)
+        return False
     problem = ""
     try:
         with st.spinner(f"Opening {source.name} …"):
@@ -197,7 +196,8 @@ def _row(name: str, key: str, folder: Path) -> None:
             if st.button("Describe", key=f"{key}.describe.{name}", on_click=_to_describe, args=(key,), help=about):
                 override(name, added(), folder / _GIVEN)
             where = f"Into {folder.name}/, where it stays, and can be in a link"
-            st.button("Keep", key=f"{key}.keep.{name}", on_click=_keep, args=(name, key, folder), help=where)
+            if policy().keeps:
+                st.button("Keep", key=f"{key}.keep.{name}", on_click=_keep, args=(name, key, folder), help=where)
             st.button("Forget", key=f"{key}.forget.{name}", on_click=_forget, args=(name,), help="From this session")
         if problem := st.session_state.pop(f"{key}.problem.{name}", ""):
             _complain(problem)

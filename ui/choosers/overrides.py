@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from camdrop.policy import policy
 from ui.choosers.image import TITLES
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
             return
         networks[name] = with_meta(checkpoint, amended)
         try:
-            remember(folder, networks[name])
+            if policy().keeps:
+                remember(folder, networks[name])
         except CheckpointError as error:
             st.toast(str(error), icon=":material/warning:", duration="long")
         st.rerun()

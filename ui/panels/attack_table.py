@@ -16,6 +16,7 @@ from camdrop.checkpoints import Checkpoint
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import DataError, Dataset, load_dataset
 from camdrop.report.json_results import ATTACKED
+from ui.choosers.data_set import choose_data_set
 from ui.panels.attack import titles
 
 SPECS = ("fashion-sample", "fashion-mnist", "mnist", "cifar10")
@@ -101,16 +102,14 @@ def begin(chosen: Sequence[tuple[str, Checkpoint]], attack: PGD, data: str, limi
 def choose_data(meta: Meta) -> tuple[str, int]:
     """The data set and how many of its images, by default those at hand for a network."""
     own = "fashion-sample" if meta.dataset in ("", "fashion-mnist") else meta.dataset
-    data = st.selectbox(
-        "Data set", SPECS, SPECS.index(own) if own in SPECS else 0, key="attack.data", width=200,
-        persist_state="session", accept_new_options=True,
-        help="fashion-sample is bundled, with 1,000 test images. The others are downloaded once. Your own: write "
-        "folder:DIR, where DIR has test/CLASS/ with images.",
+    data = choose_data_set(
+        SPECS, key="attack.data", index=SPECS.index(own) if own in SPECS else 0, folder="test/CLASS/",
+        help="fashion-sample is bundled, with 1,000 test images. The others are downloaded once.",
     )  # fmt: skip
     limit = st.number_input(
         "At most, images", 1, 100_000, 1000, 100, key="attack.limit", width=150, persist_state="session"
     )
-    return str(data or SPECS[0]), int(limit)
+    return data, int(limit)
 
 
 def start(chosen: Sequence[tuple[str, Checkpoint]], data: str, limit: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from camdrop.data import INFO, DataInfo, load_dataset, short_name
 from camdrop.figures.numbers import percent
 from camdrop.report.paper_tables import preset_methods
 from camdrop.resnet import ARCHITECTURES
-from camdrop.runs import Run, RunConfig, scheduler
+from camdrop.runs import Run, RunConfig
 from camdrop.runs.records import unique_names
 from camdrop.runs.seeds import next_seeds
 from camdrop.runs.trainer import OBEDIENCE_IMAGES
@@ -30,9 +31,10 @@ from camdrop.training.config import (
     preset_block_size,
 )
 from camdrop.training.speed import seconds_per_image
-from ui.choosers.run_checkpoints import root
+from ui.choosers.data_set import choose_data_set
 from ui.panels import race_contenders
-from ui.panels.races import attempt, duration, relatives
+from ui.panels.races import duration, relatives
+from ui.panels.run_actions import attempt, begin
 
 SIZES = {"fashion-sample": 6_000, "fashion-mnist": 60_000, "mnist": 60_000, "cifar10": 50_000}
 DEFAULT = "noise"  # the preset that the page opens with
@@ -46,10 +48,9 @@ def setup() -> RunConfig | None:
         for key, value in _filled_in(DEFAULT).items():
             store.setdefault(key, value)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        data = st.selectbox(
-            "Data set", list(SIZES), key="race.data", width=200, persist_state="session", accept_new_options=True,
-            help="Bundled: fashion-sample. The others are downloaded once. Your own: write folder:DIR, where DIR has "
-            "train/CLASS/ and test/CLASS/ with images.",
+        data = choose_data_set(
+            list(SIZES), key="race.data", folder="train/CLASS/ and test/CLASS/",
+            help="Bundled: fashion-sample. The others are downloaded once.",
         )  # fmt: skip
         network = st.selectbox("Network", list(ARCHITECTURES), key="race.network", width=140, persist_state="session")
         unit = st.segmented_control(
@@ -77,7 +78,7 @@ def setup() -> RunConfig | None:
     try:
         recipe = make_recipe(None, given)
         config = RunConfig(
-            str(data or "fashion-sample"), recipe, tuple(unique_names(contenders)), None, _THREADS,
+            data, recipe, tuple(unique_names(contenders)), None, _THREADS,
             bounds=bounds, leakage=leakage,
         )  # fmt: skip
     except ValueError as error:
@@ -166,11 +167,13 @@ def start(config: RunConfig, key: str, guess: str | None) -> None:
     def act() -> None:
         data = short_name(config.data)
         stem = "".join(c if c.isalnum() or c in " .+-_" else "-" for c in f"{data} {config.recipe.model}")
-        folder = _create(config, stem[-60:].lstrip(" .+-"))
-        if guess:
-            runs.record_guess(folder, guess)
-        _submit(folder)
-        st.session_state[key] = folder.name
+
+        def make(folder: Path) -> None:
+            runs.create(folder, config)
+            if guess:
+                runs.record_guess(folder, guess)
+
+        st.session_state[key] = begin(stem[-60:].lstrip(" .+-"), make)
 
     attempt(act)
     race_contenders.forget_guess()
@@ -181,23 +184,9 @@ def more_seeds(run: Run, count: int) -> None:
 
     def act() -> None:
         for config in next_seeds(run.config, [other.config for other in relatives(run)], count):
-            _submit(_create(config, f"{run.name[:60]} seed {config.recipe.seed}"))
+            begin(f"{run.name[:60]} seed {config.recipe.seed}", functools.partial(runs.create, config=config))
 
     attempt(act)
-
-
-def _create(config: RunConfig, stem: str) -> Path:
-    """Make the folder of a race, of a name that begins with `stem`."""
-    folder, n = root() / stem, 2
-    while folder.exists():
-        folder, n = root() / f"{stem} {n}", n + 1
-    runs.create(folder, config)
-    return folder
-
-
-def _submit(folder: Path) -> None:
-    scheduler.submit(folder)
-    scheduler.launch(folder.parent)
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

@@ -1,4 +1,4 @@
-"""Runs as the pages Race and Runs show them: where they are, how they stand, what one can do with them."""
+"""Runs as the pages Race and Runs show them: where they are, how they stand."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from camdrop.runs.records import (
     turned,
 )
 from camdrop.runs.seeds import paired_test, reference
+from camdrop.runs.sweep import Sweep
 from camdrop.training.config import Contender, method_name
 from ui.choosers.run_checkpoints import PREFIX
 
@@ -110,9 +111,18 @@ def duration(seconds: float) -> str:
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def state_words(run: Run | Sweep) -> str:
+    """`Running`, or `Waiting, number 2 in the queue`."""
+    words = STATES.get(run.state, run.state).capitalize()
+    if run.state != "queued":
+        return words
+    queue = scheduler.waiting(run.folder.parent)
+    return f"{words}, number {queue.index(run.folder) + 1} in the queue" if run.folder in queue else words
+
+
 def progress(run: Run) -> None:
     """State, progress bar, time spent and time left."""
-    words = [f"**{STATES[run.state].capitalize()}**"]
+    words = [f"**{state_words(run)}**"]
     if run.state == "running" and not run.step:
         words.append(_plain(run.message or "starting"))
     if run.total:
@@ -180,53 +190,6 @@ def _whole(name: str) -> str:
 def _plain(text: str) -> str:
     """Text that Markdown leaves as it is."""
     return re.sub(r"([\\`*_\[\]<>#|~$:])", r"\\\1", text)
-
-
-def manage(run: Run, *, key: str | None) -> None:
-    """Stop, resume, rename, delete, download; `key` is that of a widget that holds the run's name, if there is one."""
-    own, busy = f".{run.name}", run.state == "running"
-    why = "Stop it first" if busy else None
-    if run.state in ("running", "queued"):
-        st.button("Stop", icon=":material/stop:", key="stop" + own, on_click=attempt, args=(runs.stop, run.folder))
-    elif run.state in ("stopped", "failed"):
-        st.button(
-            "Resume", icon=":material/play_arrow:", key="resume" + own, on_click=attempt, args=(resume, run.folder)
-        )
-    with st.popover("Rename", icon=":material/edit:", disabled=busy, help=why, key="rename" + own):
-        name = st.text_input("New name", run.name, key="name" + own, max_chars=80)
-        st.button("Rename", key="rename.go" + own, on_click=attempt, args=(_rename, run, name.strip(), key))
-    with st.popover("Delete", icon=":material/delete:", disabled=busy, help=why, key="delete" + own):
-        st.write(f"Delete {run.name} with its checkpoints?")
-        st.button("Delete for good", type="primary", key="delete.go" + own, on_click=attempt, args=(_delete, run, key))
-    with st.popover("Take away", icon=":material/download:", key="take" + own):
-        downloads(run)
-
-
-def attempt(act: Callable[..., object], *args: Any) -> None:
-    """Do it: a callback; what cannot be done is a sentence on the page (`race.problem`)."""
-    try:
-        act(*args)
-    except (RunError, OSError) as error:
-        st.session_state["race.problem"] = str(error)
-
-
-def resume(folder: Path) -> None:
-    """Put a run back on the waiting list, and start it if there is room."""
-    scheduler.submit(folder)
-    scheduler.launch(folder.parent)
-
-
-def _rename(run: Run, name: str, key: str | None) -> None:
-    if name != run.name:
-        new = runs.rename(run.folder, name).name
-        if key:
-            st.session_state[key] = new
-
-
-def _delete(run: Run, key: str | None) -> None:
-    runs.delete(run.folder)
-    if key:
-        st.session_state.pop(key, None)
 
 
 def matches(run: Run, words: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+from pathlib import Path
 
 import streamlit as st
 
@@ -15,9 +17,12 @@ from camdrop.runs.sweep import KEEP_PROBS, LEARNING_RATES, RECIPE, Plan, Sweep
 from camdrop.training import pick_device
 from camdrop.training.config import Contender
 from camdrop.training.speed import seconds_per_image
+from ui import guests
+from ui.choosers.data_set import choose_data_set
 from ui.choosers.run_checkpoints import root
 from ui.panels.race_setup import SIZES
-from ui.panels.races import STATES, attempt, duration, resume
+from ui.panels.races import duration, state_words
+from ui.panels.run_actions import attempt, begin, change, resume
 
 MEASURES = {"Validation error": "validation_error", "Training error": "train_error"}
 
@@ -25,10 +30,9 @@ MEASURES = {"Validation error": "validation_error", "Training error": "train_err
 def setup() -> Plan | None:
     """The controls of a new sweep, and the plan that they say; None, with the reason, if it makes no sense."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        data = st.selectbox(
-            "Data set", list(SIZES), key="sweep.data", width=200, accept_new_options=True,
-            help="The paper's is mnist. Your own: write folder:DIR, where DIR has train/CLASS/ and test/CLASS/.",
-        )  # fmt: skip
+        data = choose_data_set(
+            list(SIZES), key="sweep.data", folder="train/CLASS/ and test/CLASS/", help="The paper's is mnist."
+        )
         method = st.selectbox("Method", list(reversed(METHODS)), key="sweep.method", width=160)
         images = st.number_input("Training images", 100, 1_000_000, 6000, 500, key="sweep.images", width=150)
         epochs = st.number_input("Epochs", 1, 1000, 1, key="sweep.epochs", width=110)
@@ -47,7 +51,7 @@ def setup() -> Plan | None:
         return None
     try:
         recipe = dataclasses.replace(RECIPE, epochs=epochs, seed=seed)
-        return Plan(str(data), recipe, axes[0], axes[1], method, r, str(reading), images)
+        return Plan(data, recipe, axes[0], axes[1], method, r, str(reading), images)
     except ValueError as error:
         st.error(str(error), icon=":material/error:")
         return None
@@ -70,40 +74,37 @@ def forecast(plan: Plan) -> str:
 def start(plan: Plan) -> None:
     """Make the folder, put it on the waiting list, show it: a callback."""
 
-    def begin() -> None:
+    def act() -> None:
         data = "".join(c if c.isalnum() or c in ".-_" else "-" for c in short_name(plan.data))
-        stem = f"sweep {plan.method} {data}"
-        name, n = stem, 2
-        while (root() / name).exists():
-            name, n = f"{stem} {n}", n + 1
-        sweep.create(root() / name, plan)
-        resume(root() / name)
-        st.session_state["sweep"] = name
+        make = functools.partial(sweep.create, plan=plan)
+        st.session_state["sweep"] = begin(f"sweep {plan.method} {data}", make)
 
-    attempt(begin)
+    attempt(act)
 
 
-def _delete(found: Sweep) -> None:
-    sweep.delete(found.folder)
+def _delete(folder: Path) -> None:
+    sweep.delete(folder)
     st.session_state.pop("sweep", None)
 
 
 def manage(found: Sweep) -> None:
     """Stop, resume, delete."""
+    if not guests.is_mine(found.folder):
+        return
     if found.state in ("running", "queued"):
-        st.button("Stop", icon=":material/stop:", on_click=attempt, args=(sweep.stop, found.folder))
+        st.button("Stop", icon=":material/stop:", on_click=change, args=(found.folder, sweep.stop))
     elif found.state != "finished":
-        st.button("Resume", icon=":material/play_arrow:", on_click=attempt, args=(resume, found.folder))
+        st.button("Resume", icon=":material/play_arrow:", on_click=change, args=(found.folder, resume))
     with st.popover("Delete", icon=":material/delete:", disabled=found.state == "running"):
         st.write(f"Delete {found.folder.name} with its {len(found.cells)} cells?")
-        st.button("Delete for good", type="primary", on_click=attempt, args=(_delete, found))
+        st.button("Delete for good", type="primary", on_click=change, args=(found.folder, _delete))
 
 
 def progress(found: Sweep) -> None:
     """State and bar, and what went wrong."""
     plan, done = found.plan, len(found.cells)
     total = len(plan.cells)
-    words = [STATES.get(found.state, found.state).capitalize(), f"{done} of {total} cells"]
+    words = [state_words(found), f"{done} of {total} cells"]
     broken = [sum(cell.state == state for cell in found.cells.values()) for state in ("diverged", "failed")]
     words += [f"{n} {state}" for n, state in zip(broken, ("diverged", "failed"), strict=True) if n]
     words.append(str(found))
