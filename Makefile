@@ -1,5 +1,6 @@
 # make app        set up, start, open at http://localhost:8501
 # make test       set up with the test tools, then lint, types and every test
+# make tour-page  write the tour as a site that needs no server into tour-page/; APP=https://… is the app to link to
 # make test-fast  the tests that need no browser and train no longer than a second
 PYTHON ?= python3
 VENV   := .venv
@@ -7,7 +8,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: app test test-fast checkpoints leakage clean
+.PHONY: app test test-fast tour-page checkpoints leakage clean
 
 app: $(VENV)/.app
 	$(BIN)/python -m camdrop app
@@ -39,6 +40,10 @@ $(VENV)/.tools: $(VENV)/.app pyproject.toml
 $(VENV)/.test: $(VENV)/.tools scripts/get-chromium
 	@scripts/get-chromium $(BIN)/python
 	@touch $@
+
+APP ?= http://localhost:8501/
+tour-page: $(VENV)/.app
+	$(BIN)/python -m scripts.save_tour tour-page --app $(APP)
 
 # The checkpoints that ship (hours on two cores; after an interruption make goes on where it was).
 METHODS := --methods baseline,dropblock,camdrop:reading=official --keep-prob 0.9 --threads 1

@@ -10,12 +10,15 @@ from ui.choosers.checkpoint import choose_subjects
 from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.pictures import pictures
 from ui.entry import through_app
+from ui.saved.button import Seen, offer, save_button
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
 
 through_app()
 
+TITLE = "Attack"
+QUESTION = "How little must an image change until a network errs, and does one trained with masks resist better?"
 HOW = r"""
 **The attack** knows the network (white box). Projected gradient descent changes an image $x_0$ step by step so that the
 cross-entropy $\mathcal L$ of a target class $t$, drawn at random from all but the true one, falls:
@@ -76,6 +79,7 @@ def page() -> None:
 def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> None:
     """What follows the hand: the attack on one image."""
     from camdrop.analysis.attack_outcome import attack_image
+    from ui.panels import attack_table
     from ui.panels.attack import choose_attack, image_panel, panels, remarks, titles
 
     classes, extra, pick = chosen[0][1].meta.classes, [], None
@@ -93,7 +97,8 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
         attack_image(name, c, picture.fit(c.meta), truth, choice.attack, choice.target, choice.seed)
         for name, c in chosen
     ]
-    st.caption(" ".join(remarks(choice, truth)) or "&nbsp;")
+    note = " ".join(remarks(choice, truth))
+    st.caption(note or "&nbsp;")
     left, *places = st.columns([2, *(3 for _ in chosen)])
     with left:
         pictures([image_panel(picture, outcomes[0], truth), *extra], key="attack.image", columns=2, on_pick=pick)
@@ -102,10 +107,18 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
             pictures(
                 panels(outcome, title, shown_class, opacity), key=f"attack.{outcome.name}", columns=2, min_width=110
             )
+    columns = [["attack.image"], *([f"attack.{outcome.name}"] for outcome in outcomes)]
+    own, facts = (
+        picture.number is None,
+        {"Image": picture.name, "Target": choice.target, "Heatmap of": shown_class, "Seed": str(choice.seed)},
+    )
+    offer(Seen(TITLE, QUESTION, [columns], facts, chosen, HOW, own, note, attack_table.saved))
 
 
-st.title("Attack")
-st.caption("How little must an image change until a network errs, and does one trained with masks resist better?")
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.title(TITLE, width="content")
+    save_button()
+st.caption(QUESTION)
 page()
 with st.expander("How it is computed", icon=":material/function:"):
     st.markdown(HOW)

@@ -13,6 +13,9 @@ from ui.choosers.select import select
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
+from ui.saved.button import Seen as Shown
+from ui.saved.button import offer, save_button
+from ui.saved.page import Markup
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
@@ -24,6 +27,7 @@ LINK = (
     *("checkpoints", "image", "image_from", "image_class", "image_show", "class", "stage"),
     *("colormap", "shared", "difference", "opacity", "from", "to"),
 )
+TITLE = "Where do networks look?"
 QUESTION = (
     "**CamDrop Lab** shows what structured dropout does inside a convolutional network. Here: the same image, the same "
     "kind of network, different dropout in training. Which parts does each answer by?"
@@ -97,7 +101,7 @@ def page() -> None:
 def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, style: Style) -> None:
     """What follows the hand. A move here runs nothing else, and each element of it costs time."""
     from camdrop.analysis.explanations import explain
-    from ui.panels.explore import image_panel, network_panels
+    from ui.panels.explore import image_panel, legend, network_panels
     from ui.panels.views import PREDICTED, TRUE, Seen, arrange, class_of
 
     classes = chosen[0][1].meta.classes
@@ -130,11 +134,15 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
     networks = network_panels(arrange(explanations, style), style, truth)
     panels = [image_panel(picture, explanations[0], truth), *networks, *extra]
     pictures(panels, key="board", columns=6, min_width=150, max_width=320, on_pick=pick)
+    own = picture.number is None
+    facts = {"Image": picture.name, "Heatmap of": wanted, "Stage": str(stage)}
+    offer(Shown(TITLE, QUESTION, [[["board"]]], facts, chosen, HOW, own, below=lambda: [Markup(legend(style))]))
 
 
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.title("Where do networks look?", width="content")
+    st.title(TITLE, width="content")
     st.page_link("pages/tour.py", label="New here? Take the tour", icon=":material/school:", width="content")
+    save_button()
 st.caption(QUESTION)
 page()
 with st.expander("How it is computed", icon=":material/function:"):

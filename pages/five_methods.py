@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
-from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, draw_again
+from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, draw_again, scene_facts
 from ui.components.pictures import pictures
 from ui.entry import through_app
+from ui.saved.button import Seen, offer, save_button
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 through_app()
 
+TITLE, QUESTION = "Five methods", "What does each kind of dropout take away from the same features?"
 HOW = """
 Each block is the features of one image at one drop site: slices are channels (the eight with the largest α), each of
 H×W cells, and dropped cells stand out in orange. Drag a block, or press the arrow keys on it, to turn all of them.
@@ -34,7 +36,7 @@ those drawn, and DropBlock alone sets its rate so that about 1 − γ is dropped
 
 
 @st.fragment
-def blocks(name: str, checkpoint: Checkpoint, row: DeltaGenerator) -> None:
+def blocks(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     """What follows the hand: all but the checkpoint. The choosers are in `row`."""
     from camdrop.analysis.mask_steps import dissect
     from camdrop.masks import METHODS, READINGS
@@ -43,7 +45,7 @@ def blocks(name: str, checkpoint: Checkpoint, row: DeltaGenerator) -> None:
     from ui.panels.figure_1 import figure_1
 
     with row:
-        scene = choose_scene(checkpoint)
+        scene = choose_scene(chosen[1])
         if scene is None:
             return
         draw_again()
@@ -70,10 +72,12 @@ def blocks(name: str, checkpoint: Checkpoint, row: DeltaGenerator) -> None:
         return [figure_1(scene, shown, near)]
 
     drawn = [ahead.show(dissect(scene.activation, m, scene.label, seed), seed) for m in methods(r)]
-    state = ahead.state_of(name, scene, methods(r)[-1], r, seed)
+    state = ahead.state_of(chosen[0], scene, methods(r)[-1], r, seed)
     pictures(**vars(figure_1(scene, drawn, state)))
-    if ahead.can_fill(scene.activation):
-        ahead.fill("ahead", ahead.neighbours(state, range(1, 17)), boards)
+    facts = scene_facts(chosen[0], scene) | {"Reading of the paper": reading, "Seed of the draw": str(seed)}
+    near = list(ahead.neighbours(state, range(1, 17))) if ahead.can_fill(scene.activation) else []
+    offer(Seen(TITLE, QUESTION, [[["blocks"]]], facts, [chosen], HOW, scene.own, ahead=ahead.whole(near, boards)))
+    ahead.fill("ahead", near, boards)
 
 
 def page() -> None:
@@ -87,10 +91,12 @@ def page() -> None:
     with st.expander("How it is computed"):
         st.markdown(HOW)
     with board:  # the last of a run, as it goes on working ahead
-        blocks(*chosen, row)
+        blocks(chosen, row)
 
 
-st.title("Five methods")
-st.caption("What does each kind of dropout take away from the same features?")
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.title(TITLE, width="content")
+    save_button()
+st.caption(QUESTION)
 carry_over("five_methods")
 page()

@@ -8,11 +8,12 @@ import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
 from ui.choosers.mask_options import choose_options
-from ui.choosers.scene import carry_over, choose_rates, choose_scene, draw_again
+from ui.choosers.scene import carry_over, choose_rates, choose_scene, draw_again, scene_facts
 from ui.choosers.select import select
 from ui.choosers.training_switch import choose_training, training_sites
 from ui.components.pictures import Picked, pictures
 from ui.entry import through_app
+from ui.saved.button import Seen, offer, save_button
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 through_app()
 
+TITLE, QUESTION = "Mask lab", "Which units does a mask drop, and why just those?"
 LARGE = 128  # pixels
 ROOM = "<style>.st-key-board { min-height: 100vh; }</style>"  # nothing below it jumps as pictures come
 GUESS = "A probe, a logistic regression, names the class from what is dropped. It sees neither image nor network."
@@ -91,7 +93,7 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     # The browser cannot follow: behind other masks every γ has features of its own, and a probe sees each mask.
     alone = not passed and not guess
     state = ahead.state_of(chosen[0], scene, method, r, seed, rank) if alone else None
-    shown = ahead.show(d, seed) if alone else still(d, answer=not passed)
+    shown = ahead.show(d, seed) if alone else still(d, "", answer=not passed)
     remark = "Training masks other sites, so the mask of this one is drawn alone." if passed and not passed.here else ""
     strip, grid, numbers = mask_lab.boards(scene, shown, rank, state, remark)
     rests = mask_message.hand_rests((chosen[0], training, guess, name), method)
@@ -110,7 +112,7 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
             panel = mask_draws.mean(drawn, int(d.order[rank]))
             pictures([panel], key="mean", columns=2, waits=waits and {**waits, "rank": rank})
         # A whole pass with all masks at every move: too slow for large images to come unasked.
-        if scene.image.shape[-1] <= LARGE or st.toggle(
+        if every := scene.image.shape[-1] <= LARGE or st.toggle(
             "Every drop site", key="every", bind="query-params", help="Mask all of them at each move: slower"
         ):
             draws = max(1, 36 // len(sites))
@@ -120,15 +122,21 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     if missing:
         with switches:
             mask_message.ask(missing, meta, rests)
-    if state and ahead.can_fill(scene.activation):
 
-        def boards(near: State) -> list[Board]:
-            other = make_method(name, {}, options | {"keep_prob": gamma, "block_size": near.at["r"]})
-            assert other is not None
-            drawn = ahead.show_whole(scene.activation, other, scene.label, int(near.at["seed"]))
-            return mask_lab.boards(scene, drawn, int(near.at["rank"]), near)
+    def boards(near: State) -> list[Board]:
+        other = make_method(name, {}, options | {"keep_prob": gamma, "block_size": near.at["r"]})
+        assert other is not None
+        drawn = ahead.show_whole(scene.activation, other, scene.label, int(near.at["seed"]))
+        return mask_lab.boards(scene, drawn, int(near.at["rank"]), near)
 
-        ahead.fill("ahead", ahead.neighbours(state, range(1, 17) if blocks else (), len(d.alpha)), boards)
+    sizes = range(1, 17) if blocks else ()
+    can_fill = ahead.can_fill(scene.activation)
+    near = list(ahead.neighbours(state, sizes, len(d.alpha))) if state and can_fill else []
+    rows = [[["strip"]], [["grid"], ["numbers", *(["mean"] if means else []), *(["sites"] if every else [])]]]
+    rows = [[["message"]], *rows] if message else rows
+    facts = scene_facts(chosen[0], scene) | {"Method": type(method).__name__, "Seed of the draw": str(seed)}
+    offer(Seen(TITLE, QUESTION, rows, facts, [chosen], HOW, scene.own, ahead=ahead.whole(near, boards)))
+    ahead.fill("ahead", near, boards)
 
 
 def page() -> None:
@@ -146,7 +154,9 @@ def page() -> None:
         lab(chosen, row)
 
 
-st.title("Mask lab")
-st.caption("Which units does a mask drop, and why just those?")
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.title(TITLE, width="content")
+    save_button()
+st.caption(QUESTION)
 carry_over("mask_lab")
 page()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
 from camdrop.figures.numbers import bound
@@ -11,9 +9,7 @@ from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
 from ui.panels.lessons import LESSONS, Lesson, Slider
-
-if TYPE_CHECKING:
-    from ui.components.pictures import Panel
+from ui.saved.button import offer, save_button
 
 through_app()
 
@@ -65,34 +61,26 @@ def picture(number: int, value: float | str) -> None:
     """The lesson's picture; a sentence where a checkpoint is missing."""
     with st.spinner("Loading PyTorch …"):
         from camdrop.checkpoints import CheckpointError
-        from ui.panels import tour
+        from ui.panels import saved_tour, tour
 
     try:
         if number == 6:
             with st.spinner("Taking the gradients of 32 images …"):
                 figure = tour.bounds(value == "true")
+            offer(saved_tour.SavedLesson(number, value))
             st.plotly_chart(figure, key="bounds", height=360, config={"displayModeBar": False})
             return
-        found = _panels(number, value)
+        found = tour.panels(number, value)
     except CheckpointError:
         st.info("The picture needs the checkpoints that ship: run `make checkpoints`.", icon=":material/image:")
         return
+    offer(saved_tour.SavedLesson(number, value))
     pictures(
         [tour.simple(panel) for panel in found],
         key=f"tour.{number}",
         columns=3 if len(found) > 4 else 4,
         max_width=320,
     )
-
-
-def _panels(number: int, value: float | str) -> list[Panel]:
-    from ui.panels import tour
-
-    if isinstance(value, str):
-        return {1: tour.heatmap, 4: tour.guidance, 5: tour.amounts}[number](value)
-    if number == 2:
-        return tour.five(value)
-    return {3: tour.blocks, 7: tour.heatmaps, 8: tour.attacked}[number](int(value))
 
 
 @st.fragment
@@ -135,5 +123,6 @@ with st.container(horizontal=True, vertical_alignment="bottom", horizontal_align
         bind="query-params",
         on_change=begin,
     )
+    save_button()
 _title(data={"title": f"Lesson {chosen}: {LESSONS[chosen - 1].title}"}, key="tour.title")
 show(chosen)

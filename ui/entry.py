@@ -27,11 +27,14 @@ def through_app() -> None:
     """Run app.py around this page, even if a link led straight to it on a server just started; call it first.
 
     A folder named pages makes Streamlit serve each file on its own, until st.navigation has run once on the server. So
-    it runs here, with the pages under the same addresses, and the run starts again.
+    it runs here, with the pages under the same addresses, and the run starts again. What the page before showed and
+    offered to save is forgotten.
     """
     if not _in_app.get():
         st.navigation([_ROOT / "app.py", *(_ROOT / "pages").glob("*.py")])  # the first one has no address
         st.rerun()
+    for key in ("parts", "saved"):
+        st.session_state.pop(key, None)
 
 
 def home() -> None:

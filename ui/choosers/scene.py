@@ -52,6 +52,17 @@ class Scene:
     def label_name(self) -> str:
         return self.meta.classes[self.label]
 
+    @property
+    def own(self) -> bool:
+        """Whether the image is a person's own, not one of a gallery."""
+        return self.picture.number is None
+
+
+def scene_facts(checkpoint: str, scene: Scene) -> dict[str, str]:
+    """The choices of a scene, by the names of their widgets."""
+    site = scene.activation.site.name
+    return {"Checkpoint": checkpoint, "Image": scene.picture.name, "Label y": scene.label_name, "Drop site": site}
+
 
 def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     """The choosers, and what they lead to; None, with the reason on the page, where something is missing.

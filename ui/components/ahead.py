@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ui.components.component import component
+from ui.components.component import Part, component
 from ui.components.packing import Blobs
 from ui.components.pictures import Board, pack_board
 
@@ -11,7 +11,16 @@ _ahead = component("ahead", "shelf")
 
 def send_ahead(boards: Sequence[Board], *, key: str) -> int:
     """Give boards, each with a `state`, to the browser; the bytes that it took. `key` is of no more than this call."""
-    blobs = Blobs()
-    data = blobs.pack({"messages": [pack_board(board, blobs) for board in boards]})
+    data = _message(boards)
     _ahead(key=key, data=data, height=1)
     return len(data)
+
+
+def ahead_part(boards: Sequence[Board]) -> Part:
+    """What `send_ahead` sends, for a saved page."""
+    return Part(_ahead, [_message(boards)])
+
+
+def _message(boards: Sequence[Board]) -> bytes:
+    blobs = Blobs()
+    return blobs.pack({"messages": [pack_board(board, blobs) for board in boards]})

@@ -1,18 +1,57 @@
-"""What every component is made of: JavaScript and CSS that lie beside its Python face."""
+"""What every component is made of: JavaScript and CSS that lie beside its Python face, and the messages it shows."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
 _HERE = Path(__file__).parent
+SHARED = (_HERE / "common.js").read_text("utf-8")  # goes before every module
 
 
-def component(name: str, *parts: str, isolate: bool = True) -> ComponentRenderer:
+@dataclass(frozen=True, eq=False)
+class Component:
+    """A module of JavaScript, its CSS, and how Streamlit mounts it; a call does that, and notes the message."""
+
+    name: str
+    javascript: str
+    css: str
+    isolate: bool
+    render: ComponentRenderer
+
+    def __call__(self, *, key: str, data: Any, **options: Any) -> Any:
+        """Mount it, or send it a message: as Streamlit's renderer."""
+        parts()[key] = Part(self, [data])
+        return self.render(key=key, data=data, **options)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A component in its place with the message that it shows: what a saved page takes along.
+
+    With `by` it has a message for each of `values` of the control of that key.
+    """
+
+    component: Component
+    messages: Sequence[Any]
+    by: str = ""
+    values: Sequence[float | str] = ()
+
+
+def parts() -> dict[str, Part]:
+    """What the page shows, by the keys of its components, in their order; a new one for each run of a whole page."""
+    return st.session_state.setdefault("parts", {})
+
+
+def component(name: str, *parts: str, isolate: bool = True) -> Component:
     """The component of `name`.js and `name`.css. common.js and `parts` go before: the browser gets one module.
 
     With `isolate` its styles are its own, and it sees none of the page's.
     """
-    javascript = "".join((_HERE / f"{part}.js").read_text("utf-8") for part in ("common", *parts, name))
+    javascript = SHARED + "".join((_HERE / f"{part}.js").read_text("utf-8") for part in (*parts, name))
     css = (_HERE / f"{name}.css").read_text("utf-8")
-    return st.components.v2.component(f"camdrop.{name}", js=javascript, css=css, isolate_styles=isolate)
+    render = st.components.v2.component(f"camdrop.{name}", js=javascript, css=css, isolate_styles=isolate)
+    return Component(name, javascript, css, isolate, render)

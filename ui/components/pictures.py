@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from ui.components.component import component
+from ui.components.component import Part, component
 from ui.components.packing import Blobs, digest, plain
 from ui.components.slider import Live
 
@@ -224,11 +224,19 @@ def pictures(
         if on_pick and event:
             on_pick(Picked(**event))
 
-    blobs = Blobs()
-    shown = Board(key, panels, columns, min_width, max_width, note, state, waits)
-    data = blobs.pack(pack_board(shown, blobs))
+    data = _message(Board(key, panels, columns, min_width, max_width, note, state, waits))
     event = _pictures(key=key, data=data, on_picked_change=picked).get("picked")
     return Picked(**event) if event else None
+
+
+def pictures_part(boards: Sequence[Board], *, by: str = "", values: Sequence[float | str] = ()) -> Part:
+    """What `pictures` shows, for a page that is saved unseen: with `by`, a board for each of its `values`."""
+    return Part(_pictures, [_message(board) for board in boards], by, values)
+
+
+def _message(board: Board) -> bytes:
+    blobs = Blobs()
+    return blobs.pack(pack_board(board, blobs))
 
 
 def pack_board(board: Board, blobs: Blobs) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.components.component import component
+from ui.components.component import Part, component
 
 _slider = component("slider")
 
@@ -80,6 +80,22 @@ def live_slider(
     }
     _slider(key=key, data=data, on_state_change=_nothing)
     return value
+
+
+def slider_part(label: str, *, key: str, min: float, max: float, step: float, value: float) -> Part:
+    """What `live_slider` shows, for a page that is saved unseen; `value` is its default too."""
+    integer = all(isinstance(number, int) for number in (min, max, step, value))
+    data = {"label": label, "key": key, "min": min, "max": max, "step": step, "default": value, "value": value}
+    plain = {
+        "help": "",
+        "log": False,
+        "integer": integer,
+        "disabled": False,
+        "local": True,
+        "revision": 0,
+        "heard": None,
+    }
+    return Part(_slider, [data | plain | {"format": "%d" if integer else "%.2f"}])
 
 
 def _nothing() -> None:

@@ -91,6 +91,11 @@ def fill(key: str, portions: Iterable[Sequence[State]], boards: Callable[[State]
                 sent.popitem(last=False)
 
 
+def whole(portions: Sequence[Sequence[State]], boards: Callable[[State], Sequence[Board]]) -> Callable[[], list[Board]]:
+    """The boards of all the states at once, when they are asked for: what a saved page takes along."""
+    return lambda: [board for portion in portions for state in portion for board in boards(state)]
+
+
 def _tables() -> OrderedDict[tuple[Activation, Method, int, int], GammaTable]:
     """Those of this session, the one used last at the end."""
     return st.session_state.setdefault("tables", OrderedDict())

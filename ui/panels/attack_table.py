@@ -18,6 +18,7 @@ from camdrop.data import DataError, Dataset, load_dataset
 from camdrop.report.json_results import ATTACKED
 from ui.choosers.data_set import choose_data_set
 from ui.panels.attack import titles
+from ui.saved.page import Block, Note, Table
 
 SPECS = ("fashion-sample", "fashion-mnist", "mnist", "cifar10")
 EVERY = 0.3  # seconds between two reruns of the table
@@ -131,18 +132,32 @@ def show(bout: Bout | None) -> None:
     """The table as it stands; then goes on with the bout, for the next rerun to show."""
     if bout and bout.running:
         st.progress(bout.n / bout.total, f"{bout.n:,} of {bout.total:,} images")
-    rows = list(zip(bout.titles, bout.tallies, strict=True)) if bout else []
-    paper = [(f"Paper: {name}", "–", f"{error:.2f}", f"{success:.2f}") for name, error, success in ATTACKED]
-    ours = [(name, str(t.clean_error), str(t.error), str(t.success)) for name, t in rows]
-    heads = ("Network", "Clean error (%)", "Error rate (%)", "Success rate (%)")
-    columns = {head: [row[i] for row in ours + paper] for i, head in enumerate(heads)}
-    st.table(columns, hide_index=True, border="horizontal")
+    heads, rows = _table(bout)
+    st.table({head: [row[i] for row in rows] for i, head in enumerate(heads)}, hide_index=True, border="horizontal")
     if bout:
-        st.caption(f"{bout.attack} · {bout.data}, {bout.n:,} images, seed {bout.seed} · in brackets: 95 % intervals")
+        st.caption(_words(bout))
     if bout and bout.running:
         bout.advance(_SLICE)
         if not bout.running:
             st.rerun()  # other buttons, and no more reruns
+
+
+def saved() -> list[Block]:
+    """The table as it stands, for a saved page; none where nothing was attacked."""
+    bout: Bout | None = st.session_state.get("attack.bout")
+    return [Table(*_table(bout)), Note(_words(bout))] if bout else []
+
+
+def _table(bout: Bout | None) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+    """Heads and rows: ours, and the paper's below."""
+    rows = list(zip(bout.titles, bout.tallies, strict=True)) if bout else []
+    paper = [(f"Paper: {name}", "–", f"{error:.2f}", f"{success:.2f}") for name, error, success in ATTACKED]
+    ours = [(name, str(t.clean_error), str(t.error), str(t.success)) for name, t in rows]
+    return ("Network", "Clean error (%)", "Error rate (%)", "Success rate (%)"), [*ours, *paper]
+
+
+def _words(bout: Bout) -> str:
+    return f"{bout.attack} · {bout.data}, {bout.n:,} images, seed {bout.seed} · in brackets: 95 % intervals"
 
 
 def table_csv(bout: Bout | None) -> bytes:

@@ -7,17 +7,22 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from camdrop.analysis.attack_outcome import attack_image
 from camdrop.analysis.attacks import PGD
+from camdrop.analysis.bound_summary import RATIOS
 from camdrop.analysis.explanations import explain
 from camdrop.analysis.mask_steps import MaskedPass, answers, capture, dissect, many_draws, masked_pass, shares
 from camdrop.data import fit_pixels, gallery, normalise
+from camdrop.figures import NEUTRAL, css, method_css
+from camdrop.figures.numbers import percent
 from camdrop.masks import METHODS, CamDrop
 from camdrop.training.config import contender_of, make_method
 from ui.choosers.checkpoint import open_checkpoint
 from ui.choosers.image import TITLES, ChosenImage
 from ui.choosers.scene import Scene
-from ui.components.pictures import Panel
+from ui.components.pictures import Bars, Panel, Row
 from ui.panels import attack, explore, gradients, mask_draws, mask_lab, mask_message
 from ui.panels.ahead import show_whole
 from ui.panels.figure_1 import figure_1
@@ -26,9 +31,11 @@ from ui.panels.shown import still
 from ui.panels.views import TRUE, Style, arrange, class_of
 
 if TYPE_CHECKING:
+    from camdrop.analysis.bound_summary import Chain
     from camdrop.analysis.mask_steps import Dissection
     from camdrop.checkpoints import Checkpoint
     from camdrop.figures.plots import Figure
+    from camdrop.masks import Method
 
 IMAGE, SEED = 19, 3  # those of the links, and of what the answers say
 STYLE = Style("viridis", False, False, 0.6, 0.0, 1.0)
@@ -148,11 +155,53 @@ def attacked(iterations: int) -> list[Panel]:
 
 def bounds(rescaled: bool) -> Figure:
     """Lesson 6: how masks change the bounds of the last layer."""
+    chain, method = _bounds(rescaled)
+    return gradients.ratios(chain, method)
+
+
+def bars(rescaled: str) -> list[Panel]:
+    """Lesson 6 where there is no Plotly: a bar for each ratio, and how many are above 1."""
+    chain, method = _bounds(rescaled == "true")
+    shown = []
+    for name, title, below in (
+        ("traditional", type(method).__name__, chain.traditional_below_none),
+        ("guided", "CamDrop", chain.guided_below_none),
+    ):
+        shares = chain.histogram[name] / max(1, chain.histogram[name].sum())
+        centres = np.sqrt(RATIOS[1:] * RATIOS[:-1])
+        shown.append(
+            Panel(
+                title,
+                f"{title}: how often each bound is so many times what it is without a mask",
+                [Bars(shares, centres.round(3) == 1, css(NEUTRAL), method_css(title.lower()))],
+                id=name,
+                subtitle="bound ÷ bound without a mask, × 0.01 to × 100; grey is about × 1",
+                labels=[f"× {ratio:.2f}: {percent(share)}" for ratio, share in zip(centres, shares, strict=True)],
+                lines=["Point at a bar, or press the arrow keys on it."],
+                rows=[
+                    Row("larger than without a mask", percent(1 - below), share=1 - below),
+                    Row("as large, or smaller", percent(below), share=below),
+                ],
+            )
+        )
+    return shown
+
+
+def _bounds(rescaled: bool) -> tuple[Chain, Method]:
     t, c = (make_method(name, {"keep_prob": 0.9, "block_size": 4}) for name in ("dropblock", "camdrop"))
     assert t is not None and c is not None
     network, nothing = open_checkpoint(GUIDED), lambda *_: None
     (found,) = gradients.chains(network, ["layer3.0.conv2"], "bias", 32, t, c, 0, nothing)
-    return gradients.ratios(found[0 if rescaled else 1], t)
+    return found[0 if rescaled else 1], t
+
+
+def panels(number: int, value: float | str) -> list[Panel]:
+    """The pictures of a lesson with its control at a value; of lesson 6 those without Plotly."""
+    if isinstance(value, str):
+        return {1: heatmap, 4: guidance, 5: amounts, 6: bars}[number](value)
+    if number == 2:
+        return five(value)
+    return {3: blocks, 7: heatmaps, 8: attacked}[number](int(value))
 
 
 def simple(panel: Panel) -> Panel:

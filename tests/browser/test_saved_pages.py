@@ -1,0 +1,111 @@
+"""Saved pages, opened from the disk by a browser without a network: they ask for nothing, and what moves moves."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from ui.panels.lessons import LESSONS, Slider
+from ui.panels.saved_tour import site
+
+SLIDERS = {
+    "mask_lab?checkpoint=fashion-resnet8-camdrop&method=DropBlock": "Keep rate γ",
+    "five_methods?checkpoint=fashion-resnet8-camdrop": "Keep rate γ",
+    "?checkpoints=fashion-resnet8-baseline&checkpoints=fashion-resnet8-camdrop": "Opacity",
+    "attack?checkpoints=fashion-resnet8-baseline&opacity=0.59": "Opacity",
+    "tour?lesson=3": "Block size r",
+}
+
+
+@pytest.fixture
+def offline(browser: BrowserContext) -> Iterator[Page]:
+    """A page without a network that is dark and as narrow as a phone; a request or a word on the console fails."""
+    assert browser.browser
+    context = browser.browser.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    problems: list[str] = []
+    context.route(re.compile("^(?!file:)"), lambda route: (problems.append(route.request.url), route.abort())[1])
+    page = context.new_page()
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    context.close()
+    assert not problems, problems
+
+
+def pixels(pictures: Locator) -> list[str]:
+    return pictures.evaluate_all("all => all.map((canvas) => canvas.toDataURL())")
+
+
+@pytest.mark.parametrize("address", SLIDERS)
+def test_a_page_is_saved_and_lives_without_a_server(
+    page: Page, offline: Page, app_url: str, tmp_path: Path, address: str
+) -> None:
+    moved = {"Keep rate γ": "gamma=0.89", "Opacity": "opacity=0.59", "Block size r": "[?&_]r=2"}[SLIDERS[address]]
+    page.goto(f"{app_url}/{address}")
+    page.get_by_role("img").nth(1).wait_for(timeout=60_000)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+    slider = page.get_by_role("slider", name=SLIDERS[address], exact=True)
+    if slider.is_visible():  # else it is in a popover
+        slider.press("ArrowLeft" if "tour" not in address else "ArrowRight")
+    page.wait_for_url(re.compile(moved))
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+    page.get_by_role("button", name="Save as page").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download", exact=True).click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    assert path.stat().st_size < 5_000_000
+
+    offline.goto(path.as_uri())
+    slider = offline.get_by_role("slider", name=SLIDERS[address], exact=True)
+    slider.wait_for()
+    pictures = offline.get_by_role("img")
+    offline.wait_for_timeout(200)
+    assert pictures.count() == page.get_by_role("img").count()
+    assert offline.evaluate("document.documentElement.scrollWidth") == 390
+    link = offline.get_by_role("link", name="This state in the app")
+    expect(link).to_have_attribute("href", re.compile(rf"^{app_url}.*{moved}"))
+    before = pixels(pictures)
+    slider.press("Home")
+    assert pixels(pictures) != before
+    first = "&r=1" if "tour" in address else re.sub("=.*", "=0", moved)
+    expect(link).to_have_attribute("href", re.compile(f"{first}(&|$)"))
+    track = slider.bounding_box()
+    assert track
+    y = track["y"] + track["height"] / 2
+    low = pixels(pictures)
+    offline.mouse.move(track["x"] + 2, y)
+    offline.mouse.down()
+    offline.mouse.move(track["x"] + 0.5 * track["width"], y, steps=3)
+    assert pixels(pictures) not in (low, before)
+    offline.mouse.up()
+    offline.wait_for_timeout(400)  # the slider writes the address of the page
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    assert offline.evaluate(background) == "rgb(17, 23, 28)"
+    offline.get_by_role("button", name="Light").click()
+    assert offline.evaluate(background) == "rgb(255, 255, 255)"
+    words = offline.locator("details p").first
+    expect(words).to_be_hidden()
+    offline.locator("summary").click()
+    expect(words).to_be_visible()
+
+
+def test_the_tour_is_a_site_without_a_server(offline: Page, tmp_path: Path) -> None:
+    for name, text in site("https://lab.example.org/").items():
+        (tmp_path / name).write_text(text, "utf-8")
+    offline.goto((tmp_path / "index.html").as_uri())
+    pictures = offline.locator(".pictures canvas")
+    for number, lesson in enumerate(LESSONS, 1):
+        offline.get_by_role("link", name=re.compile(f"^{number} · " if number > 1 else lesson.title)).click()
+        expect(offline.get_by_role("heading", level=1)).to_have_text(f"{number} · {lesson.title}")
+        pictures.first.wait_for()
+        offline.wait_for_timeout(150)
+        before = pixels(pictures)
+        control = offline.get_by_role("slider" if isinstance(lesson.control, Slider) else "radio").first
+        control.press("ArrowRight")
+        assert pixels(pictures) != before, number
+        link = offline.get_by_role("link", name="This state in the app")
+        expect(link).to_have_attribute("href", re.compile(rf"^https://lab.example.org/{lesson.page}\?"))
+        assert offline.evaluate("document.documentElement.scrollWidth") == 390
