@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import streamlit as st
 
 from ui.choosers.labels import network_label
+from ui.choosers.machine import same_machine
 from ui.choosers.overrides import override
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def offer(key: str, folder: Path, row: DeltaGenerator) -> tuple[list[str], dict[
     kept, or "". `key` is that of the widget that chooses among checkpoints; `folder` is where they are kept.
     """
     ways = {_FILE: _by_upload, _PATH: _by_path, _TORCHVISION: _from_torchvision}
-    if not _same_machine():
+    if not same_machine():
         del ways[_PATH]
     popover = row.popover(
         "Add",
@@ -57,16 +56,6 @@ def offer(key: str, folder: Path, row: DeltaGenerator) -> tuple[list[str], dict[
     for kept in filter(None, gone.values()):
         st.toast(f"Kept as {folder.name}/{kept}.safetensors.", icon=":material/check:")
     return names, gone
-
-
-def _same_machine() -> bool:
-    """Whether the browser is on the machine that runs the app: by path, others would learn which files it has."""
-    host = urlsplit(st.context.url or "").hostname or ""
-    try:
-        local = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    return local and st.context.ip_address is None
 
 
 @dataclass(frozen=True)
