@@ -31,8 +31,9 @@ MEANS = "How often each unit is dropped in 100 draws, and how much is dropped on
 HOW = """
 A **mask** is drawn for the features X at one drop site, by the very function that training calls; the network then runs
 on from there. CamDrop drops blocks where the network sees the class: J = Σ α X says *where* the network sees the label
-(1, 2), the weights α say *which channels* it sees it by (3). Where both are large and a whole block fits, a coin with
-probability 1 − γ decides (4). Press ƒ on a picture for its equation with the numbers of this moment.
+(1, 2), the weights α say *which channels* it sees it by (3). Where both are large and a whole block fits, a coin
+decides (4): in the reading *paper* it drops with probability 1 − γ; ƒ of step 4 has that of the other readings. Press ƒ
+on a picture for its equation with the numbers of this moment.
 
 **One seed, one draw.** The same seed gives the same coins. Moving γ only moves the threshold that they are compared
 with, so blocks come and go but never jump.

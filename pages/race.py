@@ -144,7 +144,7 @@ def watch(before: Any, live: bool) -> None:
         st.error(run.message, icon=":material/error:")
     if run.state == "finished":
         st.markdown("\n".join(f"- {sentence}" for sentence in outcome(run, records, spreads, others)))
-        races.links(run)
+        races.links(run, rows)
         by_hand = turned(records)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
@@ -161,11 +161,11 @@ def watch(before: Any, live: bool) -> None:
             bind="query-params", label_visibility="collapsed",
         )  # fmt: skip
         log = st.toggle("Logarithmic", key="log", bind="query-params")
-        if run.state == "running" and guests.is_mine(run.folder):
-            with st.popover("Knobs", icon=":material/tune:"):
-                heatmap_history.knobs(run)
     if shown:
         curves(races.curves_of(run), shown, key="race.curves", log=log, keep=run.name)
+    if run.state == "running" and guests.is_mine(run.folder):  # below the curves, which one wants to watch
+        with st.expander("Knobs", icon=":material/tune:", key="knobs"):
+            heatmap_history.knobs(run)
     if run.step and not before.step:
         st.rerun()  # at another pace
 

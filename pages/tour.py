@@ -65,8 +65,7 @@ def picture(number: int, value: float | str) -> None:
 
     try:
         if number == 6:
-            with st.spinner("Taking the gradients of 32 images …"):
-                figure = tour.bounds(value == "true")
+            figure = tour.bounds(value == "true")
             offer(saved_tour.SavedLesson(number, value))
             st.plotly_chart(figure, key="bounds", height=360, config={"displayModeBar": False})
             return

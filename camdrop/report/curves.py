@@ -34,6 +34,7 @@ _SYMBOLS = dict(
     zip(METHOD_COLOURS, ("circle", "cross", "triangle-up", "square", "triangle-down", "diamond"), strict=True)
 )
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_ROOM = 0.2  # of a plot's width for the words at a mark
 _MOST_POINTS = 400  # of one curve; neighbours are averaged
 
 
@@ -106,10 +107,14 @@ def _marks(curve: Curve, x: list[float], y: list[float], color: str) -> list[dic
     """Where a knob was turned, and where a contender ended early."""
     marks = []
     for kind, symbol in (("knob", "star-triangle-down"), ("end", "x")):
-        found = [r for r in curve.records if r["kind"] == kind] if x else []
+        found = sorted((r for r in curve.records if r["kind"] == kind), key=lambda r: r["epoch"]) if x else []
         if found:
             texts = [r["reason"] if kind == "end" else _knob_text(r) for r in found]
             words = [f"<b>{text if kind == 'knob' else 'ended'}</b>" for text in texts]
+            apart = _ROOM * (x[-1] - x[0])
+            for i in range(1, len(words)):  # those too near to the one before have theirs on hover
+                shown = max(k for k in range(i) if words[k])
+                words[i] = words[i] if found[i]["epoch"] - found[shown]["epoch"] >= apart else ""
             marks.append({
                 "x": [r["epoch"] for r in found], "y": [_at(r["epoch"], x, y) for r in found],
                 "text": words, "hovertext": texts, "hoverinfo": "text",

@@ -16,6 +16,7 @@ from camdrop.figures import Picture
 from camdrop.figures.plots import Figure, sweep_heatmap, sweep_surface
 from camdrop.report import curves, markdown
 from camdrop.report.finished import find
+from camdrop.report.json_results import EXPLAINED
 from camdrop.report.race_sections import bound_runs, race_runs
 from camdrop.runs import Run
 from camdrop.runs.records import Record, same_but_seed
@@ -56,6 +57,8 @@ def fragment(text: str, name: str) -> str:
     """Markdown of the report as HTML for a page; its tables are regions that scroll by the keyboard too."""
     region = f'<div role="region" tabindex="0" aria-label="{html.escape(name)}"><table>'
     body = _render(text).replace("<table>", region).replace("</table>", "</table></div>")
+    for head, what in EXPLAINED.items():
+        body = body.replace(f">{head}</th>", f'><abbr title="{html.escape(what)}">{head}</abbr></th>')
     return f'<div class="report">{body}</div>'
 
 

@@ -29,6 +29,7 @@ from camdrop.report.verdicts import Verdict, verdict
 ATTACKED = (("ResNet-50 on ImageNet", 82.21, 30.89), ("the same with CamDrop", 65.73, 20.16))
 _RATES = ("clean_error", "error_rate", "success_rate")
 _HEADS = {name: name.capitalize() for name in MEASURES} | {"coverage": "Above half of the maximum"}
+EXPLAINED = {_HEADS[name]: what for name, what in MEASURES.items()}  # on hover
 _CHAIN = ("holds", "holds_unrescaled", "traditional", "guided", "dropped_traditional", "dropped_guided")
 
 

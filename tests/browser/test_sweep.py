@@ -19,6 +19,8 @@ def test_a_real_sweep_in_the_browser(page: Page, app_url: str) -> None:
     expect(page.get_by_text("2 trainings of 200 images")).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_text(re.compile("Finished · 2 of 2 cells"))).to_be_visible(timeout=90_000)
+    expect(page.get_by_test_id("stPlotlyChart")).to_have_count(1)
+    page.get_by_text("As surfaces").click()
     expect(page.get_by_test_id("stPlotlyChart")).to_have_count(3)
     expect(page).to_have_url(re.compile("sweep=sweep"))
     page.reload()

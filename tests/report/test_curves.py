@@ -1,6 +1,7 @@
 """Records of races become Plotly traces."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from plotly.graph_objects import Figure
 
@@ -30,6 +31,13 @@ def test_traces_have_the_recorded_values_and_marks() -> None:
     assert knob["text"] == ["<b>γ 0.8</b>"] and end["hovertext"] == ["diverged"]
     assert [trace["showlegend"] for trace in drawn[0]["traces"]] == [True, False, False]
     assert not drawn[1]["traces"][0]["showlegend"]
+
+
+def test_words_at_marks_do_not_overprint() -> None:
+    turns = [{"kind": "knob", "step": n, "epoch": n / 100, "keep_prob": 0.5} for n in (100, 150, 200, 400, 401)]
+    knob = panels([Curve("CamDrop", "camdrop", [*RECORDS, *turns])], ["Loss", "Training error"])[1]["traces"][1]
+    shown = [x for x, words in zip(knob["x"], knob["text"], strict=True) if words]
+    assert len(knob["x"]) == 6 and all(knob["hovertext"]) and min(b - a for a, b in pairwise(shown)) >= 2
 
 
 def test_contenders_of_one_method_differ_in_their_dashes() -> None:

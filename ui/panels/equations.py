@@ -71,7 +71,8 @@ def positions(d: Dissection) -> Text:
         "Eq. 6",
         rf"$\max\left(1,\left\lfloor {share}\right\rfloor\right)"
         rf"=\max\left(1,\left\lfloor {numbers}\right\rfloor\right)={n}",
-        f"The {n} largest of the {h * w} values of J.",
+        f"The {n} largest of the {h * w} values of J."
+        + ("" if fraction else " The paper's n = (1 − 1/r²)·HW are the positions taken away, and HW/r² are left."),
     )
 
 
@@ -145,6 +146,7 @@ def blocks(d: Dissection) -> Text:
         "Eq. 4",
         rf"$[\,i-\lfloor \tfrac{{r}}{{2}}\rfloor,\; i+\lfloor \tfrac{{r-1}}{{2}}\rfloor\,]=[\,i-{low},\; i+{high}\,]",
         f"A seed at (i, j) drops the {r}×{r} units around it, in its own channel. Blocks may overlap.",
+        "The paper writes ‖q − u‖₁ = r, which read literally is the outline of a diamond. We take DropBlock's square.",
     )
 
 

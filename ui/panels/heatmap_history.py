@@ -126,32 +126,36 @@ def _play(on: bool, count: int) -> None:
 
 
 def knobs(run: Run) -> None:
-    """Learning rate, γ and r of each contender, to be turned while it runs."""
+    """Learning rate, γ and r of each contender, to be turned while it runs: all of a contender's at one press."""
     asked = runs.asked_knobs(run.folder)
     for contender in run.config.contenders:
-        st.markdown(f"**{label(contender)}**")
-        with st.container(horizontal=True):
-            _knobs_of(run, contender, asked.get(contender.name, {}))
+        key = f"knob.{run.name}.{contender.name}."
+        with st.form(key + "form", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+            st.markdown(f"**{label(contender)}**", width=220)
+            values = _knobs_of(run, contender, asked.get(contender.name, {}), key)
+            st.form_submit_button("Turn", on_click=_turn, args=(run, contender, values, key))
 
 
-def _knobs_of(run: Run, contender: Contender, asked: dict[str, float]) -> None:
-    def turn(name: str, key: str) -> None:
-        try:
-            runs.turn_knobs(run.folder, contender.name, {name: st.session_state[key]})
-        except (RunError, ValueError) as error:
-            st.session_state["race.problem"] = str(error)
+def _turn(run: Run, contender: Contender, before: dict[str, float], key: str) -> None:
+    wanted = {name: st.session_state[key + name] for name in before if st.session_state[key + name] != before[name]}
+    try:
+        if wanted:
+            runs.turn_knobs(run.folder, contender.name, wanted)
+    except (RunError, ValueError) as error:
+        st.session_state["race.problem"] = str(error)
 
-    key = f"knob.{run.name}.{contender.name}."
-    rate = float(asked.get("learning_rate", run.config.recipe.learning_rate))
+
+def _knobs_of(run: Run, contender: Contender, asked: dict[str, float], key: str) -> dict[str, float]:
+    """The widgets of a contender, and what they stood at before they were touched."""
+    values: dict[str, float] = {"learning_rate": asked.get("learning_rate", run.config.recipe.learning_rate)}
     st.number_input(
-        "Learning rate (peak)", 0.0, value=rate, step=0.01, format="%.4g", key=key + "rate", width=150,
-        on_change=turn, args=("learning_rate", key + "rate"),
+        "Learning rate (peak)", 0.0, value=float(values["learning_rate"]), step=0.01, format="%.4g",
+        key=key + "learning_rate", width=150,
     )  # fmt: skip
     if contender.method is not None:
-        gamma = float(asked.get("keep_prob", contender.method.keep_prob))
-        st.slider(
-            "γ", 0.0, 1.0, gamma, 0.01, key=key + "gamma", width=220, on_change=turn, args=("keep_prob", key + "gamma")
-        )
+        values["keep_prob"] = asked.get("keep_prob", contender.method.keep_prob)
+        st.slider("γ", 0.0, 1.0, float(values["keep_prob"]), 0.01, key=key + "keep_prob", width=220)
     if isinstance(contender.method, DropBlock | CamDrop):
-        r = int(asked.get("block_size", contender.method.block_size))
-        st.slider("r", 1, 16, r, key=key + "r", width=220, on_change=turn, args=("block_size", key + "r"))
+        values["block_size"] = asked.get("block_size", contender.method.block_size)
+        st.slider("r", 1, 16, int(values["block_size"]), key=key + "block_size", width=220)
+    return values

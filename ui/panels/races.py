@@ -18,6 +18,7 @@ import streamlit as st
 from camdrop import runs
 from camdrop.figures import method_css
 from camdrop.figures.numbers import NBSP, in_percent, number, percent, unbroken
+from camdrop.masks import CamDrop
 from camdrop.report import curves
 from camdrop.report.curves import Curve
 from camdrop.runs import Run, RunError, scheduler
@@ -159,6 +160,7 @@ def table(rows: Sequence[Result], spreads: Mapping[str, Spread]) -> None:
     frame["Time"] = [duration(row.seconds) if row.seconds else "–" for row in rows]
     formats = {head: how for head, how in _FORMATS.items() if head in frame}
     st.table(frame.style.format(formats, na_rep="–"), hide_index=True, border="horizontal")
+    st.caption("Gap: validation minus training error. Share dropped: what masks really drop, beside 1 − γ.")
 
 
 def _insert_seeds(frame: pd.DataFrame, contenders: Sequence[Contender], spreads: Mapping[str, Spread]) -> None:
@@ -266,13 +268,13 @@ def downloads(run: Run) -> None:
     st.code(command(run.config, f"runs/{run.name} again", knobs), language="bash", wrap_lines=True)
 
 
-def links(run: Run) -> None:
-    """To the other pages, with the checkpoints of this run."""
-    names = [c.name for c in run.config.contenders if (run.folder / c.name / "best.safetensors").exists()]
-    if not names:
+def links(run: Run, rows: Sequence[Result]) -> None:
+    """To the other pages, with the checkpoints of this run; to the mask lab with the one that has most to show."""
+    there = [row for row in rows if (run.folder / row.contender.name / "best.safetensors").exists()]
+    if not there:
         return
-    ids = [f"{PREFIX}{run.name}/{name}" for name in names]
-    guided = next((i for i in ids if "camdrop" in i.rpartition("/")[2]), ids[-1])
+    ids = [f"{PREFIX}{run.name}/{row.contender.name}" for row in there]
+    most = max(there, key=lambda row: (isinstance(row.contender.method, CamDrop), row.dropped or 0))
     with st.container(horizontal=True):
         st.page_link(
             "pages/explore.py", label="Open in Explore", icon=":material/image_search:",
@@ -280,5 +282,5 @@ def links(run: Run) -> None:
         )  # fmt: skip
         st.page_link(
             "pages/mask_lab.py", label="Open in the mask lab", icon=":material/layers:",
-            query_params={"checkpoint": guided},
+            query_params={"checkpoint": ids[there.index(most)], "training": "true"},  # with its own γ, r and reading
         )  # fmt: skip

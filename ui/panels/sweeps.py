@@ -117,15 +117,17 @@ def progress(found: Sweep) -> None:
 
 
 def figures(found: Sweep, measure: str) -> None:
-    """Both views of Figure 4, and the heatmap to read values from."""
+    """The heatmap to read values from; and if they are asked for, both views of Figure 4, which take a second."""
     rates, keeps, errors = found.learning_rates, found.keep_probs, found.grid(MEASURES[measure])
+    st.caption(f"**{measure} of every cell**, in percent; × has diverged")
+    st.plotly_chart(sweep_heatmap(rates, keeps, errors, found.marks()), key="heatmap")
+    if not st.toggle("As surfaces, as the paper draws them", key="surfaces", bind="query-params"):
+        return
     for place, (front, what) in zip(st.columns(2), (("rate", "learning"), ("keep", "retaining")), strict=True):
         with place:
             st.caption(f"**Figure 4 ({'a' if front == 'rate' else 'b'})**: the {what} rate in front; higher is better")
             figure = sweep_surface(rates, keeps, errors, front=front, keep=found.folder.name)
             st.plotly_chart(figure, key=f"surface.{front}")
-    st.caption(f"**{measure} of every cell**, in percent; × has diverged")
-    st.plotly_chart(sweep_heatmap(rates, keeps, errors, found.marks()), key="heatmap")
 
 
 def broken() -> dict[str, str]:

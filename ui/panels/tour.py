@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from camdrop.analysis.attack_outcome import attack_image
 from camdrop.analysis.attacks import PGD
-from camdrop.analysis.bound_summary import RATIOS
-from camdrop.analysis.explanations import explain
+from camdrop.analysis.explanations import Explanation, explain
+from camdrop.analysis.gradient_bounds import capture as capture_batch
+from camdrop.analysis.gradient_bounds import compare
 from camdrop.analysis.mask_steps import MaskedPass, answers, capture, dissect, many_draws, masked_pass, shares
 from camdrop.data import fit_pixels, gallery, normalise
-from camdrop.figures import NEUTRAL, css, method_css
-from camdrop.figures.numbers import percent
+from camdrop.figures import NEUTRAL, css, method_css, ratio_histogram
+from camdrop.figures.numbers import number, percent
 from camdrop.masks import METHODS, CamDrop
+from camdrop.shipped import shipped
 from camdrop.training.config import contender_of, make_method
 from ui.choosers.checkpoint import open_checkpoint
 from ui.choosers.image import TITLES, ChosenImage
@@ -31,13 +35,12 @@ from ui.panels.shown import still
 from ui.panels.views import TRUE, Style, arrange, class_of
 
 if TYPE_CHECKING:
-    from camdrop.analysis.bound_summary import Chain
     from camdrop.analysis.mask_steps import Dissection
     from camdrop.checkpoints import Checkpoint
     from camdrop.figures.plots import Figure
-    from camdrop.masks import Method
 
 IMAGE, SEED = 19, 3  # those of the links, and of what the answers say
+EDGES = np.linspace(0.795, 1.305, 52)  # of lesson 6; 1 is in the middle of a bin
 STYLE = Style("viridis", False, False, 0.6, 0.0, 1.0)
 
 
@@ -64,21 +67,28 @@ def _draw(scene: Scene, name: str, gamma: float, r: int, reading: str = "paper")
 
 
 def heatmap(wanted: str) -> list[Panel]:
-    """Lesson 1: the baseline's map of a class."""
-    return _heatmaps(NETWORKS[:1], IMAGE, wanted)
+    """Lesson 1: the baseline's map of a class, with its mean."""
+    image, panel = _heatmaps(NETWORKS[:1], IMAGE, wanted)
+    (heat,) = (explanation.heatmap for explanation in _explanations(NETWORKS[:1], IMAGE, wanted))
+    lines = [panel.lines[0], f"Mean: {number(float(heat.mean()), '.2f')}", *panel.lines[1:]]
+    return [image, dataclasses.replace(panel, lines=lines)]
 
 
-def heatmaps(number: int) -> list[Panel]:
+def heatmaps(image: int) -> list[Panel]:
     """Lesson 7: the maps of three networks for the true class of an image."""
-    return _heatmaps(NETWORKS, number, TRUE)
+    return _heatmaps(NETWORKS, image, TRUE)
 
 
-def _heatmaps(names: Sequence[str], number: int, wanted: str) -> list[Panel]:
+def _explanations(names: Sequence[str], image: int, wanted: str) -> list[Explanation]:
     opened = [open_checkpoint(name) for name in names]
-    picture = _picture(opened[0], number)
-    truth = opened[0].meta.classes[picture.label or 0]
-    target = class_of(wanted, truth)
-    explanations = [explain(n, c, picture.pixels, target, "layer3") for n, c in zip(names, opened, strict=True)]
+    picture = _picture(opened[0], image)
+    target = class_of(wanted, opened[0].meta.classes[picture.label or 0])
+    return [explain(n, c, picture.pixels, target, "layer3") for n, c in zip(names, opened, strict=True)]
+
+
+def _heatmaps(names: Sequence[str], image: int, wanted: str) -> list[Panel]:
+    explanations, picture = _explanations(names, image, wanted), _picture(open_checkpoint(names[0]), image)
+    truth = explanations[0].checkpoint.meta.classes[picture.label or 0]
     panels = explore.network_panels(arrange(explanations, STYLE), STYLE, truth)
     return [explore.image_panel(picture, explanations[0], truth), *panels]
 
@@ -140,7 +150,7 @@ def amounts(reading: str) -> list[Panel]:
 
 
 def attacked(iterations: int) -> list[Panel]:
-    """Lesson 8: an image, and three networks' answers to what the attack made of it."""
+    """Lesson 8: an image, what the attack made of it for three networks, and their answers to that."""
     opened = [(name, open_checkpoint(name)) for name in NETWORKS]
     picture = _picture(opened[0][1], int(str(LESSONS[7].state["image"])))
     truth = opened[0][1].meta.classes[picture.label or 0]
@@ -148,51 +158,61 @@ def attacked(iterations: int) -> list[Panel]:
     outcomes = [attack_image(name, c, picture.pixels, truth, pgd) for name, c in opened]
     shown = [attack.image_panel(picture, outcomes[0], truth)]
     for outcome, title in zip(outcomes, attack.titles(opened), strict=True):
-        under = attack.panels(outcome, title, TRUE, 0.6)[1]
-        shown.append(dataclasses.replace(under, title=title, id=outcome.name))
+        _, under, _, made = attack.panels(outcome, title, TRUE, 0.6)
+        shown.append(dataclasses.replace(made, title=title, id=outcome.name, subtitle=under.subtitle, rows=under.rows))
     return shown
 
 
 def bounds(rescaled: bool) -> Figure:
-    """Lesson 6: how masks change the bounds of the last layer."""
-    chain, method = _bounds(rescaled)
-    return gradients.ratios(chain, method)
+    """Lesson 6: how masks change the bounds of the last layer, near 1 in bins of 1 %; it takes no gradients."""
+    figure = ratio_histogram(EDGES, _counts(rescaled))
+    figure["layout"]["xaxis"] |= {"type": "linear", "range": [EDGES[0], EDGES[-1]], "dtick": 0.1}
+    return figure
 
 
 def bars(rescaled: str) -> list[Panel]:
     """Lesson 6 where there is no Plotly: a bar for each ratio, and how many are above 1."""
-    chain, method = _bounds(rescaled == "true")
-    shown = []
-    for name, title, below in (
-        ("traditional", type(method).__name__, chain.traditional_below_none),
-        ("guided", "CamDrop", chain.guided_below_none),
-    ):
-        shares = chain.histogram[name] / max(1, chain.histogram[name].sum())
-        centres = np.sqrt(RATIOS[1:] * RATIOS[:-1])
+    shown, centres = [], (EDGES[1:] + EDGES[:-1]) / 2
+    for name, counts in _counts(rescaled == "true").items():
+        shares, title = counts / counts.sum(), METHODS[name].__name__
+        larger = float(shares[centres > 1.001].sum())
         shown.append(
             Panel(
                 title,
                 f"{title}: how often each bound is so many times what it is without a mask",
-                [Bars(shares, centres.round(3) == 1, css(NEUTRAL), method_css(title.lower()))],
+                [Bars(shares, centres.round(3) == 1, css(NEUTRAL), method_css(name))],
                 id=name,
-                subtitle="bound ÷ bound without a mask, × 0.01 to × 100; grey is about × 1",
+                subtitle="bound ÷ bound without a mask, × 0.8 and less to × 1.3; grey is about × 1",
                 labels=[f"× {ratio:.2f}: {percent(share)}" for ratio, share in zip(centres, shares, strict=True)],
                 lines=["Point at a bar, or press the arrow keys on it."],
                 rows=[
-                    Row("larger than without a mask", percent(1 - below), share=1 - below),
-                    Row("as large, or smaller", percent(below), share=below),
+                    Row("larger than without a mask", percent(larger), share=larger),
+                    Row("as large, or smaller", percent(1 - larger), share=1 - larger),
                 ],
             )
         )
     return shown
 
 
-def _bounds(rescaled: bool) -> tuple[Chain, Method]:
+def _counts(rescaled: bool) -> dict[str, npt.NDArray[np.int64]]:
+    counts = json.loads((shipped("results") / "tour" / "bounds.json").read_text())["rescaled" if rescaled else "plain"]
+    return {name: np.array(count) for name, count in counts.items()}
+
+
+def measure_bounds() -> dict[str, dict[str, list[int]]]:
+    """What `bounds` draws, measured: how many pairs of an image and a bias have each ratio to no mask."""
     t, c = (make_method(name, {"keep_prob": 0.9, "block_size": 4}) for name in ("dropblock", "camdrop"))
-    assert t is not None and c is not None
-    network, nothing = open_checkpoint(GUIDED), lambda *_: None
-    (found,) = gradients.chains(network, ["layer3.0.conv2"], "bias", 32, t, c, 0, nothing)
-    return found[0 if rescaled else 1], t
+    network = open_checkpoint(GUIDED)
+    activation = capture_batch(network.model, *gradients.batch(network, 32, 0), "layer3.0.conv2")
+    counts: dict[str, dict[str, list[int]]] = {}
+    for name, comparison in zip(("rescaled", "plain"), compare(activation, t, c, 0, ["bias"]), strict=True):
+        none, *masked = (norms.bound["bias"] for norms in (comparison.none, comparison.traditional, comparison.guided))
+        ratios = [(bound[none > 0] / none[none > 0]).clamp(EDGES[0], EDGES[-1]).numpy() for bound in masked]
+        counts[name] = {
+            method: np.histogram(ratio, EDGES)[0].tolist()
+            for method, ratio in zip(("dropblock", "camdrop"), ratios, strict=True)
+        }
+    return counts
 
 
 def panels(number: int, value: float | str) -> list[Panel]:

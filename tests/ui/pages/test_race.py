@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -137,6 +138,15 @@ def test_two_more_seeds_are_a_click_and_then_in_the_table(finished, monkeypatch)
     text = said(open_page("race", run="shades"))
     assert "(3 seeds)" in text and "To Baseline (paired t-test)" in text and "(n = 3)" in text
     assert "mean test error over 3 seeds" in text and "**Against Baseline, seed by seed** (n = 3)" in text
+
+
+def test_the_mask_lab_opens_with_the_knobs_of_the_race(finished):
+    app = open_page("race", run="shades")
+    queries = [parse_qs(e.proto.query_string) for e in app.get("page_link")]
+    query = next(query for query in queries if "checkpoint" in query)
+    assert query["checkpoint"] == ["run:shades/camdrop"]
+    lab = open_page("mask_lab", **{key: values[0] for key, values in query.items()})
+    assert (lab.session_state["live.gamma"], lab.session_state["live.r"]) == (0.8, 3)
 
 
 def test_turned_knobs_are_told_everywhere(finished):

@@ -51,14 +51,16 @@ def test_the_figures_are_the_cells(pages: Pages, tmp_path: Path, monkeypatch: py
         Cell(0.1, 1.0, "done", 5.0, 12.5), Cell(0.1, 0.5, "done", 9.0, 11.0), Cell(10.0, 1.0, "diverged", 90.0, 91.0),
     ):  # fmt: skip
         sweep.append(tmp_path / "s", cell)
-    found = drawn(pages, monkeypatch, sweep="s")
+    found = drawn(pages, monkeypatch, sweep="s", surfaces="true")
     heat = found["heatmap"]["data"][0]
     assert (heat["y"], heat["x"]) == (["0.1", "10"], ["1", "0.5"])
     assert heat["z"] == [[12.5, 11.0], [91.0, None]] and heat["text"] == [["12.5", "11.0"], ["91.0 ×", ""]]
     for key in ("surface.rate", "surface.keep"):
         surface = found[key]["data"][0]
         assert (surface["x"], surface["y"], surface["z"]) == ([0.1, 10.0], [1.0, 0.5], [[12.5, 91.0], [11.0, None]])
-    training = drawn(pages, monkeypatch, sweep="s", measure="Training error")["heatmap"]["data"][0]
+    only = drawn(pages, monkeypatch, sweep="s", measure="Training error", surfaces="false")
+    assert list(only) == ["heatmap"]  # what is not asked for is not drawn
+    training = only["heatmap"]["data"][0]
     assert training["z"] == [[5.0, 9.0], [90.0, None]]
 
 

@@ -1,7 +1,9 @@
 """The tour: every lesson has its picture, every link restores the state that the picture shows."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -13,6 +15,7 @@ from tests.support.lab_pages import Pages, texts
 from ui.choosers.checkpoint import open_checkpoint
 from ui.components.pictures import Heat, Panel, say
 from ui.panels.lessons import LESSONS, Slider
+from ui.panels.tour import measure_bounds
 
 SET = ("camdrop-leaky", "camdrop", "baseline")
 NUMBERS = range(1, len(LESSONS) + 1)
@@ -136,6 +139,7 @@ def test_what_the_answers_say_can_be_seen(tour: Pages) -> None:
     """The numbers of the answers to lessons 1, 2, 3, 5 and 8."""
     tour.open("tour", lesson="1")
     assert tour.panels["tour.1"]["network fashion-resnet8-baseline"].lines[0].endswith(" to 24.4")
+    assert tour.panels["tour.1"]["network fashion-resnet8-baseline"].lines[1].startswith("Mean: ")
     tour.open("tour", lesson="1", tour_class="Sneaker")
     assert tour.panels["tour.1"]["network fashion-resnet8-baseline"].lines[0] == "Sneaker: −7.8 to 6.1"
     tour.open("tour", lesson="2")
@@ -153,8 +157,41 @@ def test_what_the_answers_say_can_be_seen(tour: Pages) -> None:
     assert shares["official"] < shares["paper"] < 1.25 < shares["matched"] < 10
     tour.open("tour", lesson="8")
     assert tour.panels["tour.8"]["fashion-resnet8-camdrop"].subtitle == "Holds"
+    image, attacked = (tour.panels["tour.8"][name].layers for name in ("image", "fashion-resnet8-camdrop"))
+    change = np.abs(np.int16(image[0].pixels) - attacked[0].pixels)
+    assert len(attacked) == 1 and 0 < change.max() <= 2  # the attacked image itself, by two steps of 1
     tour.open("tour", lesson="8", tour_iterations="12")
     assert tour.panels["tour.8"]["fashion-resnet8-baseline"].subtitle == "Answers the target"
+
+
+def shipped(kind: str, name: str) -> dict[str, Any]:
+    return json.loads((ROOT / "results" / kind / f"{name}.json").read_text())
+
+
+@pytest.mark.slow
+def test_lesson_6_draws_what_is_measured() -> None:
+    def near(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:  # another processor rounds otherwise
+        pairs = [(ours[kind][name], theirs[kind][name]) for kind in theirs for name in theirs[kind]]
+        return all(sum(a) == sum(b) and sum(abs(x - y) for x, y in zip(a, b, strict=True)) < 20 for a, b in pairs)
+
+    counts = shipped("tour", "bounds")
+    assert near(measure_bounds(), counts)
+    after = {name: sum(count[21:]) / sum(count) for name, count in counts["rescaled"].items()}
+    assert all(f"{100 * share:.0f} %" in LESSONS[5].answer for share in after.values())
+    assert np.argmax(counts["rescaled"]["camdrop"]) == 21  # its 1 % is in sight
+
+
+def test_lessons_7_and_8_say_what_results_says() -> None:
+    wide = [found["coverage"]["mean"] for found in shipped("compare", "fashion")["results"]]
+    fooled = [found["success_rate"] for found in shipped("attack", "fashion")["results"]]
+    over_seeds = {g["network"]: g["success_rate"]["mean"] for g in shipped("attack", "fashion-noise")["over_seeds"]}
+    seeds = [next(mean for name, mean in over_seeds.items() if name.startswith(start)) for start in
+             ("Baseline", "DropBlock", "CamDrop γ 0.9 r 4 predicted")]  # fmt: skip
+    for number, numbers in ((7, [100 * share for share in wide]), (8, fooled), (8, seeds)):
+        assert all(f"{value:.1f}" in LESSONS[number - 1].answer for value in numbers), (number, numbers)
+    more = shipped("compare", "fashion")["results"][2]["minus_first"]["coverage"]
+    words = "by {mean:.1f} points (95 % interval {low:.1f} to {high:.1f})"
+    assert words.format(**{name: 100 * value for name, value in more.items()}) in LESSONS[6].answer
 
 
 def test_next_and_back_and_bad_links(tour: Pages) -> None:
