@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from camdrop.analysis.seeds import Paired, paired_by_seed, spread
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import short_name
+from camdrop.data.text import markdown_text
 from camdrop.figures.numbers import percent
 from camdrop.masks import CamDrop, Method
 from camdrop.runs.records import SIGNS, Result
@@ -78,6 +79,11 @@ class Setting:
         parts += [f"{r.minutes:g} min" if not r.epochs else "1 epoch" if r.epochs == 1 else f"{r.epochs} epochs"]
         parts += ["the last tested"] if r.selection == "last" else []
         return ", ".join([*parts, str(self.variant)] if self.variant else parts)
+
+    @property
+    def words(self) -> str:
+        """Its title in Markdown."""
+        return markdown_text(self.title)
 
     def __str__(self) -> str:
         return f"{self.title}, {self.recipe.lr_schedule}, lr {self.recipe.learning_rate:g}"
