@@ -10,7 +10,7 @@ _SPECIAL = re.compile(r"[\\`*\[\]<|~$]|(?<![^\W_])_|_(?![^\W_])|^[-+#>]|&(?=#?\w
 # What pages make an emoji, an icon, a colour or a link of even where it is escaped.
 _SHORTHAND = re.compile(r":(?=[\w+-]+[:\[{]|\w+/\w+:)|(?<=://)(?=\S)|(?<=\bwww)(?=\.)|@(?=\w)", re.IGNORECASE)
 _WORD_JOINER = "\u2060"  # shows nothing
-_JOINERS = "\u200c\u200d"  # Persian and Indic spelling and emoji need them
+_KEPT = "\u200c\u200d\N{NO-BREAK SPACE}"  # Persian and Indic spelling and emoji need the joiners
 
 
 def plain_text(text: str) -> str:
@@ -23,7 +23,7 @@ def plain_text(text: str) -> str:
     whole = text.encode("utf-8", "surrogateescape" if _from_bytes(text) else "replace")
     decoded = whole.decode("utf-8", "backslashreplace")
     decoded = unicodedata.normalize("NFC", decoded)
-    return " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in decoded).split())
+    return re.sub(" +", " ", "".join(c if c.isprintable() or c in _KEPT else " " for c in decoded)).strip()
 
 
 def _from_bytes(text: str) -> bool:

@@ -91,7 +91,7 @@ def _note(paper: PaperTable, number: int, setting: Setting, cells: dict[str, Cel
     seeds = "1 seed" if counts == [1] else f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
     order = f"{agree} of {pairs} pairs of rows stand in the paper's order" if pairs else ""
     fill = filling(paper, setting, cells, f"runs/{paper.preset}-{number}")
-    said = filter(None, [markdown_text(str(setting)), rates, seeds, markdown_text(devices), order])
+    said = filter(None, [str(setting), rates, seeds, markdown_text(devices), order])
     return f"**{number}:** {'; '.join(said)}." + (f" Its empty cells: {markdown_code(fill)}" if fill else "")
 
 
