@@ -11,6 +11,7 @@ from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.pictures import pictures
 from ui.entry import through_app
 from ui.saved.button import Seen, offer, save_button
+from ui.words import literal
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
@@ -70,7 +71,7 @@ def page() -> None:
             on_click="ignore", help="The numbers as CSV", disabled=bout is None,
         )  # fmt: skip
     if failure := st.session_state.get("attack.problem"):
-        st.error(failure, icon=":material/error:")
+        st.error(literal(failure), icon=":material/error:")
     pace = attack_table.EVERY if busy else None
     st.fragment(attack_table.show, run_every=pace)(bout)
 

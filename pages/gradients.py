@@ -10,6 +10,7 @@ from ui.choosers.checkpoint import choose_checkpoint
 from ui.choosers.select import select
 from ui.components.slider import live_slider
 from ui.entry import through_app
+from ui.words import literal
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -92,7 +93,7 @@ def page() -> None:
         try:
             names = layers(checkpoint.model)
         except ValueError as error:
-            st.info(str(error), icon=":material/arrow_upward:")
+            st.info(literal(error), icon=":material/arrow_upward:")
             return
         t, c, count, seed, wanted = choose_methods(checkpoint.meta, names, sliders)
         if not wanted:
@@ -108,7 +109,7 @@ def page() -> None:
     try:
         pairs = panels.chains(checkpoint, wanted, str(name), count, t, c, seed, bar.progress)
     except ValueError as error:
-        st.error(str(error), icon=":material/image_not_supported:")
+        st.error(literal(error), icon=":material/image_not_supported:")
         return
     finally:
         bar.empty()
@@ -119,10 +120,10 @@ def page() -> None:
     left, right = st.columns(2)
     detail = shown[wanted.index(layer)]
     with left:
-        st.caption(f"**What masks do to the bounds at {layer}**: left of 1 is tighter")
+        st.caption(f"**What masks do to the bounds at {literal(layer)}**: left of 1 is tighter")
         st.plotly_chart(panels.ratios(detail, t), key="ratios")
     with right:
-        st.caption(f"**Gradients at {layer} under their bounds** (Eq. 15: none above the line)")
+        st.caption(f"**Gradients at {literal(layer)} under their bounds** (Eq. 15: none above the line)")
         st.plotly_chart(panels.scatter(detail, t), key="scatter")
     columns = panels.table(pairs)
     formats = {key: "%.3f" if "÷" in key else "percent" for key in columns if key != "Layer"}

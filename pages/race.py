@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui.choosers.select import not_here, select
 from ui.entry import through_app
+from ui.words import literal
 
 through_app()
 
@@ -81,7 +82,7 @@ def page() -> None:
         if name != NEW:
             run_actions.manage(runs.load_run(root() / name), key="run")
     if problem := st.session_state.pop("race.problem", None):
-        st.error(problem, icon=":material/error:")
+        st.error(literal(problem), icon=":material/error:")
     if wanted and wanted not in (NEW, *names):
         st.warning(not_here([wanted], "the race "), icon=":material/link_off:")
     if name != NEW:
@@ -110,7 +111,7 @@ def page() -> None:
                     words = race_setup.forecast(config)
                 st.markdown(words)
             except ValueError as error:
-                st.error(str(error), icon=":material/broken_image:")
+                st.error(literal(error), icon=":material/broken_image:")
     guests.limits()
 
 
@@ -129,7 +130,7 @@ def watch(before: Any, live: bool) -> None:
         run = runs.load_run(before.folder)
         records = races.records(run)
     except runs.RunError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(literal(error), icon=":material/error:")
         return
     relatives = races.relatives(run)
     if run.state != before.state or live != races.under_way(relatives):
@@ -141,7 +142,7 @@ def watch(before: Any, live: bool) -> None:
     races.progress(run)
     races.table(rows, spreads)
     if run.message and run.state in ("failed", "stopped"):
-        st.error(run.message, icon=":material/error:")
+        st.error(literal(run.message), icon=":material/error:")
     if run.state == "finished":
         st.markdown("\n".join(f"- {sentence}" for sentence in outcome(run, records, spreads, others)))
         races.links(run, rows)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from ui.choosers.select import not_here
 from ui.entry import through_app
+from ui.words import literal
 
 through_app()
 
@@ -31,10 +32,10 @@ def page() -> None:
     run_actions.attempt(scheduler.launch, root())
     found, broken = runs.survey(root())
     if problem := st.session_state.pop("race.problem", None):
-        st.error(problem, icon=":material/error:")
+        st.error(literal(problem), icon=":material/error:")
     for folder, reason in broken.items():
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.error(reason, icon=":material/broken_image:", width="stretch")
+            st.error(literal(reason), icon=":material/broken_image:", width="stretch")
             if guests.is_mine(folder):
                 st.button(
                     "Delete", key=f"broken.{folder.name}", on_click=run_actions.change, args=(folder, runs.delete)
@@ -82,7 +83,7 @@ def page() -> None:
         try:
             readable.append((run, offered(run.config, races.records(run))))
         except runs.RunError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(literal(error), icon=":material/error:")
     measures = list(dict.fromkeys([*MEASURES, *(title for _, titles in readable for title in titles)]))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Figure 2", icon=":material/stacked_line_chart:", help="Training left, validation right, as in the "
@@ -100,7 +101,10 @@ def page() -> None:
     for run in compare:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.page_link(
-                "pages/race.py", label=f"**{run.name}**", icon=":material/flag:", query_params={"run": run.name}
+                "pages/race.py",
+                label=f"**{literal(run.name)}**",
+                icon=":material/flag:",
+                query_params={"run": run.name},
             )
             run_actions.manage(run, key=None)
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui.choosers.select import not_here, select
 from ui.entry import through_app
+from ui.words import literal
 
 if TYPE_CHECKING:
     from camdrop.runs.sweep import Sweep
@@ -53,11 +54,11 @@ def page() -> None:
             found = load_sweep(root() / name)
             sweeps.manage(found)
     if problem := st.session_state.pop("race.problem", None):
-        st.error(problem, icon=":material/error:")
+        st.error(literal(problem), icon=":material/error:")
     if wanted and wanted not in (NEW, *names):
         st.warning(not_here([wanted], "the sweep "), icon=":material/link_off:")
     for reason in sweeps.broken().values():
-        st.error(reason, icon=":material/broken_image:")
+        st.error(literal(reason), icon=":material/broken_image:")
     if name != NEW:
         guests.sign(found.folder)
         st.fragment(watch, run_every=2.0 if found.state in ("running", "queued") else None)(found)
@@ -67,9 +68,12 @@ def page() -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Start", type="primary", icon=":material/play_arrow:", on_click=sweeps.start, args=(plan,))
             with st.empty():
-                with st.spinner("Measuring some real steps …"):
-                    words = sweeps.forecast(plan)
-                st.markdown(words)
+                try:
+                    with st.spinner("Measuring some real steps …"):
+                        words = sweeps.forecast(plan)
+                    st.markdown(words)
+                except ValueError as error:
+                    st.error(literal(error), icon=":material/broken_image:")
         guests.limits()
     if examples := report.find_sweeps([shipped("results")]):
         st.fragment(example)(examples)
@@ -95,7 +99,7 @@ def watch(before: Any) -> None:
     try:
         found = load_sweep(before.folder)
     except RunError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(literal(error), icon=":material/error:")
         return
     if found.state != before.state:
         st.rerun()  # other buttons, and another pace

@@ -12,6 +12,7 @@ from pathlib import Path
 import streamlit as st
 
 from camdrop.policy import is_local, policy
+from ui.words import literal
 
 _MB = 1 << 20
 _here: set[object] = set()  # a ticket for each session
@@ -22,7 +23,7 @@ def admit() -> None:
     """End the page with a sentence where there is no room for this session, or where it should not be reachable."""
     _, problem = _ticket()
     if problem:
-        st.error(problem, icon=":material/group_off:")
+        st.error(literal(problem), icon=":material/group_off:")
         st.stop()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from camdrop.analysis.seeds import Paired, paired_by_seed, spread
 from camdrop.checkpoints.metadata import Meta
 from camdrop.data import short_name
+from camdrop.data.text import markdown_text
 from camdrop.figures.numbers import percent
 from camdrop.masks import CamDrop, Method
 from camdrop.runs.records import SIGNS, Result
@@ -71,8 +72,16 @@ class Setting:
     @property
     def title(self) -> str:
         """What it is in a few words, for the head of a column."""
+        return self._said(short_name(self.data))
+
+    @property
+    def words(self) -> str:
+        """Its title in Markdown."""
+        return self._said(markdown_text(short_name(self.data)))
+
+    def _said(self, data: str) -> str:
         r = self.recipe
-        parts = [r.model.replace("resnet", "ResNet-"), short_name(self.data)]
+        parts = [r.model.replace("resnet", "ResNet-"), data]
         parts += [f"{r.images:,} images"] if r.images else []
         parts += [f"{percent(r.label_noise, 'g')} label noise"] if r.label_noise else []
         parts += [f"{r.minutes:g} min" if not r.epochs else "1 epoch" if r.epochs == 1 else f"{r.epochs} epochs"]
@@ -80,7 +89,7 @@ class Setting:
         return ", ".join([*parts, str(self.variant)] if self.variant else parts)
 
     def __str__(self) -> str:
-        return f"{self.title}, {self.recipe.lr_schedule}, lr {self.recipe.learning_rate:g}"
+        return f"{self.words}, {self.recipe.lr_schedule}, lr {self.recipe.learning_rate:g}"
 
 
 def setting_of(meta: Meta) -> Setting | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from camdrop.data.text import plotly_text
 from camdrop.figures import METHOD_COLOURS, method_css
 from camdrop.figures.plots import Figure
 from camdrop.runs import Run, RunConfig
@@ -54,7 +55,7 @@ def curves_of(run: Run, records: Sequence[Record], prefix: str = "") -> list[Cur
         own.setdefault(record["contender"], []).append(record)
     knobs = turned(records)
     return [
-        Curve(prefix + label(c, knobs.get(c.name)), method_name(c.method), own.get(c.name, []))
+        Curve(plotly_text(prefix + label(c, knobs.get(c.name))), method_name(c.method), own.get(c.name, []))
         for c in run.config.contenders
     ]
 
@@ -109,7 +110,7 @@ def _marks(curve: Curve, x: list[float], y: list[float], color: str) -> list[dic
     for kind, symbol in (("knob", "star-triangle-down"), ("end", "x")):
         found = sorted((r for r in curve.records if r["kind"] == kind), key=lambda r: r["epoch"]) if x else []
         if found:
-            texts = [r["reason"] if kind == "end" else _knob_text(r) for r in found]
+            texts = [plotly_text(r["reason"]) if kind == "end" else _knob_text(r) for r in found]
             words = [f"<b>{text if kind == 'knob' else 'ended'}</b>" for text in texts]
             apart = _ROOM * (x[-1] - x[0])
             for i in range(1, len(words)):  # those too near to the one before have theirs on hover

@@ -107,7 +107,7 @@ def _table(one: Guided) -> str:
         lines.append(row(f"{who} class" if who != "nobody" else who, *cells))
     for name, other in one.others.items():
         lines.append(row(f"({name})", str(other), "", str(other.seeds), *[""] * (3 * len(places) - 3)))
-    return "\n".join([f"**{one.words}** · {one.setting.title}", "", *lines])
+    return "\n".join([f"**{one.words}** · {one.setting.words}", "", *lines])
 
 
 def _cells(one: Guided, who: str, where: str) -> Sequence[str]:

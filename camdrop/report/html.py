@@ -65,7 +65,7 @@ def fragment(text: str, name: str) -> str:
 def _render(text: str) -> str:
     from markdown_it import MarkdownIt
 
-    return str(MarkdownIt("commonmark").enable("table").render(text))
+    return str(MarkdownIt("commonmark", {"html": False}).enable("table").render(text))
 
 
 def sheet(chosen: Sequence[tuple[str, Checkpoint]], images: int = 10, tile: int = 140) -> tuple[Picture, list[str]]:

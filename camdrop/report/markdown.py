@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camdrop.data import short_name
+from camdrop.data.text import markdown_text
 from camdrop.figures.numbers import in_percent, unbroken
 from camdrop.report import json_results, race_sections, table_sections
 from camdrop.report.finished import Found, find
@@ -107,7 +108,9 @@ def overview(folders: Sequence[Path], found: Found | None = None) -> str:
     line("equation-16", "Section 3.4", claim, race_sections.saturation(found), verdicts)
     claim = "CamDrop saves high learning rates at which nothing is learnt without it"
     whole = [sweep for sweep in find_sweeps(folders) if len(sweep.cells) == len(sweep.plan.cells)]
-    saved = (f"{sweep.title}: saves {{}} cells, loses {{}}".format(*sweep.saved_and_lost()) for sweep in whole)
+    saved = (
+        f"{markdown_text(sweep.title)}: saves {{}} cells, loses {{}}".format(*sweep.saved_and_lost()) for sweep in whole
+    )
     verdicts = [Verdict("not tested at this scale", sweep.title, "", 1) for sweep in whole]
     line("figure-4", "Figure 4", claim, "; ".join(saved), verdicts)
     table_line(6)
@@ -139,7 +142,12 @@ def sweep_table(found: Sweep) -> str:
     """A sweep's validation errors in percent, and what they say of the paper's claim."""
     plan = found.plan
     heads = [f"{keep:g}" for keep in plan.keep_probs]
-    lines = [f"**{found}.** {found.verdict()}", "", row("lr \\ γ", *heads), row("--:", *("--:" for _ in heads))]
+    lines = [
+        f"**{markdown_text(str(found))}.** {found.verdict()}",
+        "",
+        row("lr \\ γ", *heads),
+        row("--:", *("--:" for _ in heads)),
+    ]
     for rate in plan.learning_rates:
         lines.append(row(f"{rate:g}", *(str(found.cells.get((rate, keep), "–")) for keep in plan.keep_probs)))
     return "\n".join(lines)

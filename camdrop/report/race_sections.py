@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from camdrop.analysis.seeds import paired_by_seed
 from camdrop.data import short_name
+from camdrop.data.text import markdown_text
 from camdrop.figures.numbers import percent
 from camdrop.masks import CamDrop
 from camdrop.report.cells import Setting, variant_of
@@ -64,7 +65,8 @@ def races(found: Found) -> str:
         own = {round(r["epoch"]): r for r in points if r["contender"] == contender.name}
         cells = [f"{own[e]['train_error']:.1f} / {own[e]['validation_error']:.1f}" if e in own else "–" for e in epochs]
         lines.append(row(label(contender), *cells))
-    note = f"**{run.name}**: {short_name(run.config.data)}, {run.config.recipe.model}, seed {run.config.recipe.seed}."
+    data, recipe = markdown_text(short_name(run.config.data)), run.config.recipe
+    note = f"**{markdown_text(run.name)}**: {data}, {recipe.model}, seed {recipe.seed}."
     return "\n".join([*lines, "", note, "", command])
 
 
@@ -82,9 +84,12 @@ def tensions(found: Found) -> str:
     """What the races that measured gradient bounds ended with, as a table for each."""
     parts = []
     for run, records in bound_runs(found):
-        last, recipe = _tense(records), run.config.recipe
-        note = f"after {next(iter(last.values()))['epoch']:g} epochs of {short_name(run.config.data)}, {recipe.model}"
-        lines = [f"**{run.name}**, {note}: means over eight held-out images, at the end of each stage.", ""]
+        last, recipe, data = _tense(records), run.config.recipe, markdown_text(short_name(run.config.data))
+        note = f"after {next(iter(last.values()))['epoch']:g} epochs of {data}, {recipe.model}"
+        lines = [
+            f"**{markdown_text(run.name)}**, {note}: means over eight held-out images, at the end of each stage.",
+            "",
+        ]
         lines += head("Trained with", "Bound with its mask", "Without", "Saturated units", "Validation error")
         for contender in (c for c in run.config.contenders if c.name in last):
             r = last[contender.name]
@@ -127,7 +132,7 @@ def crossing_verdicts(found: Found) -> list[Verdict]:
         if theirs := blocks.get(setting):
             more, fewer = (paired_by_seed(_by_seed(ours, name), _by_seed(theirs, name)) for name in _ERRORS)
             seeds = len(ours.keys() & theirs)
-            said.append(Verdict(verdict([-more if more else None, fewer]), setting.title, words, seeds))
+            said.append(Verdict(verdict([-more if more else None, fewer]), setting.words, words, seeds))
     return said
 
 
@@ -157,7 +162,7 @@ def saturation(found: Found) -> str:
         shares = (
             f"{label(c)} {percent(last[c.name]['saturated'], '.0f')}" for c in run.config.contenders if c.name in last
         )
-        said.append(f"{run.name}: {', '.join(shares)}")
+        said.append(f"{markdown_text(run.name)}: {', '.join(shares)}")
     return "; ".join(said)
 
 
@@ -171,7 +176,7 @@ def saturation_verdicts(found: Found) -> list[Verdict]:
                 by_seed = grouped.setdefault(setting, {}).setdefault(label(c), {})
                 by_seed[run.config.recipe.seed] = last[c.name]["saturated"]
     return [
-        Verdict(verdict([paired_by_seed(ours, shares["Baseline"])]), setting.title, name, len(ours))
+        Verdict(verdict([paired_by_seed(ours, shares["Baseline"])]), setting.words, name, len(ours))
         for setting, shares in grouped.items() if "Baseline" in shares
         for name, ours in shares.items() if name != "Baseline"
     ]  # fmt: skip

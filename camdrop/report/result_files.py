@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from camdrop.data.text import markdown_text
 from camdrop.report.layout import json_files
 
 Json = dict[str, Any]
@@ -41,15 +42,24 @@ def each(folders: Sequence[Path], kind: str, read: Callable[[Json], T]) -> tuple
         try:
             found.append(read(loaded(path, path.stat().st_mtime_ns)))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            problems.append(f"{path.parent.name}/{path.name} cannot be read ({type(error).__name__}).")
+            where = markdown_text(f"{path.parent.name}/{path.name}")
+            problems.append(f"{where} cannot be read ({type(error).__name__}).")
     return found, problems
 
 
 @functools.lru_cache(maxsize=64)
 def loaded(path: Path, stamp: int) -> Json:
-    """A file as of its time; nobody changes what comes back."""
-    said: Json = json.loads(path.read_text())
+    """A file as of its time, its texts as Markdown shows them; nobody changes what comes back."""
+    said: Json = _shown(json.loads(path.read_text()))
     return said
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _shown(Path(one).stem if key == "checkpoint" else one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_shown(one) for one in value]
+    return markdown_text(value) if isinstance(value, str) else value
 
 
 def joined(lines: Sequence[str], notes: Sequence[str], kind: str) -> str:
@@ -60,7 +70,7 @@ def joined(lines: Sequence[str], notes: Sequence[str], kind: str) -> str:
 
 def network(found: Json) -> str:
     """The name of a checkpoint's file."""
-    return Path(found["checkpoint"]).stem
+    return str(found["checkpoint"])
 
 
 def by_method(said: Json, method: str) -> Json | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from camdrop.analysis.seeds import Paired
+from camdrop.data.text import markdown_code, markdown_text
 from camdrop.figures.numbers import in_percent, number, p_value
 from camdrop.report.paper_tables import (
     Cell,
@@ -32,7 +33,7 @@ PAIRED = (
 def table(paper: PaperTable, found: Found) -> str:
     """One of the tables 1–6: the paper's column and ours, and the command that makes another."""
     ours = columns(paper, found)
-    heads = [f"{i}: {setting.title}" for i, setting in enumerate(ours, 1)]
+    heads = [f"{i}: {setting.words}" for i, setting in enumerate(ours, 1)]
     lines = head("", f"Paper: {paper.network}", *heads)
     for line in paper.rows:
         said = f"{line.paper:.2f}" + (f" ({paper.also} {line.paper_also:.3g})" if paper.also else "")
@@ -90,8 +91,8 @@ def _note(paper: PaperTable, number: int, setting: Setting, cells: dict[str, Cel
     seeds = "1 seed" if counts == [1] else f"{' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
     order = f"{agree} of {pairs} pairs of rows stand in the paper's order" if pairs else ""
     fill = filling(paper, setting, cells, f"runs/{paper.preset}-{number}")
-    words = f"**{number}:** {'; '.join(filter(None, [str(setting), rates, seeds, devices, order]))}."
-    return words + (f" Its empty cells: `{fill}`" if fill else "")
+    said = filter(None, [str(setting), rates, seeds, markdown_text(devices), order])
+    return f"**{number}:** {'; '.join(said)}." + (f" Its empty cells: {markdown_code(fill)}" if fill else "")
 
 
 def _cell(paper: PaperTable, cell: Cell | None) -> str:
@@ -122,7 +123,7 @@ def verdicts(paper: PaperTable, found: Found) -> list[Verdict]:
     """For each of our columns that has the paper's best row, or a reading of it, whether that has the least error."""
     said = []
     for setting, cells in columns(paper, found).items():
-        shared = dataclasses.replace(setting, variant=None).title
+        shared = dataclasses.replace(setting, variant=None).words
         for title in readings(paper, cells):
             reading = title.removeprefix(best_in_paper(paper).title).strip(", ")
             words = ", ".join(filter(None, [str(setting.variant or ""), reading]))

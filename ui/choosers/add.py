@@ -17,6 +17,7 @@ from ui.choosers.labels import network_label
 from ui.choosers.machine import may_name_paths
 from ui.choosers.overrides import override
 from ui.guests import memory_problem
+from ui.words import literal
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -56,7 +57,7 @@ def offer(key: str, folder: Path, row: DeltaGenerator) -> tuple[list[str], dict[
             _row(name, key, folder)
     gone: dict[str, str] = st.session_state.pop("uploads.gone", {})
     for kept in filter(None, gone.values()):
-        st.toast(f"Kept as {folder.name}/{kept}.safetensors.", icon=":material/check:")
+        st.toast(f"Kept as {literal(folder.name)}/{literal(kept)}.safetensors.", icon=":material/check:")
     return names, gone
 
 
@@ -109,7 +110,7 @@ def _by_path(key: str) -> Iterable[_Source]:
             return
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = st.multiselect(
-                f"In {path.name}/",
+                f"In {literal(path.name)}/",
                 found,
                 key=f"{key}.found.{path}",
                 max_selections=_MOST,
@@ -161,7 +162,7 @@ def _take_in(source: _Source, folder: Path) -> bool:
         return False
     problem = ""
     try:
-        with st.spinner(f"Opening {source.name} …"):
+        with st.spinner(f"Opening {literal(source.name)} …"):
             added()[source.name] = recall(folder / _GIVEN, source.open())
     except CheckpointError as error:
         problem = str(error)
@@ -172,7 +173,7 @@ def _take_in(source: _Source, folder: Path) -> bool:
 
 
 def _complain(sentence: str) -> None:
-    st.error(sentence, icon=":material/broken_image:")
+    st.error(literal(sentence), icon=":material/broken_image:")
 
 
 def _row(name: str, key: str, folder: Path) -> None:
@@ -182,7 +183,7 @@ def _row(name: str, key: str, folder: Path) -> None:
     meta = added()[name].meta
     with st.container(border=True, gap="xsmall"):
         st.text(name)
-        st.caption(f"{network_label(meta).removeprefix('Method unknown · ')} · {meta.num_classes:,} classes")
+        st.caption(f"{literal(network_label(meta).removeprefix('Method unknown · '))} · {meta.num_classes:,} classes")
         if meta.notes.startswith(NO_HEADER):
             st.caption(":material/help: What the file does not say is by convention: press Describe.")
             st.text(meta.notes.removeprefix(NO_HEADER).replace("; ", "\n"))

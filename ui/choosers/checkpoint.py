@@ -20,6 +20,7 @@ from ui.choosers.errors import offer_errors
 from ui.choosers.image import ChosenImage, Filter, Shelf, choose_shelf
 from ui.choosers.run_checkpoints import run_checkpoints
 from ui.choosers.select import not_here, select
+from ui.words import literal
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -152,7 +153,7 @@ def choose_subjects(
     problem, shelf, bar = "Press Images above, and choose an image.", None, st.empty()
 
     def tell(name: str, share: float) -> None:
-        bar.progress(share, f"{name} looks at the gallery …")
+        bar.progress(share, f"{literal(name)} looks at the gallery …")
 
     with images:
         try:
@@ -163,7 +164,7 @@ def choose_subjects(
             problem = str(error)
     bar.empty()
     if shelf is None:
-        st.info(problem, icon=":material/image:")
+        st.info(literal(problem), icon=":material/image:")
         return None
     return chosen, shelf
 
@@ -185,14 +186,14 @@ def _open(names: list[str]) -> list[tuple[str, Checkpoint]]:
         try:
             checkpoint = open_checkpoint(name)
         except CheckpointError as error:
-            st.error(str(error), icon=":material/broken_image:")
+            st.error(literal(error), icon=":material/broken_image:")
             continue
         if checkpoint.meta.in_channels in (1, 3):
             opened.append((name, checkpoint))
         else:
             st.error(
-                f"{name} takes images of {checkpoint.meta.in_channels} channels, but images here are grey or RGB: "
-                "choose a checkpoint of 1 or 3 channels.",
+                f"{literal(name)} takes images of {checkpoint.meta.in_channels} channels, but images here are grey or "
+                "RGB: choose a checkpoint of 1 or 3 channels.",
                 icon=":material/broken_image:",
             )
     return opened
@@ -209,7 +210,7 @@ def _offer(
     metas |= {name: checkpoint.meta for name, checkpoint in add.added().items()}
     problems = [why for folder in _folders() for _, why in _listing(folder, folder.stat().st_mtime_ns)[1]]
     for problem in problems:
-        st.error(problem, icon=":material/broken_image:")
+        st.error(literal(problem), icon=":material/broken_image:")
     absent = [name for name in st.query_params.get_all(key) if name and name not in metas.keys() | gone.keys()]
     if absent:
         st.warning(

@@ -13,6 +13,7 @@ from ui.choosers.own_images import choose_own_images
 from ui.choosers.select import select
 from ui.components.pictures import Panel, Picked, Raster, Tiles, pictures
 from ui.components.slider import live_slider
+from ui.words import literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,7 +98,7 @@ def choose_picture(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None
     try:
         shelf = choose_shelf(meta, key=key, filters=filters)
     except DataError as error:
-        st.error(str(error), icon=":material/broken_image:")
+        st.error(literal(error), icon=":material/broken_image:")
         return None
     if not isinstance(shelf, Shelf):
         return shelf

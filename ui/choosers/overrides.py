@@ -9,6 +9,7 @@ import streamlit as st
 
 from camdrop.policy import policy
 from ui.choosers.image import TITLES
+from ui.words import literal
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
@@ -56,14 +57,14 @@ def override(name: str, networks: dict[str, Checkpoint], folder: Path) -> None:
                 stem=meta.stem and ("3x3-pool" if pools else "3x3"),
             )
         except CheckpointError as error:
-            problem.error(str(error), icon=":material/error:")
+            problem.error(literal(error), icon=":material/error:")
             return
         networks[name] = with_meta(checkpoint, amended)
         try:
             if policy().keeps:
                 remember(folder, networks[name])
         except CheckpointError as error:
-            st.toast(str(error), icon=":material/warning:", duration="long")
+            st.toast(literal(error), icon=":material/warning:", duration="long")
         st.rerun()
 
 
@@ -148,7 +149,7 @@ def _choose_names(meta: Meta, key: str) -> str:
         help="One name a line, or JSON, Python, YAML or CSV, such as transformers' config.json or YOLO's data.yaml.",
     )
     if problem := store.get(f"{key}.problem"):
-        st.error(problem, icon=":material/error:")
+        st.error(literal(problem), icon=":material/error:")
     return text
 
 

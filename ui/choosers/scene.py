@@ -11,6 +11,7 @@ from ui.choosers.image import ChosenImage, choose_picture
 from ui.choosers.select import select
 from ui.components.draw import draw_button
 from ui.components.slider import live_slider
+from ui.words import literal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,7 +108,7 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
         target = picture.label
     else:
         target = predicted
-        remark = f"This image has no true label here, so the predicted one guides: {meta.classes[target]}."
+        remark = f"This image has no true label here, so the predicted one guides: {literal(meta.classes[target])}."
     chosen = label == PREDICTED or bool(remark)
     return Scene(meta, picture, image, activation, target, remark, chosen)
 

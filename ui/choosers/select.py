@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
+from ui.words import literal
+
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 
 def not_here(names: Sequence[str], kind: str = "") -> str:
     """That what a link names is missing, one thing or several."""
-    return f"The link names {kind}{' and '.join(names)}, which {'is' if len(names) == 1 else 'are'} not here."
+    said = " and ".join(map(literal, names))
+    return f"The link names {kind}{said}, which {'is' if len(names) == 1 else 'are'} not here."
 
 
 def select(

@@ -20,6 +20,7 @@ from ui.choosers.select import select
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
 from ui.panels.views import PREDICTED, TRUE
+from ui.words import literal
 
 RANDOM, UNTARGETED, TARGET = "Random", "Any but the true one", "Target class"
 
@@ -76,7 +77,7 @@ def remarks(choice: Choice, truth: str | None) -> list[str]:
             f"ε plays no part here: {pgd.iterations} steps of {pgd.step:g} change a pixel by {pgd.reach:g} at most."
         )
     if choice.target == truth:
-        sentences.append(f"The target must be another class than the true one, {truth}: it is a random one.")
+        sentences.append(f"The target must be another class than the true one, {literal(truth)}: it is a random one.")
     if truth is None:
         sentences.append("This image has no true class here: each network's own prediction stands in.")
     return sentences

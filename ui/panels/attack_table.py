@@ -19,6 +19,7 @@ from camdrop.report.json_results import ATTACKED
 from ui.choosers.data_set import choose_data_set
 from ui.panels.attack import titles
 from ui.saved.page import Block, Note, Table
+from ui.words import literal
 
 SPECS = ("fashion-sample", "fashion-mnist", "mnist", "cifar10")
 EVERY = 0.3  # seconds between two reruns of the table
@@ -38,6 +39,7 @@ class Bout:
     metas: list[Meta]
     tallies: list[Tally]
     runs: list[Iterator[Tally]] = field(repr=False)
+    notes: tuple[str, ...] = ()  # on the data set
     round: list[Tally] = field(default_factory=list)  # of the networks that had their turn
 
     @property
@@ -97,7 +99,7 @@ def begin(chosen: Sequence[tuple[str, Checkpoint]], attack: PGD, data: str, limi
         for _, checkpoint in chosen
     ]
     tallies = [next(run) for run in runs]
-    return Bout(attack, data, seed, titles(chosen), [c.meta for _, c in chosen], tallies, runs)
+    return Bout(attack, data, seed, titles(chosen), [c.meta for _, c in chosen], tallies, runs, dataset.notes)
 
 
 def choose_data(meta: Meta) -> tuple[str, int]:
@@ -133,9 +135,10 @@ def show(bout: Bout | None) -> None:
     if bout and bout.running:
         st.progress(bout.n / bout.total, f"{bout.n:,} of {bout.total:,} images")
     heads, rows = _table(bout)
-    st.table({head: [row[i] for row in rows] for i, head in enumerate(heads)}, hide_index=True, border="horizontal")
+    columns = {head: [literal(row[i]) for row in rows] for i, head in enumerate(heads)}
+    st.table(columns, hide_index=True, border="horizontal")
     if bout:
-        st.caption(_words(bout))
+        st.caption(literal(_words(bout)))
     if bout and bout.running:
         bout.advance(_SLICE)
         if not bout.running:
@@ -157,7 +160,8 @@ def _table(bout: Bout | None) -> tuple[Sequence[str], list[tuple[str, ...]]]:
 
 
 def _words(bout: Bout) -> str:
-    return f"{bout.attack} · {bout.data}, {bout.n:,} images, seed {bout.seed} · in brackets: 95 % intervals"
+    what = f"{bout.attack} · {bout.data}, {bout.n:,} images, seed {bout.seed}"
+    return " · ".join([what, "in brackets: 95\N{NO-BREAK SPACE}% intervals", *bout.notes])
 
 
 def table_csv(bout: Bout | None) -> bytes:

@@ -13,6 +13,7 @@ from camdrop.figures.numbers import percent
 from camdrop.figures.plots import Figure, bound_boxes, ratio_histogram, under_the_bound
 from camdrop.training.config import method_name
 from ui.choosers.image import TITLES
+from ui.words import literal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +64,7 @@ def chains(
     for i, layer in enumerate(layers):
 
         def tell(share: float, i: int = i, layer: str = layer) -> None:
-            progress((i + share) / len(layers), f"Gradients of all scores at {layer} …")
+            progress((i + share) / len(layers), f"Gradients of all scores at {literal(layer)} …")
 
         key = (checkpoint, layer, parameter, count, traditional, guided, seed)
         if key not in _pairs:

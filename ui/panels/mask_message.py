@@ -23,6 +23,7 @@ from camdrop.resnet import Network
 from ui.choosers.image import TITLES
 from ui.choosers.scene import Scene
 from ui.components.pictures import Panel, Row
+from ui.words import literal
 
 _SAMPLE = "fashion-mnist"  # the data set of which enough labelled images come along
 _FITTED, _HELD_OUT = 600, 300  # of its training images, none of which the gallery shows
@@ -50,7 +51,7 @@ def message(
         drawn = draw(activation.model, scene.image, d.method, scene.label, seed, masks, draws) if draws else None
         panels += answers(scene, d.method, passed, drawn)
     if guess and (why := why_no_probe(scene.meta)):
-        st.info(why, icon=":material/psychology_alt:")
+        st.info(literal(why), icon=":material/psychology_alt:")
     elif guess:
         key = probe_key(scene, d.method, masks)
         probe = known_probe(key)

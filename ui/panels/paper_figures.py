@@ -19,6 +19,7 @@ from ui.choosers.checkpoint import choose_checkpoints
 from ui.choosers.select import select
 from ui.components.curves import curves
 from ui.panels import sweeps
+from ui.words import literal
 
 
 @st.fragment
@@ -69,10 +70,10 @@ def _figure_3() -> None:
     try:
         picture, names = sheet(chosen)
     except DataError as error:
-        st.info(str(error), icon=":material/image:")
+        st.info(literal(error), icon=":material/image:")
         return
     st.image(picture, output_format="PNG", width="stretch")
-    st.caption(SHEET_WORDS.format("; ".join(names)))
+    st.caption(SHEET_WORDS.format("; ".join(map(literal, names))))
 
 
 def _figure_4(folders: Sequence[Path]) -> None:

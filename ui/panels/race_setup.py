@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from camdrop import runs
-from camdrop.data import INFO, DataInfo, load_dataset, short_name
+from camdrop.data import INFO, DataInfo, DataWarning, load_dataset, short_name
 from camdrop.figures.numbers import percent
 from camdrop.report.paper_tables import preset_methods
 from camdrop.resnet import ARCHITECTURES
@@ -35,6 +36,7 @@ from ui.choosers.data_set import choose_data_set
 from ui.panels import race_contenders
 from ui.panels.races import duration, relatives
 from ui.panels.run_actions import attempt, begin
+from ui.words import literal
 
 SIZES = {"fashion-sample": 6_000, "fashion-mnist": 60_000, "mnist": 60_000, "cifar10": 50_000}
 DEFAULT = "noise"  # the preset that the page opens with
@@ -82,7 +84,7 @@ def setup() -> RunConfig | None:
             bounds=bounds, leakage=leakage,
         )  # fmt: skip
     except ValueError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(literal(error), icon=":material/error:")
         return None
     if not contenders:
         st.info("A race needs a contender: press Add.", icon=":material/arrow_upward:")
@@ -190,9 +192,14 @@ def more_seeds(run: Run, count: int) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=8)
-def _read_size(spec: str) -> tuple[DataInfo, int]:
-    data = load_dataset(spec, splits=("train",))
-    return data.info, len(data.train)
+def read_size(spec: str) -> tuple[DataInfo, int, str]:
+    """What a data set is, how many images it trains on, and its notes in Markdown. ValueError where it has none."""
+    if spec in SIZES:
+        return INFO[spec], SIZES[spec], ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # they are shown
+        data = load_dataset(spec, splits=("train",))
+    return data.info, len(data.train), "".join(f"\n\n:small[:material/info: {literal(note)}]" for note in data.notes)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
@@ -201,8 +208,8 @@ def _speed(recipe: Recipe, info: DataInfo, contender: Contender) -> float:
 
 
 def forecast(config: RunConfig) -> str:
-    """What a race will take here, measured: one sentence. ValueError for a data set that cannot be read."""
-    info, count = (INFO[config.data], SIZES[config.data]) if config.data in SIZES else _read_size(config.data)
+    """What a race will take here, measured, and notes on its data. ValueError for a data set that cannot be read."""
+    info, count, notes = read_size(config.data)
     recipe = config.recipe
     # What changes the speed of a step, and nothing else, so that it is measured once.
     plain = Recipe(recipe.model, epochs=1, batch_size=recipe.batch_size, crop=recipe.crop, flip=recipe.flip)
@@ -215,12 +222,13 @@ def forecast(config: RunConfig) -> str:
         train = recipe.images
     many = "network" if len(config.contenders) == 1 else "networks"
     speed = f"Measured here: {1 / image:,.0f} images a second through {len(config.contenders)} {many}"
-    noise = f" **{percent(recipe.label_noise, 'g')} of their labels are drawn anew.**" if recipe.label_noise else ""
+    said = f" **{percent(recipe.label_noise, 'g')} of their labels are drawn anew.**" if recipe.label_noise else ""
+    said += notes
     obedience = OBEDIENCE_IMAGES / 2 if config.leakage else 0.0  # a forward pass with masks is half of a step
     epoch = (train + evaluated(train, held) + obedience) * image * OVERHEAD
     if recipe.minutes is not None:
         epochs = 60 * recipe.minutes / epoch
-        return f"{speed}, so **{recipe.minutes:g} min are about {epochs:.2g} epochs** of {train:,} images.{noise}"
+        return f"{speed}, so **{recipe.minutes:g} min are about {epochs:.2g} epochs** of {train:,} images.{said}"
     assert recipe.epochs is not None
     time = duration(recipe.epochs * epoch)
-    return f"{speed}, so **{recipe.epochs} epochs of {train:,} images take about {time}**.{noise}"
+    return f"{speed}, so **{recipe.epochs} epochs of {train:,} images take about {time}**.{said}"

@@ -39,6 +39,7 @@ from camdrop.runs.seeds import paired_test, reference
 from camdrop.runs.sweep import Sweep
 from camdrop.training.config import Contender, method_name
 from ui.choosers.run_checkpoints import PREFIX
+from ui.words import literal
 
 STATES = {"queued": "waiting", "running": "running", "stopped": "stopped", "finished": "finished", "failed": "failed"}
 _FORMATS: dict[str, Callable[[float], str]] = {
@@ -125,7 +126,7 @@ def progress(run: Run) -> None:
     """State, progress bar, time spent and time left."""
     words = [f"**{state_words(run)}**"]
     if run.state == "running" and not run.step:
-        words.append(_plain(run.message or "starting"))
+        words.append(literal(run.message or "starting"))
     if run.total:
         words.append(f"step {run.step:,} of {run.total:,}")
     if run.seconds:
@@ -134,7 +135,7 @@ def progress(run: Run) -> None:
         words.append(f"{duration(run.seconds_left)} left")
     guessed = {c.name: name for c, name in short_names(run.config.contenders).items()}.get(run.guess)
     if guessed and run.state != "finished":
-        words.append(f"guess: {_plain(guessed)}")
+        words.append(f"guess: {literal(guessed)}")
     st.progress(min(run.step / run.total, 1.0) if run.total else 0.0, " · ".join(words))
 
 
@@ -180,18 +181,13 @@ def _insert_seeds(frame: pd.DataFrame, contenders: Sequence[Contender], spreads:
 def _contender(row: Result) -> str:
     """A contender in the colour of its method, and why it ended, as Markdown."""
     color = method_css(method_name(row.contender.method))
-    name = f':color[⬤]{{foreground="{color}"}}{NBSP}{_whole(_plain(row.name))}'
-    return name + (f"  \n:small[:red[{_plain(row.ended)}]]" if row.ended else "")
+    name = f':color[⬤]{{foreground="{color}"}}{NBSP}{_whole(literal(row.name))}'
+    return name + (f"  \n:small[:red[{literal(row.ended)}]]" if row.ended else "")
 
 
 def _whole(name: str) -> str:
     """A contender's name whose method, γ and r stay on one line, so that the column of a phone is wide enough."""
     return re.sub(r" (γ|r) (?=[\d.])", rf"{NBSP}\1{NBSP}", name)
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown leaves as it is."""
-    return re.sub(r"([\\`*_\[\]<>#|~$:])", r"\\\1", text)
 
 
 def matches(run: Run, words: str) -> bool:

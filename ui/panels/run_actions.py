@@ -13,6 +13,7 @@ from camdrop.runs import Run, RunError, scheduler
 from ui import guests
 from ui.choosers.run_checkpoints import root
 from ui.panels.races import downloads
+from ui.words import literal
 
 
 def attempt(act: Callable[..., object], *args: Any) -> None:
@@ -88,7 +89,7 @@ def _change(run: Run, own: str, key: str | None) -> None:
         name = st.text_input("New name", run.name, key="name" + own, max_chars=80)
         st.button("Rename", key="rename.go" + own, on_click=change, args=(run.folder, _rename, name.strip(), key))
     with st.popover("Delete", icon=":material/delete:", disabled=busy, help=why, key="delete" + own):
-        st.write(f"Delete {run.name} with its checkpoints?")
+        st.write(f"Delete {literal(run.name)} with its checkpoints?")
         st.button(
             "Delete for good", type="primary", key="delete.go" + own, on_click=change, args=(run.folder, _delete, key)
         )

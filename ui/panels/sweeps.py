@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from camdrop.data import INFO, short_name
+from camdrop.data import DataInfo, short_name
 from camdrop.figures.plots import sweep_heatmap, sweep_surface
 from camdrop.masks import METHODS, READINGS
 from camdrop.runs import RunError, sweep
@@ -20,9 +20,10 @@ from camdrop.training.speed import seconds_per_image
 from ui import guests
 from ui.choosers.data_set import choose_data_set
 from ui.choosers.run_checkpoints import root
-from ui.panels.race_setup import SIZES
+from ui.panels.race_setup import SIZES, read_size
 from ui.panels.races import duration, state_words
 from ui.panels.run_actions import attempt, begin, change, resume
+from ui.words import literal
 
 MEASURES = {"Validation error": "validation_error", "Training error": "train_error"}
 
@@ -53,22 +54,23 @@ def setup() -> Plan | None:
         recipe = dataclasses.replace(RECIPE, epochs=epochs, seed=seed)
         return Plan(data, recipe, axes[0], axes[1], method, r, str(reading), images)
     except ValueError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(literal(error), icon=":material/error:")
         return None
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _speed(data: str, method: str) -> float:
-    info = INFO.get(data, INFO["mnist"])
+def _speed(info: DataInfo, method: str) -> float:
     return seconds_per_image(RECIPE, info, Contender("timed", METHODS[method]()), pick_device("cpu"), 1)
 
 
 def forecast(plan: Plan) -> str:
-    """What the sweep takes here, by some real steps: one sentence."""
+    """What the sweep takes here, by some real steps, and notes on its data. ValueError where these cannot be read."""
     assert plan.recipe.epochs is not None
-    cores, count = os.cpu_count() or 1, min(plan.images or 10**9, SIZES.get(plan.data, 10**9))
-    seconds = len(plan.cells) * count * plan.recipe.epochs * _speed(plan.data, plan.method) / cores
-    return f"{len(plan.cells)} trainings of {count:,} images, {cores} at a time: **about {duration(1.1 * seconds)}**."
+    info, here, notes = read_size(plan.data)
+    cores, count = os.cpu_count() or 1, min(plan.images or here, here)
+    seconds = len(plan.cells) * count * plan.recipe.epochs * _speed(info, plan.method) / cores
+    time = duration(1.1 * seconds)
+    return f"{len(plan.cells)} trainings of {count:,} images, {cores} at a time: **about {time}**.{notes}"
 
 
 def start(plan: Plan) -> None:
@@ -96,7 +98,7 @@ def manage(found: Sweep) -> None:
     elif found.state != "finished":
         st.button("Resume", icon=":material/play_arrow:", on_click=change, args=(found.folder, resume))
     with st.popover("Delete", icon=":material/delete:", disabled=found.state == "running"):
-        st.write(f"Delete {found.folder.name} with its {len(found.cells)} cells?")
+        st.write(f"Delete {literal(found.folder.name)} with its {len(found.cells)} cells?")
         st.button("Delete for good", type="primary", on_click=change, args=(found.folder, _delete))
 
 
@@ -107,13 +109,13 @@ def progress(found: Sweep) -> None:
     words = [state_words(found), f"{done} of {total} cells"]
     broken = [sum(cell.state == state for cell in found.cells.values()) for state in ("diverged", "failed")]
     words += [f"{n} {state}" for n, state in zip(broken, ("diverged", "failed"), strict=True) if n]
-    words.append(str(found))
+    words.append(literal(found))
     st.progress(done / total, " · ".join(words))
     if found.message and found.state in ("failed", "stopped"):
-        st.error(found.message, icon=":material/error:")
+        st.error(literal(found.message), icon=":material/error:")
     why = {cell.message for cell in found.cells.values() if cell.state == "failed"}
     for reason in sorted(why)[:3]:
-        st.warning(f"A cell failed: {reason}", icon=":material/warning:")
+        st.warning(f"A cell failed: {literal(reason)}", icon=":material/warning:")
 
 
 def figures(found: Sweep, measure: str) -> None:
