@@ -15,8 +15,9 @@ from torch import Tensor
 
 from camdrop import figures
 from camdrop.cam import DeletionInsertion, HeatmapStatistics, deletion_insertion, heatmap, statistics
-from camdrop.checkpoints import Checkpoint
+from camdrop.checkpoints import Checkpoint, Meta
 from camdrop.data import DataInfo, Split, fit_pixels, normalise
+from camdrop.data.own_images import UNKNOWN, own_title
 
 _BATCH = 100  # images of a gallery at once
 _MOST_SCORES = 64  # that are kept for a checkpoint
@@ -158,6 +159,11 @@ def predicted_classes(
     return known[info.name]
 
 
+def is_measured(checkpoint: Checkpoint, info: DataInfo) -> bool:
+    """Whether `predicted_classes` of these images are known."""
+    return info.name in _predicted.get(checkpoint, {})
+
+
 def disagreements(
     networks: Sequence[tuple[str, Checkpoint]],
     split: Split,
@@ -181,7 +187,18 @@ def errors(
 ) -> Tensor:
     """Which images of a gallery a network gets wrong, by class names: bool (N,). `progress` as in `disagreements`."""
     truth, predicted = _predicted_words([(name, checkpoint)], split, info, progress)
-    return predicted != truth
+    return (predicted != truth) & known_classes(split, info)
+
+
+def known_classes(split: Split, info: DataInfo) -> Tensor:
+    """Which images have a true class: bool (N,). Of one's own images, those that lie in a folder."""
+    return torch.tensor([word != UNKNOWN for word in info.classes])[split.labels]
+
+
+def words_of(meta: Meta, info: DataInfo) -> tuple[str, ...]:
+    """The names of a network's classes; a network without names has those of one's own images, if these are as many."""
+    unnamed = meta.classes == tuple(map(str, range(meta.num_classes)))
+    return info.classes if unnamed and own_title(info) and len(info.classes) == meta.num_classes else meta.classes
 
 
 def _predicted_words(
@@ -199,5 +216,5 @@ def _predicted_words(
     rows = [coded(info.classes, split.labels)]
     for name, checkpoint in networks:
         report = None if progress is None else functools.partial(progress, name)
-        rows.append(coded(checkpoint.meta.classes, predicted_classes(checkpoint, split, info, report)))
+        rows.append(coded(words_of(checkpoint.meta, info), predicted_classes(checkpoint, split, info, report)))
     return rows

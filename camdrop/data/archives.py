@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from camdrop.data.images import DataError
 from camdrop.data.walker import HEAD, is_image, is_junk
@@ -30,24 +32,21 @@ def stem(location: Path) -> str | None:
     return None if suffix is None else location.name[: -len(suffix)]
 
 
-def members(location: Path) -> Iterator[tuple[str, bytes | None]]:
+def members(location: Path, data: bytes | None = None, most: int | None = None) -> Iterator[tuple[str, bytes | None]]:
     """The files of an archive, by their paths with slashes, and their bytes, or None for what is no image.
 
-    What the archive is, its first bytes say, not its suffix. Nothing is written to the disk.
+    What the archive is, its first bytes say, not its suffix. Nothing is written to the disk. `data` are the bytes of an
+    archive that lies nowhere, such as an upload; `most` is how many bytes its images may have.
 
     Raises:
         DataError: something else, a damaged archive, one that is packed in a way that is not read here, needs a
-            password, or holds more than 4 GiB of images.
+            password, or holds more than `most` bytes of images.
     """
     try:
-        with location.open("rb") as file:
+        with location.open("rb") if data is None else io.BytesIO(data) as file:
             head = file.read(4)
-        if head.startswith(b"PK"):
-            yield from _in_zip(location)
-        elif other := next((name for start, name in _OTHERS.items() if head.startswith(start)), None):
-            yield from _in_other(location, other)
-        else:
-            yield from _in_tar(location)
+            file.seek(0)
+            yield from _in(file, head, location, most or MAX_BYTES)
     except DataError:
         raise
     except NotImplementedError:
@@ -60,9 +59,18 @@ def members(location: Path) -> Iterator[tuple[str, bytes | None]]:
         raise _damaged(location) from None
 
 
-def _in_zip(location: Path) -> Iterator[tuple[str, bytes | None]]:
+def _in(file: BinaryIO, head: bytes, location: Path, most: int) -> Iterator[tuple[str, bytes | None]]:
+    if head.startswith(b"PK"):
+        yield from _in_zip(file, location, most)
+    elif other := next((name for start, name in _OTHERS.items() if head.startswith(start)), None):
+        yield from _in_other(file, location, most, other)
+    else:
+        yield from _in_tar(file, location, most)
+
+
+def _in_zip(file: BinaryIO, location: Path, most: int) -> Iterator[tuple[str, bytes | None]]:
     total = 0
-    with zipfile.ZipFile(location) as archive:
+    with zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
             name = _zip_name(entry)
             if name.endswith("/"):
@@ -72,7 +80,7 @@ def _in_zip(location: Path) -> Iterator[tuple[str, bytes | None]]:
                 if is_junk(name) or not is_image(name, lambda head=head: head):  # type: ignore[misc]
                     yield name, None
                     continue
-                total = _add(total, entry.file_size, location)
+                total = _add(total, entry.file_size, location, most)
                 yield name, archive.read(entry)
             except NotImplementedError:
                 if entry.flag_bits & _ENCRYPTED:
@@ -83,9 +91,9 @@ def _in_zip(location: Path) -> Iterator[tuple[str, bytes | None]]:
                 raise _locked(location) from None
 
 
-def _in_tar(location: Path) -> Iterator[tuple[str, bytes | None]]:
+def _in_tar(source: BinaryIO, location: Path, most: int) -> Iterator[tuple[str, bytes | None]]:
     total = 0
-    with tarfile.open(location) as archive:
+    with tarfile.open(fileobj=source) as archive:
         for member in archive:
             if member.isdir():
                 continue
@@ -93,16 +101,16 @@ def _in_tar(location: Path) -> Iterator[tuple[str, bytes | None]]:
             file = archive.extractfile(member) if member.isfile() and not is_junk(name) else None
             head = b"" if file is None else file.read(HEAD)
             if file is not None and is_image(name, lambda head=head: head):  # type: ignore[misc]
-                total = _add(total, member.size, location)
+                total = _add(total, member.size, location, most)
                 yield name, head + file.read()
             else:
                 yield name, None
 
 
-def _in_other(location: Path, how: str) -> Iterator[tuple[str, bytes | None]]:
+def _in_other(file: BinaryIO, location: Path, most: int, how: str) -> Iterator[tuple[str, bytes | None]]:
     """Newer versions of Python read more kinds than older ones."""
     try:
-        yield from _in_tar(location)
+        yield from _in_tar(file, location, most)
     except tarfile.ReadError:
         raise _packed(location, how) from None
 
@@ -132,9 +140,9 @@ def _slashes(name: str) -> str:
     return name.replace("\\", "/")
 
 
-def _add(total: int, size: int, location: Path) -> int:
-    if total + size > MAX_BYTES:
-        raise DataError(f"{location} holds more than {MAX_BYTES >> 30} GiB of images: unpack it, and give the folder.")
+def _add(total: int, size: int, location: Path, most: int) -> int:
+    if total + size > most:
+        raise DataError(f"{location} holds more than {most >> 30} GiB of images: unpack it, and give the folder.")
     return total + size
 
 

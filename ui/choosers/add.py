@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import streamlit as st
 
-from camdrop.policy import is_local, policy
+from camdrop.policy import policy
 from ui.choosers.labels import network_label
+from ui.choosers.machine import same_machine
 from ui.choosers.overrides import override
 from ui.guests import memory_problem
 
@@ -40,7 +40,7 @@ def offer(key: str, folder: Path, row: DeltaGenerator) -> tuple[list[str], dict[
     kept, or "". `key` is that of the widget that chooses among checkpoints; `folder` is where they are kept.
     """
     ways = {_FILE: _by_upload, _PATH: _by_path, _TORCHVISION: _from_torchvision}
-    if not (policy().paths and _same_machine()):
+    if not same_machine():
         del ways[_PATH]
     popover = row.popover(
         "Add",
@@ -58,11 +58,6 @@ def offer(key: str, folder: Path, row: DeltaGenerator) -> tuple[list[str], dict[
     for kept in filter(None, gone.values()):
         st.toast(f"Kept as {folder.name}/{kept}.safetensors.", icon=":material/check:")
     return names, gone
-
-
-def _same_machine() -> bool:
-    """Whether the browser is on the machine that runs the app: by path, others would learn which files it has."""
-    return is_local(urlsplit(st.context.url or "").hostname or "") and st.context.ip_address is None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import streamlit as st
 
 from camdrop.shipped import in_repository, own, shipped
 from ui.choosers import add
+from ui.choosers.errors import offer_errors
 from ui.choosers.image import ChosenImage, Filter, Shelf, choose_shelf
 from ui.choosers.run_checkpoints import run_checkpoints
 from ui.choosers.select import not_here, select
@@ -149,10 +150,15 @@ def choose_subjects(
         return None
     images = row.popover("Images", icon=":material/photo_library:", help="Other images, or only some of them")
     problem, shelf, bar = "Press Images above, and choose an image.", None, st.empty()
+
+    def tell(name: str, share: float) -> None:
+        bar.progress(share, f"{name} looks at the gallery …")
+
     with images:
-        narrow = filters and filters(chosen, lambda name, share: bar.progress(share, f"{name} looks at the gallery …"))
         try:
-            shelf = choose_shelf(chosen[0][1].meta, key="image", filters=narrow)
+            shelf = choose_shelf(chosen[0][1].meta, key="image", filters=filters and filters(chosen, tell))
+            if isinstance(shelf, Shelf):
+                offer_errors(chosen, shelf.split, shelf.info, tell)
         except DataError as error:
             problem = str(error)
     bar.empty()

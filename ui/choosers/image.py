@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ui.choosers.own_images import choose_own_images
 from ui.choosers.select import select
 from ui.components.pictures import Panel, Picked, Raster, Tiles, pictures
 from ui.components.slider import live_slider
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TITLES = {"fashion-mnist": "Fashion-MNIST", "mnist": "MNIST", "cifar10": "CIFAR-10", "imagenet": "ImageNet"}
 FIRST = 19  # the image that pages begin with; of Fashion-MNIST a bag, which networks know by its handle
 
+_FOLDER = "A folder or ZIP of your own"
 _OWN, _UPLOAD, _CAMERA, _ALL = "Its own data set", "Upload", "Camera", "All"
 _UPLOAD_SIDE = 448  # pixels of an uploaded image that are kept
 _COLUMNS, _ROWS, _GAP = 6, 6, 2
@@ -69,9 +71,19 @@ class Shelf:
         from camdrop.data import fit_pixels
 
         original, label = self.split.images[number - 1], int(self.split.labels[number - 1])
-        name = f"{TITLES[self.info.name]} {number} · {self.info.classes[label]}"
+        name = f"{set_title(self.info)} {number} · {self.info.classes[label]}"
         pixels = fit_pixels(original, self.meta.in_channels, self.meta.image_size)
-        return ChosenImage(pixels, label if self.info.name == self.meta.dataset else None, name, original, number)
+        return ChosenImage(pixels, self._label(label), name, original, number)
+
+    def _label(self, label: int) -> int | None:
+        """The network's class for one of the gallery's: by its data set, or for one's own images by the names."""
+        from camdrop.analysis.explanations import words_of
+        from camdrop.data.own_images import own_title
+
+        if not own_title(self.info):
+            return label if self.info.name == self.meta.dataset else None
+        words, word = words_of(self.meta, self.info), self.info.classes[label]
+        return words.index(word) if word in words else None
 
 
 def choose_picture(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None = None) -> ChosenImage | None:
@@ -103,11 +115,17 @@ def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None =
     colour = "imagenet" if (meta.image_size or 0) > _THUMBNAIL else "cifar10"
     own = meta.dataset if meta.dataset in TITLES else ("fashion-mnist" if meta.in_channels == 1 else colour)
     # Its own data set is an option of its own, so that the choice follows when the network changes.
-    sources = {_OWN: own} | {title: name for name, title in TITLES.items()} | {_UPLOAD: "", _CAMERA: ""}
+    sources = {_OWN: own} | {title: name for name, title in TITLES.items()} | {_FOLDER: "", _UPLOAD: "", _CAMERA: ""}
     source = select("Images from", list(sources), key=f"{key}_from")
     if source in (_UPLOAD, _CAMERA):
         return _choose_file(meta, source, key)
-    split, info, thumbnails = _gallery(sources[source])
+    if source == _FOLDER:
+        if (own_images := choose_own_images(key)) is None:
+            return None
+        split, info, _ = own_images
+        thumbnails = _thumbnails(split.images)
+    else:
+        split, info, thumbnails = _gallery(sources[source])
     present = [info.classes[k] for k in sorted(set(split.labels.tolist()))]
     name = select("Class", [_ALL, *present], key=f"{key}_class")
     show = _ALL
@@ -118,7 +136,7 @@ def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None =
         keep = keep & filters[show](split, info)
     ids = keep.nonzero().flatten().numpy()
     count = f"{len(ids)} of {len(split):,}" if len(ids) < len(split) else f"{len(split):,}"
-    return Shelf(meta, f"{TITLES[info.name]} · {count} images", split, info, thumbnails, ids)
+    return Shelf(meta, f"{set_title(info)} · {count} images", split, info, thumbnails, ids)
 
 
 def leaf_through(shelf: Shelf, *, key: str) -> tuple[ChosenImage, Panel, Callable[[Picked], None]]:
@@ -129,7 +147,9 @@ def leaf_through(shelf: Shelf, *, key: str) -> tuple[ChosenImage, Panel, Callabl
     import numpy as np
 
     store, per_page = st.session_state, _COLUMNS * _ROWS
-    number = int(live_slider("Image", key=key, min=1, max=len(shelf.split), step=1, default=FIRST))
+    number = int(
+        live_slider("Image", key=key, min=1, max=len(shelf.split), step=1, default=min(FIRST, len(shelf.split)))
+    )
     pages = max(1, -(-len(shelf.ids) // per_page))
     home = min(int(np.searchsorted(shelf.ids, number - 1)) // per_page + 1, pages)
     # The pages follow the slider and the shelf, but not a click in the gallery. A pager cannot turn by code to a
@@ -154,16 +174,26 @@ def leaf_through(shelf: Shelf, *, key: str) -> tuple[ChosenImage, Panel, Callabl
 @functools.lru_cache(maxsize=4)
 def _gallery(name: str) -> tuple[Split, DataInfo, np.ndarray]:
     """A gallery and its thumbnails, uint8 (N, h, w, 1 or 3)."""
-    from torch.nn import functional as F
-
     from camdrop.data import gallery
 
     split, info = gallery(name)
-    small = split.images
+    return split, info, _thumbnails(split.images)
+
+
+def _thumbnails(small: Tensor) -> np.ndarray:
+    from torch.nn import functional as F
+
     if small.shape[-1] > _THUMBNAIL:
         side = (_THUMBNAIL, _THUMBNAIL)
         small = F.interpolate(small.float(), side, mode="bilinear", antialias=True).round().byte()
-    return split, info, small.permute(0, 2, 3, 1).numpy()
+    return small.permute(0, 2, 3, 1).numpy()
+
+
+def set_title(info: DataInfo) -> str:
+    """What a data set, or one's own images, are called on a page."""
+    from camdrop.data.own_images import own_title
+
+    return own_title(info) or TITLES[info.name]
 
 
 def _panel(shelf: Shelf, visible: np.ndarray, chosen: int) -> Panel:

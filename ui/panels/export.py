@@ -9,15 +9,19 @@ import json
 import re
 import zipfile
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
+import torch
 
-from camdrop.analysis.explanations import scores
+from camdrop.analysis.explanations import Explanation, scores
+from camdrop.cam import class_activation_map
 from camdrop.figures import overlay, png
 from ui.panels.views import ColouredHeatmap, Seen, Style, arrange
 
+_NOTEBOOK = Path(__file__).with_name("open_export.ipynb")
 _SIDE = 1024  # pixels, about, of a picture
 
 
@@ -68,8 +72,26 @@ def table(seen: Seen) -> bytes:
     return text.getvalue().encode("utf-8-sig")  # so that spreadsheets read γ and é
 
 
+def raw(explanation: Explanation) -> dict[str, np.ndarray]:
+    """The numbers behind a heatmap: the map J in the positions of its stage, the scores of all classes, the image."""
+    prediction, model = explanation.prediction, explanation.checkpoint.model
+    last, target = model.stage_names[-1], torch.tensor([explanation.target])
+    with torch.inference_mode():
+        logits = model.forward_from(last, prediction.stages[last])[0]
+        cam = class_activation_map(prediction.stages[explanation.stage], model.fc.weight, target)[0]
+    return {
+        "J": cam.numpy(),
+        "heatmap": explanation.heatmap,
+        "logits": logits.numpy(),
+        "classes": np.array(explanation.checkpoint.meta.classes),
+        "target": np.array(explanation.target),
+        "stage": np.array(explanation.stage),
+        "image": prediction.picture,
+    }
+
+
 def bundle(seen: Seen, style: Style) -> bytes:
-    """Everything: the image, each picture and its heatmap's numbers, the table, and the settings that made them."""
+    """Everything: the image, each picture with its numbers, the table, the settings, and a notebook that opens them."""
     complete = {
         "settings": seen.settings,
         "link": "?" + urlencode(seen.settings, doseq=True),
@@ -85,9 +107,12 @@ def bundle(seen: Seen, style: Style) -> bytes:
         for place, heatmap in enumerate(arrange(seen.explanations, style), 1):
             stem = f"{place}-{re.sub(r'[^A-Za-z0-9._-]+', '_', heatmap.explanation.name)}"
             files.writestr(f"{stem}.png", picture(heatmap, style))
-            heat = io.BytesIO()
+            heat, numbers = io.BytesIO(), io.BytesIO()
             np.save(heat, heatmap.explanation.heatmap)
+            np.savez(numbers, allow_pickle=False, **raw(heatmap.explanation))
             files.writestr(f"{stem}.npy", heat.getvalue())
+            files.writestr(f"{stem}.npz", numbers.getvalue())
+        files.write(_NOTEBOOK, "open.ipynb")
         files.writestr("table.csv", table(seen))
         files.writestr("settings.json", json.dumps(complete, indent=2, ensure_ascii=False))
     return archive.getvalue()

@@ -63,7 +63,7 @@ def test_a_data_set_or_a_file_fills_in_the_class_names(tmp_path: Path) -> None:
     data.select("fashion-mnist").run()
     assert widget(app.text_area, "Class names").value.startswith("T-shirt/top\nTrouser\n")
     widget(app.file_uploader, "… or").upload("names.json", b'{"a": 1}', "application/json").run()
-    assert errors(app)[0].startswith("names.json holds no class names as JSON")
+    assert errors(app)[0].startswith("names.json holds no class names")
     widget(app.file_uploader, "… or").upload("names.txt", "\n".join("abcdefghij").encode(), "text/plain").run()
     assert not errors(app) and widget(app.text_area, "Class names").value == "\n".join("abcdefghij")
     widget(app.selectbox, "Data set").select("").run()

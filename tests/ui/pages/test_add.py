@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     make_checkpoint(folder)
     monkeypatch.setattr(checkpoint, "FOLDER", folder)
-    monkeypatch.setattr(add, "_same_machine", lambda: True)
+    monkeypatch.setattr(add, "same_machine", lambda: True)
     for seed, name in enumerate(("one", "two"), 1):
         (tmp_path / "nets" / name).mkdir(parents=True)
         (tmp_path / "nets" / name / "best.th").write_bytes(headerless_file(seed))
@@ -122,11 +122,11 @@ def test_paths_are_for_the_machine_of_the_app_alone(
     url: str | None, address: str | None, same: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(add.st, "context", SimpleNamespace(url=url, ip_address=address))
-    assert add._same_machine() is same
+    assert add.same_machine() is same
 
 
 def test_without_a_path_from_another_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(add, "_same_machine", lambda: False)
+    monkeypatch.setattr(add, "same_machine", lambda: False)
     app = open_page()
     assert app.segmented_control(key="checkpoints.way").options == ["File", "torchvision"]
 

@@ -179,6 +179,6 @@ def test_filter_shows_only_errors(folder: Path, three: list[tuple[str, Checkpoin
 def test_scores_appear_at_the_button(folder: Path) -> None:
     app = open_page()
     assert "Deletion" not in str(board(app))
-    app.button[0].click().run()
+    next(button for button in app.button if button.label == "Deletion and insertion").click().run()
     lines = [panel["lines"][-1] for title, panel in board(app).items() if title in ("Baseline", "DropBlock", "CamDrop")]
     assert len(lines) == 3 and all(line.startswith("Deletion 0.") for line in lines)

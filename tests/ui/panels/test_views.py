@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from camdrop.analysis.explanations import Explanation, explain, scores
+from camdrop.cam import compress_weights
 from camdrop.checkpoints import Checkpoint
 from camdrop.data import gallery, normalise
 from camdrop.figures import lut
@@ -96,13 +97,20 @@ def test_export(three: list[tuple[str, Checkpoint]]) -> None:
     style = Style("magma", shared=False, difference=False, opacity=0.25, start=0.2, end=0.7)
     with zipfile.ZipFile(io.BytesIO(export.bundle(seen, style))) as files:
         assert sorted(files.namelist()) == sorted(
-            ["image.png", "table.csv", "settings.json"]
-            + [f"{i}-{m}.{kind}" for i, m in enumerate(FASHION_METHODS, 1) for kind in ("png", "npy")]
+            ["image.png", "table.csv", "settings.json", "open.ipynb"]
+            + [f"{i}-{m}.{kind}" for i, m in enumerate(FASHION_METHODS, 1) for kind in ("png", "npy", "npz")]
         )
         picture = np.asarray(Image.open(files.open("3-camdrop.png")))
         heat = np.load(io.BytesIO(files.read("3-camdrop.npy")))
+        raw = dict(np.load(io.BytesIO(files.read("3-camdrop.npz"))))
         settings = json.loads(files.read("settings.json"))
-    assert np.array_equal(heat, heatmap)
+    assert np.array_equal(heat, heatmap) and np.array_equal(raw["heatmap"], heatmap)
+    network = three[2][1].model
+    x = normalise(image[None], META.mean, META.std)
+    rows = compress_weights(network.fc.weight[[8]], 32)[0]  # of the class Bag
+    expected = (rows[:, None, None] * network.stages(x)["layer2"][0]).sum(0)
+    np.testing.assert_allclose(raw["J"], expected.detach(), atol=1e-4)
+    np.testing.assert_allclose(raw["logits"], network(x)[0].detach(), atol=1e-4)
     assert picture.shape == (28 * 37, 28 * 37, 3)
     y, x = np.unravel_index(heat.argmax(), heat.shape)  # beyond the range's end: the last colour
     expected = 0.75 * int(image[0, y, x]) + 0.25 * lut("magma")[255]
