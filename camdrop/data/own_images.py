@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from PIL import Image
+from torch import Tensor
 
 from camdrop.data import archives
 from camdrop.data.datasets import DataInfo, Split
@@ -18,9 +20,9 @@ from camdrop.data.walker import left_out_sentence, walk
 
 UNKNOWN = "Unknown"  # the class of images that lie in no folder
 _PREFIX = "own:"  # of the name of such a set, which no data set has
-_MOST = 1000  # images
+_MOST, _NUMBERS = 1000, 64 << 20  # images, and the numbers in them
 _SIDE = 224  # pixels, at most
-_BYTES = 1 << 30  # of the images in an archive
+_BYTES = 256 << 20  # of the images in an archive
 
 
 class OwnImages(NamedTuple):
@@ -32,56 +34,62 @@ class OwnImages(NamedTuple):
 
 
 def read_own_images(location: Path, data: bytes | None = None) -> OwnImages:
-    """Read up to 1,000 images of a folder or an archive; `data` are the bytes of an archive of that name.
+    """Read the images of a folder or an archive; `data` are the bytes of an archive of that name.
 
     An image's class is the folder that it lies in, below what all have in common. The centre squares come in one size,
-    the shorter side of the first image, up to 224 pixels; of more than 1,000 images every so manieth is taken.
+    the shorter side of the first image, up to 224 pixels; of more than 1,000 images (of 224 pixels: 445) some are
+    taken, evenly.
 
     Raises:
         DataError: nothing is there, it cannot be read, or it holds no images.
     """
-    sources: dict[str, Path | bytes] = {}
-    left_out: list[str] = []
+    sources, left_out = _sources(location, data)
+    if not sources:
+        raise DataError(f"{location} holds no images: choose a folder or an archive of PNG, JPEG or other images.")
+    side = next((min(*image.size, _SIDE) for name in sorted(sources) if (image := _opened(sources[name]))), 0)
+    if not side:
+        raise DataError(f"{location} holds {len(sources):,} images, but none that can be read: they are damaged.")
+    most = min(_MOST, _NUMBERS // (3 * side * side))
+    step = max(1.0, len(sources) / most)
+    tensors: dict[str, Tensor] = {}
+    for name in [sorted(sources)[int(k * step)] for k in range(min(len(sources), most))]:
+        if image := _opened(sources[name]):
+            tensors[name] = fit_image(image, 3, side)
+        else:
+            left_out.append(name)
+    words = _classes(list(tensors))
+    classes = (*sorted(set(words) - {UNKNOWN}), *([UNKNOWN] if UNKNOWN in words else []))
+    split = Split(torch.stack(list(tensors.values())), torch.tensor([classes.index(word) for word in words]))
+    digest = hashlib.sha256(split.images.numpy().data).hexdigest()[:12]
+    title = plain_text(location.resolve().name if location.is_dir() else location.name)
+    info = DataInfo(f"{_PREFIX}{digest}:{title}", classes, (0.0,) * 3, (1.0,) * 3, 3, side)
+    notes = [f"Of {len(sources):,} images every {step:.3g}th was taken."] if step > 1 else []
+    notes += [sentence + "."] if (sentence := left_out_sentence(title, sorted(left_out))) else []
+    return OwnImages(split, info, tuple(notes))
+
+
+def _sources(location: Path, data: bytes | None) -> tuple[dict[str, Path | bytes], list[str]]:
+    """The images of a folder or an archive, by their paths in it, and the names of other files."""
     if data is None and location.is_dir():
         try:
             images, left_out = walk(location)
         except OSError as error:
             raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from None
-        sources = {image.relative_to(location).as_posix(): image for image in images}
-    elif data is None and not location.is_file():
+        return {image.relative_to(location).as_posix(): image for image in images}, left_out
+    if data is None and not location.is_file():
         raise DataError(f"There is no folder or archive {location}: check the path.")
-    else:
-        for name, source in archives.members(location, data, _BYTES):
-            if source is None:
-                left_out.append(name)
-            else:
-                sources[name] = source
-    if not sources:
-        raise DataError(f"{location} holds no images: choose a folder or an archive of PNG, JPEG or other images.")
-    names = sorted(sources)
-    step = max(1.0, len(names) / _MOST)
-    taken = [names[int(k * step)] for k in range(min(len(names), _MOST))]
-    tensors, found, side = [], [], 0
-    for name in taken:
-        try:
-            image = open_image(sources[name], name)
-        except DataError:
-            left_out.append(name)
-            continue
-        side = side or min(*image.size, _SIDE)
-        tensors.append(fit_image(image, 3, side))
-        found.append(name)
-    if not found:
-        raise DataError(f"{location} holds {len(taken):,} images, but none that can be read: they are damaged.")
-    words = _classes(found)
-    classes = (*sorted(set(words) - {UNKNOWN}), *([UNKNOWN] if UNKNOWN in words else []))
-    split = Split(torch.stack(tensors), torch.tensor([classes.index(word) for word in words]))
-    digest = hashlib.sha256(split.images.numpy().data).hexdigest()[:12]
-    title = plain_text(location.name if data is not None or location.is_file() else location.resolve().name)
-    info = DataInfo(f"{_PREFIX}{digest}:{title}", classes, (0.0,) * 3, (1.0,) * 3, 3, side)
-    notes = [f"Every {step:.3g}th of {len(names):,} images was taken."] if step > 1 else []
-    notes += [sentence + "."] if (sentence := left_out_sentence(title, sorted(left_out))) else []
-    return OwnImages(split, info, tuple(notes))
+    found = dict(archives.members(location, data, _BYTES))
+    return {name: source for name, source in found.items() if source is not None}, [
+        name for name, source in found.items() if source is None
+    ]
+
+
+def _opened(source: Path | bytes) -> Image.Image | None:
+    """An image; None where it is damaged."""
+    try:
+        return open_image(source)
+    except DataError:
+        return None
 
 
 def own_title(info: DataInfo) -> str:

@@ -59,7 +59,7 @@ def test_many_images_are_thinned_out_evenly(monkeypatch):
     monkeypatch.setattr("camdrop.data.own_images._MOST", 5)
     files = {f"{'cat' if k < 10 else 'dog'}/{k:02}.png": png() for k in range(20)}
     split, info, notes = read_own_images(path("a.zip"), archive(files))
-    assert split.labels.tolist() == [0, 0, 0, 1, 1] and notes == ("Every 4th of 20 images was taken.",)
+    assert split.labels.tolist() == [0, 0, 0, 1, 1] and notes == ("Of 20 images every 4th was taken.",)
     other = read_own_images(path("a.zip"), archive({"x/1.png": png(BLUE), "y/1.png": png()}))
     assert other.info.name != info.name  # so that what is kept of one is not taken for the other's
 
