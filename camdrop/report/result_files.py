@@ -48,7 +48,7 @@ def each(folders: Sequence[Path], kind: str, read: Callable[[Json], T]) -> tuple
 @functools.lru_cache(maxsize=64)
 def loaded(path: Path, stamp: int) -> Json:
     """A file as of its time; nobody changes what comes back."""
-    said: Json = json.loads(path.read_text())
+    said: Json = json.loads(path.read_bytes())  # in UTF-8, or as PowerShell redirects it, in UTF-16
     return said
 
 
