@@ -15,6 +15,7 @@ from tests.support.imports import (
     arrows,
     between_rooms,
     circle,
+    modules_imported,
     room,
     upward,
 )
@@ -53,12 +54,6 @@ def test_an_arrow_upward_is_seen_wherever_it_stands(line):
 def test_a_circle_is_seen():
     tampered = MODULES | {"camdrop.cam": ast.parse("from camdrop.masks import CamDrop")}
     assert {"camdrop.cam", "camdrop.masks"} <= set(circle(arrows(tampered)))
-
-
-def modules_imported(tree: ast.Module) -> set[str]:
-    """All that a module imports from, wherever in it."""
-    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    return found | {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
 
 def top_level_packages(tree: ast.Module) -> set[str]:

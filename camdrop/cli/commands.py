@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
 import warnings
@@ -204,6 +205,9 @@ def cam(
 
 def main() -> None:
     """Entry point: runs the command, turns a user's mistake into one line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.isatty():  # Windows would take a code page without γ
+            stream.reconfigure(encoding="utf-8")
     try:
         with _warnings_in_a_line():
             status = app(standalone_mode=False)

@@ -50,7 +50,7 @@ def each(folders: Sequence[Path], kind: str, read: Callable[[Json], T]) -> tuple
 @functools.lru_cache(maxsize=64)
 def loaded(path: Path, stamp: int) -> Json:
     """A file as of its time, its texts as Markdown shows them; nobody changes what comes back."""
-    said: Json = _shown(json.loads(path.read_text()))
+    said: Json = _shown(json.loads(path.read_bytes()))  # in UTF-8, or as PowerShell redirects it, in UTF-16
     return said
 
 

@@ -35,6 +35,12 @@ def read(root: Path = ROOT) -> dict[str, ast.Module]:
 MODULES = read()
 
 
+def modules_imported(tree: ast.Module) -> set[str]:
+    """All that a module imports from, wherever in it."""
+    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return found | {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
 def imported(module: str, tree: ast.Module, known: set[str]) -> Iterator[str]:
     """What a module imports of ours, wherever in it, also one of several names, and for types alone."""
     for node in ast.walk(tree):
