@@ -105,13 +105,13 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     left, right = st.columns(2)
     with left:
         pictures(**vars(grid), on_pick=enlarge)
-    with right:
-        pictures(**vars(numbers))
         waits = {"gamma": gamma, "r": r, "seed": seed} if state else None
         if means:
             drawn = many_draws(d.activation, method, scene.label, seed)
             panel = mask_draws.mean(drawn, int(d.order[rank]))
-            pictures([panel], key="mean", columns=2, waits=waits and {**waits, "rank": rank})
+            pictures([panel], key="mean", max_width=310, waits=waits and {**waits, "rank": rank})
+    with right:
+        pictures(**vars(numbers))
         # A whole pass with all masks at every move: too slow for large images to come unasked.
         if every := scene.image.shape[-1] <= LARGE or st.toggle(
             "Every drop site", key="every", bind="query-params", help="Mask all of them at each move: slower"

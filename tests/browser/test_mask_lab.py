@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from ui.choosers.scene import FIRST_DRAW
+
 
 def pixels(page: Page, name: str | re.Pattern[str]) -> list[int]:
     canvas = page.get_by_role("img", name=name)
@@ -67,9 +69,18 @@ def test_gamma_and_r_are_dragged_without_the_server_and_it_draws_the_same(page: 
         draw.click()
         followed.append(numbers.inner_text())
     assert len({at_first, *followed}) > 2
-    expect(page).to_have_url(re.compile("seed=52"))
+    expect(page).to_have_url(re.compile(f"seed={FIRST_DRAW + 3}"))
     page.wait_for_function("window.loads >= 28 + 15 + 4 + 8", timeout=60_000)
     assert numbers.inner_text() == followed[-1]
+    grid = page.get_by_role("listbox", name=re.compile("All 32 channels"))
+    grid.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("rank 2 of 32")).to_be_visible()
+    expect(page).to_have_url(re.compile("rank=2"))
+    page.wait_for_timeout(2000)
+    expect(page.get_by_text("rank 2 of 32")).to_be_visible()
     sent.clear()
     for name, share in (("Block size r", 0.1), ("Keep rate γ", 0.7)):
         track = page.get_by_role("slider", name=name).bounding_box()

@@ -12,7 +12,7 @@ _ahead = component("ahead", "shelf")
 def send_ahead(boards: Sequence[Board], *, key: str) -> int:
     """Give boards, each with a `state`, to the browser; the bytes that it took. `key` is of no more than this call."""
     data = _message(boards)
-    _ahead(key=key, data=data, height=1)
+    _ahead(key=key, data=data, height="content")
     return len(data)
 
 

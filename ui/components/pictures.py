@@ -176,12 +176,14 @@ class State:
     """What a message shows, so that the browser knows which message it needs as sliders and choices move.
 
     `at` are the values of those that take one message each, by their keys; `along` the keys of those that the message
-    itself follows. `scene` stands for all the rest: messages of another scene are of no use.
+    itself follows. `clicks` are those of `at` that no slider sets, but a click and the server. `scene` stands for all
+    the rest: messages of another scene are of no use.
     """
 
     scene: str
     at: Mapping[str, int | str]
     along: tuple[str, ...] = ()
+    clicks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

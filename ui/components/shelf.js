@@ -31,18 +31,18 @@ const held = (window.camdropHeld ??= new Set());
 
 // Goes to a value of `key`, as a slider does, where the pictures can follow.
 function goTo(key, value) {
+  const before = live[key];
   live[key] = value;
   const event = new CustomEvent("camdrop:live", { cancelable: true, detail: { key, value } });
   window.dispatchEvent(event);
   if (event.defaultPrevented) held.add(key);
-  else delete live[key];
+  else live[key] = before;
 }
 
-// A message has come from the server: where it has caught up, it is in charge again.
-function catchUp({ at }) {
-  for (const key of held)
-    if (at[key] === live[key]) {
-      held.delete(key);
-      delete live[key];
-    }
+// A message has come from the server, which sets what clicks go to, but for what it has not answered yet.
+function catchUp({ at, clicks }) {
+  for (const key of clicks) {
+    if (at[key] === live[key]) held.delete(key);
+    if (!held.has(key)) live[key] = at[key];
+  }
 }

@@ -55,7 +55,11 @@ def state_of(name: str, scene: Scene, method: Method, r: int, seed: int, rank: i
     options = {k: v for k, v in vars(method).items() if k not in ("keep_prob", "block_size")}
     content = digest(scene.picture.pixels.numpy().tobytes() + activation.features.numpy().tobytes())
     at = {"r": r, "label": scene.label, "seed": seed, "rank": rank}
-    return State(repr((name, activation.site.name, content, scene.remark, type(method).__name__, options)), at)
+    return State(
+        repr((name, activation.site.name, content, scene.remark, type(method).__name__, options)),
+        at,
+        clicks=("seed", "rank"),
+    )
 
 
 def neighbours(state: State, sizes: Sequence[int], channels: int = 0) -> Iterator[list[State]]:

@@ -76,7 +76,7 @@ def boards(scene: Scene, shown: Shown, rank: int, state: State | None, remark: s
         along = ("gamma",) if shown.table.whole else ()
         state = dataclasses.replace(state, along=along)
         at = {key: value for key, value in state.at.items() if key != "rank"}
-        every = dataclasses.replace(state, at=at, along=(*along, "rank"))
+        every = dataclasses.replace(state, at=at, along=(*along, "rank"), clicks=("seed",))
     note = shown.numbers(lambda m: " ".join([scene.remark, *m.remarks, remark]).strip())
     return [
         Board("strip", strip(scene, shown, rank), columns=7, min_width=140, note=note, state=state),
