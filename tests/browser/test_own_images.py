@@ -84,7 +84,8 @@ def test_from_a_zip_to_a_notebook(page: Page, tmp_path: Path, monkeypatch: pytes
         page.goto(url)
         page.get_by_role("button", name="Add", exact=True).click(timeout=60_000)
         page.locator("input[type=file]").first.set_input_files([tmp_path / name for name in networks])
-        expect(page.get_by_role("img", name=re.compile("Where early.pth looks for"))).to_be_visible()
+        looks = page.get_by_role("img", name=re.compile("Where early.pth looks for"))
+        expect(looks).to_be_visible(timeout=90_000)  # two files of 45 MB
         page.get_by_role("button", name="Images", exact=True).click()
         page.get_by_role("combobox", name="Images from").click()
         page.get_by_role("option", name="A folder or ZIP of your own").click()
