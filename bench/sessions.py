@@ -1,7 +1,10 @@
-"""Eight people drag at once, without browsers: does each get their own right picture, and how fast?
+"""Thirty people on a shared server, of whom eight drag at once, without browsers: is each picture right, and how fast?
 
-    python -m bench.sessions --path '/mask_lab?seed={i}' --slider gamma --pictures strip
+    python -m bench.sessions --path '/mask_lab?seed={i}' --slider gamma --pictures strip --range 0.3 0.9 0.05 \\
+        --sessions 30
+    python -m bench.sessions --path '/mask_lab?seed={i}' --slider gamma --pictures strip --come-and-go 100
 
+How fast, and what does a session cost in memory, also after many came and went?
 Speaks Streamlit's own protocol over its websocket. First each session draws every value in quiet, as its references;
 then all drag at once, as slider.js does: a move every 40 ms, or once the server has heard the last one. A picture must
 be byte for byte one of its session's references, which also tells the value that it shows; its time runs from the
@@ -11,15 +14,19 @@ sending of that value. `{i}` in the path is the session's number, so that their 
 import argparse
 import asyncio
 import json
+import sys
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
+import psutil
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
 from bench.report import environment, median, table
-from tests.support.browser import serve
+from tests.support.browser import serve, serve_by
 
 MOVE_EVERY = 0.04  # s, as slider.js does
 
@@ -115,22 +122,59 @@ async def _drag(session: Session, values: list[float], references: dict[bytes, f
     return times
 
 
+async def visit(url: str, path: str, slider: str, pictures: str, number: int) -> Session:
+    """A session that has seen the page."""
+    socket = await connect(url.replace("http", "ws") + "/_stcore/stream", max_size=None)
+    visitor = Session(socket, slider, pictures)
+    await visitor.open(path.format(i=number))
+    return visitor
+
+
 async def drag_at_once(
-    url: str, path: str, slider: str, pictures: str, low: float, high: float, step: float, sessions: int
-) -> list[float]:
-    """Seconds from a move to its picture, of `sessions` that drag `slider` at once from `low` to `high`."""
-    values = [float(f"{low + step * i:.12g}") for i in range(round((high - low) / step) + 1)]
-    visitors = []
-    for i in range(sessions):
-        socket = await connect(url.replace("http", "ws") + "/_stcore/stream", max_size=None)
-        visitors.append(Session(socket, slider, pictures))
-        await visitors[-1].open(path.format(i=i))
+    url: str, path: str, slider: str, pictures: str, values: list[float], sessions: int, dragging: int
+) -> tuple[list[float], float]:
+    """Seconds from a move to its picture, of the `dragging` of all `sessions` that move `slider` at once.
+
+    And how many MB of the server each session but the first has taken.
+    """
+    visitors = [await visit(url, path, slider, pictures, 0)]
+    one = server_memory(url)
+    visitors += [await visit(url, path, slider, pictures, i) for i in range(1, sessions)]
     references = [await _draw(visitor, values) for visitor in visitors]
-    drags = zip(visitors, references, strict=True)
+    each = (server_memory(url) - one) / max(1, sessions - 1)
+    if len({picture for drawn in references for picture in drawn}) < sum(map(len, references)):
+        raise AssertionError("Two sessions have the same picture: put {i} into the path.")
+    drags = list(zip(visitors, references, strict=True))[:dragging]
     times = await asyncio.gather(*(_drag(visitor, values, pictures) for visitor, pictures in drags))
     for visitor in visitors:
         await visitor.socket.close()
-    return [one for each in times for one in each]
+    return [one for each in times for one in each], each
+
+
+async def come_and_go(url: str, path: str, slider: str, pictures: str, count: int) -> list[float]:
+    """MB of the server after the first visitor, and each time that a tenth of `count` others came and went."""
+    sizes = []
+    for number in range(count + 1):
+        visitor = await visit(url, path, slider, pictures, number)
+        await visitor.socket.close()
+        if number % max(1, count // 10) == 0:
+            sizes.append(server_memory(url))
+    return sizes
+
+
+def server_memory(url: str) -> float:
+    """MB of the process that listens at an address."""
+    port = urlsplit(url).port
+    found = (c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port)
+    return psutil.Process(next(found)).memory_info().rss / (1 << 20)
+
+
+def served(script: str) -> AbstractContextManager[str]:
+    """The app as for a class; another script by itself."""
+    if script != "app.py":
+        return serve(script)
+    command = [sys.executable, "-m", "camdrop", "app", "--headless", "--shared", "--address=127.0.0.1"]
+    return serve_by(command, "--port")
 
 
 def main() -> None:
@@ -140,17 +184,27 @@ def main() -> None:
     parser.add_argument("--slider", required=True)
     parser.add_argument("--pictures", required=True)
     parser.add_argument("--range", nargs=3, type=float, default=(0.0, 1.0, 0.01), metavar=("LOW", "HIGH", "STEP"))
-    parser.add_argument("--sessions", type=int, default=8)
+    parser.add_argument("--sessions", type=int, default=8, help="that have the page open")
+    parser.add_argument("--dragging", type=int, default=8, help="of them at once")
+    parser.add_argument("--come-and-go", type=int, metavar="N", help="in place of it: memory while N come and go")
     args = parser.parse_args()
     print(environment("streamlit"), "\n")
+    where = (args.path, args.slider, args.pictures)
+    if args.come_and_go:
+        with served(args.script) as url:
+            sizes = asyncio.run(come_and_go(url, *where, args.come_and_go))
+        print("MB after the first session and each further tenth:", ", ".join(f"{size:.0f}" for size in sizes))
+        return
     rows = []
+    low, high, step = args.range
+    values = [float(f"{low + step * i:.12g}") for i in range(round((high - low) / step) + 1)]
     for sessions in sorted({1, args.sessions}):
-        with serve(args.script) as url:
-            low, high, step = args.range
-            drag = drag_at_once(url, args.path, args.slider, args.pictures, low, high, step, sessions)
-            times = sorted(asyncio.run(drag))
+        with served(args.script) as url:
+            times, each = asyncio.run(drag_at_once(url, *where, values, sessions, args.dragging))
+        times.sort()
         middle, tail = (f"{1000 * t:.0f}" for t in (median(times), times[int(0.95 * len(times))]))
-        rows.append({"sessions": sessions, "median ms": middle, "p95 ms": tail, "pictures": len(times)})
+        row = {"sessions": sessions, "dragging": min(sessions, args.dragging), "median ms": middle, "p95 ms": tail}
+        rows.append(row | {"pictures": len(times), "MB a session": f"{each:.1f}" if sessions > 1 else ""})
     print(table(rows))
 
 
