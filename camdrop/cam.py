@@ -100,6 +100,14 @@ def upsample(cam: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(cam.unsqueeze(1), size, mode="bilinear", align_corners=False).squeeze(1)
 
 
+def upsample_weights(size: int, to: int) -> Tensor:
+    """What `upsample` does along one axis, as a matrix (to, size): maps (h, w) become U(h, H) map U(w, W)ᵀ.
+
+    For who resizes a map without PyTorch, as the browser does.
+    """
+    return upsample(torch.eye(size)[:, :, None], (to, 1))[:, :, 0].T.contiguous()
+
+
 @torch.no_grad()
 def heatmap(features: Tensor, weight: Tensor, targets: Tensor, size: tuple[int, int]) -> Tensor:
     """Class activation maps resized to the image: `class_activation_map`, then `upsample` to size (H, W): (N, H, W)."""

@@ -83,12 +83,12 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
     from ui.panels import attack_table
     from ui.panels.attack import choose_attack, image_panel, panels, remarks, titles
 
-    classes, extra, pick = chosen[0][1].meta.classes, [], None
+    classes, extra = chosen[0][1].meta.classes, []
     row = st.container(horizontal=True, vertical_alignment="bottom")
     choice, shown_class, opacity = choose_attack(classes, row)
     if isinstance(shelf, Shelf):
         with row:
-            picture, panel, pick = leaf_through(shelf, key="image")
+            picture, panel, _ = leaf_through(shelf, key="image")
         extra = [panel]
     else:
         picture = shelf
@@ -102,7 +102,7 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
     st.caption(note or "&nbsp;")
     left, *places = st.columns([2, *(3 for _ in chosen)])
     with left:
-        pictures([image_panel(picture, outcomes[0], truth), *extra], key="attack.image", columns=2, on_pick=pick)
+        pictures([image_panel(picture, outcomes[0], truth), *extra], key="attack.image", columns=2)
     for place, outcome, title in zip(places, outcomes, titles(chosen), strict=True):
         with place:
             pictures(

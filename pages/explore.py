@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_subjects
 from ui.choosers.image import ChosenImage, Shelf, leaf_through
-from ui.choosers.select import select
+from ui.components.choice import live_choice
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
@@ -19,6 +20,8 @@ from ui.saved.page import Markup
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
+    from ui.components.pictures import Board, Panel
+    from ui.panels.explore import Load
     from ui.panels.views import Seen, Style
 
 through_app()
@@ -62,6 +65,7 @@ def page() -> None:
     """What changes rarely; the rest is in `look_at`."""
     with st.spinner("Loading PyTorch …"):
         from camdrop.analysis.explanations import scores
+        from ui.panels.background import carrier
         from ui.panels.explore import choose_style, legend
         from ui.panels.export import bundle, table
         from ui.panels.views import filters
@@ -83,6 +87,7 @@ def page() -> None:
             with st.spinner("Deleting and inserting pixels …"):
                 for explanation in state["seen"].explanations:
                     scores(explanation, compute=True)
+            st.session_state["explore.scored"] = st.session_state.get("explore.scored", 0) + 1
         files: dict[str, tuple[Callable[[], bytes], str, str]] = {
             "Table": (lambda: table(state["seen"]), "explore.csv", "The numbers as CSV"),
             "Everything": (
@@ -95,48 +100,59 @@ def page() -> None:
             st.download_button(label, make, name, icon=":material/download:", on_click="ignore", help=what)
     with board:
         look_at(chosen, shelf, style)
+    carrier()
 
 
 @st.fragment
 def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, style: Style) -> None:
     """What follows the hand. A move here runs nothing else, and each element of it costs time."""
     from camdrop.analysis.explanations import explain
-    from ui.panels.explore import image_panel, legend, network_panels
-    from ui.panels.views import PREDICTED, TRUE, Seen, arrange, class_of
+    from ui.panels.background import plan
+    from ui.panels.explore import View, boards, legend, loads
+    from ui.panels.views import PREDICTED, TRUE, Seen, class_of
 
-    classes = chosen[0][1].meta.classes
+    meta, store = chosen[0][1].meta, st.session_state
     stages = max((checkpoint.model.stage_names for _, checkpoint in chosen), key=len)
     numbers = [name.removeprefix("layer") for name in stages]
-    extra, pick, store = [], None, st.session_state
-    if moved := store.get("stage", "") == store.get("explore.last") != numbers[-1]:
-        store["stage"] = numbers[-1]  # the last stage stays the last as networks change
-    store["explore.last"] = numbers[-1]
+    extra: list[Panel] = []
+    near: list[int] = []
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = select("Heatmap of", [TRUE, PREDICTED, *classes], key="class", width=180)
-        stage = st.segmented_control(
-            "Stage",
-            numbers,
-            default=None if moved else numbers[-1],
-            required=True,
-            key="stage",
-            bind="query-params",
-        )
+        choices = st.container(horizontal=True, vertical_alignment="bottom", width="content")
         if isinstance(shelf, Shelf):
-            picture, panel, pick = leaf_through(shelf, key="image")
+            picture, panel, near = leaf_through(shelf, key="image")
             extra = [panel]
         else:
             picture = shelf
-    truth = None if picture.label is None else classes[picture.label]
+    truth = picture.truth(meta)
+    with choices:
+        wanted = live_choice(
+            "Heatmap of", [*([TRUE] if truth else []), PREDICTED, *meta.classes], key="class", width=180
+        )
+        stage = live_choice("Stage", numbers, key="stage", default=numbers[-1], look="row")
     target = class_of(wanted, truth)
-    explanations = [explain(name, c, picture.fit(c.meta), target, f"layer{stage}") for name, c in chosen]
+    explained = [explain(name, c, picture.fit(c.meta), target, f"layer{stage}") for name, c in chosen]
     settings = {key: value for key in LINK if (value := store.get(f"live.{key}", store.get(key))) is not None}
-    store["explore"]["seen"] = Seen(explanations, picture.name, truth, settings)
-    networks = network_panels(arrange(explanations, style), style, truth)
-    panels = [image_panel(picture, explanations[0], truth), *networks, *extra]
-    pictures(panels, key="board", columns=6, min_width=150, max_width=320, on_pick=pick)
+    if picture.number and not near:  # no image of the gallery meets the conditions
+        settings = {key: value for key, value in settings.items() if key not in ("image_class", "image_show")}
+    store["explore"]["seen"] = Seen(explained, picture.name, truth, settings)
+    view = View(chosen, style, extra, store.get("explore.scored", 0))
+
+    def ahead(load: Load) -> Iterator[Board]:
+        images = [shelf.picture(n) for n in load.images] if isinstance(shelf, Shelf) else [picture]
+        return boards(view, load, images, numbers)
+
+    next_loads = loads(view, picture, near, wanted, stage)
+    planned = plan(next_loads, ahead)
+    board = view.board(view.panels(picture, explained), view.state(picture, wanted, stage))
+    pictures(**vars(dataclasses.replace(board, planned=planned)))
     own = picture.number is None
-    facts = {"Image": picture.name, "Heatmap of": wanted, "Stage": str(stage)}
-    offer(Shown(TITLE, QUESTION, [[["board"]]], facts, chosen, HOW, own, below=lambda: [Markup(legend(style))]))
+    facts = {"Image": picture.name, "Heatmap of": wanted, "Stage": stage}
+    offer(
+        Shown(
+            TITLE, QUESTION, [[["board"]]], facts, chosen, HOW, own, below=lambda: [Markup(legend(style))],
+            ahead=lambda: [board for load in next_loads for board in ahead(load)],
+        )
+    )  # fmt: skip
 
 
 with st.container(horizontal=True, vertical_alignment="center"):

@@ -14,7 +14,15 @@ import torch
 from torch import Tensor
 
 from camdrop import figures
-from camdrop.cam import DeletionInsertion, HeatmapStatistics, deletion_insertion, heatmap, statistics
+from camdrop.cam import (
+    DeletionInsertion,
+    HeatmapStatistics,
+    class_activation_map,
+    deletion_insertion,
+    heatmap,
+    statistics,
+    upsample,
+)
 from camdrop.checkpoints import Checkpoint, Meta
 from camdrop.data import DataInfo, Split, fit_pixels, normalise
 from camdrop.data.own_images import UNKNOWN, own_title
@@ -39,7 +47,7 @@ class Prediction:
         """The most probable class."""
         return int(self.probabilities.argmax())
 
-    @property
+    @functools.cached_property
     def picture(self) -> npt.NDArray[np.uint8]:
         """The image as (H, W, 3)."""
         pixels = (255 * self.image[0] + 0.5).byte()
@@ -66,12 +74,22 @@ class Prediction:
 
 def predict(checkpoint: Checkpoint, image: Tensor) -> Prediction:
     """One forward pass of an image (1, in_channels, H, W), uint8 or floating in [0, 1]."""
+    return predictions(checkpoint, image)[0]
+
+
+def predictions(checkpoint: Checkpoint, images: Tensor) -> list[Prediction]:
+    """One forward pass of a batch of images (N, in_channels, H, W), uint8 or floating in [0, 1]; a prediction each."""
     model, meta = checkpoint.model, checkpoint.meta
-    image = image if image.is_floating_point() else image.float() / 255
+    images = images if images.is_floating_point() else images.float() / 255
     with torch.inference_mode():
-        stages = model.stages(normalise(image, meta.mean, meta.std))
+        stages = model.stages(normalise(images, meta.mean, meta.std))
         scores = model.forward_from(model.stage_names[-1], stages[model.stage_names[-1]])
-    return Prediction(checkpoint, image, stages, scores.softmax(1)[0].numpy())
+    return [
+        Prediction(
+            checkpoint, images[i : i + 1], {name: x[i : i + 1] for name, x in stages.items()}, probabilities.numpy()
+        )
+        for i, probabilities in enumerate(scores.softmax(1))
+    ]
 
 
 def cached_prediction(checkpoint: Checkpoint, pixels: Tensor) -> Prediction:
@@ -92,7 +110,8 @@ class Explanation:
     prediction: Prediction
     target: int
     stage: str
-    heatmap: Array  # (H, W)
+    cam: Array  # (h, w), as large as the features
+    heatmap: Array  # (H, W), the same resized to the image
     statistics: HeatmapStatistics
 
     @property
@@ -110,11 +129,45 @@ def explain(name: str, checkpoint: Checkpoint, pixels: Tensor, target: str | Non
     `target` is the name of the class. None, and a name that the network does not know, stand for the predicted class;
     a stage that the network does not have stands for its last.
     """
-    prediction, classes = cached_prediction(checkpoint, pixels), checkpoint.meta.classes
-    index = classes.index(target) if target in classes else prediction.predicted
-    stage = stage if stage in prediction.stages else checkpoint.model.stage_names[-1]
-    values = prediction.heatmap(index, stage)
-    return Explanation(name, prediction, index, stage, values, statistics(values))
+    prediction = cached_prediction(checkpoint, pixels)
+    index, stage = class_number(prediction, target), stage_of(checkpoint, stage)
+    return explanations(name, [prediction], [[index]], [stage])[0][index, stage]
+
+
+def class_number(prediction: Prediction, target: str | None) -> int:
+    """The number of a class by its name; that of the predicted class for None and for a name that is not known."""
+    classes = prediction.checkpoint.meta.classes
+    return classes.index(target) if target in classes else prediction.predicted
+
+
+def stage_of(checkpoint: Checkpoint, stage: str) -> str:
+    """A stage by its name; the last one for a name that the network does not have."""
+    names = checkpoint.model.stage_names
+    return stage if stage in names else names[-1]
+
+
+def explanations(
+    name: str, predicted: Sequence[Prediction], targets: Sequence[Sequence[int]], stages: Sequence[str]
+) -> list[dict[tuple[int, str], Explanation]]:
+    """The heatmaps of several classes in several stages, as one batch: for each image, by class and stage.
+
+    `predicted` are of one network and one size of image, `targets` the classes wanted of each.
+    """
+    model, size = predicted[0].checkpoint.model, predicted[0].image.shape[2:]
+    wanted = [(i, k) for i, classes in enumerate(targets) for k in classes]
+    result: list[dict[tuple[int, str], Explanation]] = [{} for _ in predicted]
+    for stage in stages:
+        cams = torch.cat(
+            [
+                class_activation_map(
+                    prediction.stages[stage].expand(len(classes), -1, -1, -1), model.fc.weight, torch.tensor(classes)
+                )
+                for prediction, classes in zip(predicted, targets, strict=True)
+            ]
+        )
+        for (i, k), cam, large in zip(wanted, cams, upsample(cams, (size[0], size[1])).numpy(), strict=True):
+            result[i][k, stage] = Explanation(name, predicted[i], k, stage, cam.numpy(), large, statistics(large))
+    return result
 
 
 _scores: WeakKeyDictionary[Checkpoint, dict[tuple[bytes, int, str], DeletionInsertion]] = WeakKeyDictionary()

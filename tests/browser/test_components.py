@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from camdrop.cam import upsample, upsample_weights
+from tests.support import ROOT
 from tests.support.browser import serve
 from tests.support.ui_app import IMAGE, LUT, ramp
 
@@ -103,6 +106,17 @@ def test_browser_blends_by_itself(ui: Page) -> None:
     ui.mouse.up()
     expect(ui.get_by_text(f"opacity={opacity:g} ")).to_be_visible()
     ui.wait_for_function("window.paints > 0")
+
+
+def test_a_small_map_is_resized_as_the_library_does(page: Page) -> None:
+    small, size = torch.rand(5, 7, generator=torch.Generator().manual_seed(0)), (28, 31)
+    matrices = [upsample_weights(*sizes).flatten().tolist() for sizes in zip(small.shape, size, strict=True)]
+    script = (ROOT / "ui/components/layers.js").read_text("utf-8")
+    resized = page.evaluate(
+        f"values => {{ const voxels = null; {script}; return [...resized(...values)]; }}",
+        [small.flatten().tolist(), list(small.shape), size, *matrices],
+    )
+    np.testing.assert_allclose(resized, upsample(small[None], size).flatten(), atol=1e-6)
 
 
 def test_keys_number_entry_and_double_click(ui: Page) -> None:

@@ -35,8 +35,7 @@ def test_main_path(page: Page, browser: BrowserContext, app_url: str) -> None:
     expect(page.get_by_role("img", name="The image: Fashion-MNIST 9 · Bag")).to_be_visible()
     canvas = network_picture(page, "fashion-resnet8-camdrop", "Bag")
     expect(canvas).to_be_visible()
-    page.get_by_role("combobox", name="Heatmap of").click()
-    page.get_by_role("option", name="Coat").click()
+    page.get_by_role("combobox", name="Heatmap of").select_option("Coat")
     canvas = network_picture(page, "fashion-resnet8-camdrop", "Coat")
     expect(canvas).to_be_visible()
     page.get_by_role("radio", name="2", exact=True).click()
@@ -81,3 +80,35 @@ def test_foreign_checkpoint_in_the_browser(page: Page, app_url: str) -> None:
     label = info.classes[int(best.argmax())]
     expect(page.get_by_text(f"{100 * float(best.max()):.1f} %", exact=True)).to_be_visible()
     expect(page.get_by_text(label).first).to_be_visible()
+
+
+def test_image_class_and_stage_are_followed_without_the_server_which_draws_the_same(page: Page, app_url: str) -> None:
+    page.add_init_script("window.loads = 0; window.addEventListener('camdrop:ahead', () => window.loads++)")
+    open_in_browser(page, f"{app_url}/?{FASHION}&image=14")
+    page.wait_for_function("window.loads >= 12", timeout=60_000)
+
+    def words() -> list[str]:
+        return page.locator("figure").all_inner_texts()
+
+    # What is painted at once, before any message can come.
+    follow = """([key, value]) => {
+        dispatchEvent(new CustomEvent("camdrop:set", { cancelable: true, detail: { key, value } }));
+        const roots = [...document.querySelectorAll("*")].map((node) => node.shadowRoot).filter(Boolean);
+        return roots.flatMap((root) => [...root.querySelectorAll("figure")]).map((figure) => figure.innerText);
+    }"""
+    seen = [words()]
+    for key, value in (("image", 16), ("class", "Coat"), ("stage", "2"), ("image", 33), ("class", "Predicted class")):
+        at_once = page.evaluate(follow, [key, value])
+        assert at_once not in seen
+        seen.append(at_once)
+        page.wait_for_timeout(700)
+        assert words() == at_once  # as the server draws it
+    page.wait_for_url("**image=33**class=Predicted+class**stage=2**")
+    page.get_by_role("listbox", name="The gallery").focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("img", name="The image: Fashion-MNIST 1 · T-shirt/top")).to_be_visible()
+    page.wait_for_url("**image=1&**")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Table").click()
+    assert "Fashion-MNIST 1 · T-shirt/top" in download.value.path().read_text("utf-8-sig")

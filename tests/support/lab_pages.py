@@ -1,8 +1,9 @@
 """The lab's pages under AppTest, and the panels that they draw."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,16 +26,19 @@ def first_image(checkpoint: Checkpoint) -> tuple[torch.Tensor, int]:
     return normalise(image, checkpoint.meta.mean, checkpoint.meta.std), int(split.labels[FIRST - 1])
 
 
+FILL = ahead.fill
+
+
 class Pages:
     """Opens a page by a link and remembers its panels, by the key of their `pictures` and their id."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.panels: dict[str, dict[str, Panel]] = {}
+        self.boards: dict[str, Board] = {}
         self.notes: dict[str, str] = {}
         patch.setattr("ui.choosers.checkpoint.FOLDER", folder)
         patch.setattr("ui.components.pictures.pictures", self._remember)
         self._patch = patch
-        self._fill = ahead.fill
         patch.setattr("ui.panels.ahead.fill", lambda *_: None)  # seconds of work
 
     def open(self, page: str, **query: str) -> AppTest:
@@ -50,13 +54,22 @@ class Pages:
         """Open a page, and let it send the browser what it may need next: that is returned."""
         sent: list[Board] = []
         self._patch.setattr("ui.panels.ahead.send_ahead", lambda boards, *, key: sent.extend(boards) or 1)
-        self._patch.setattr("ui.panels.ahead.fill", self._fill)
+        self._patch.setattr("ui.panels.ahead.fill", FILL)
+
+        def plan(loads: Iterable[Any], boards: Callable[[Any], Iterable[Board]]) -> bool:
+            for load in loads:
+                sent.extend(boards(load))
+            return False
+
+        self._patch.setattr("ui.panels.background.plan", plan)
         self.open(page, **query)
         self._patch.setattr("ui.panels.ahead.fill", lambda *_: None)
+        self._patch.setattr("ui.panels.background.plan", lambda *_: False)
         return sent
 
-    def _remember(self, panels: Sequence[Panel], *, key: str, note: Text | None = None, **_: object) -> None:
+    def _remember(self, panels: Sequence[Panel], *, key: str, note: Text | None = None, **others: Any) -> None:
         self.panels[key] = {panel.id: panel for panel in panels}
+        self.boards[key] = Board(key, panels, state=others.get("state"))
         self.notes[key] = say(note or "")
 
 

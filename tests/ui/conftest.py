@@ -24,6 +24,13 @@ def st_navigation_has_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PagesManager, "__init__", and_go_on)
 
 
+@pytest.fixture(autouse=True)
+def nothing_goes_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages do not go on with what the browser may need next: seconds of work."""
+    monkeypatch.setattr("ui.panels.ahead.fill", lambda *_: None)
+    monkeypatch.setattr("ui.panels.background.plan", lambda *_: False)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the pages of `lab` look for checkpoints."""

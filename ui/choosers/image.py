@@ -11,7 +11,7 @@ import streamlit as st
 
 from ui.choosers.own_images import choose_own_images
 from ui.choosers.select import select
-from ui.components.pictures import Panel, Picked, Raster, Tiles, pictures
+from ui.components.pictures import Moves, Panel, Raster, Tiles, pictures
 from ui.components.slider import live_slider
 from ui.words import literal
 
@@ -27,6 +27,7 @@ FIRST = 19  # the image that pages begin with; of Fashion-MNIST a bag, which net
 
 _FOLDER = "A folder or ZIP of your own"
 _OWN, _UPLOAD, _CAMERA, _ALL = "Its own data set", "Upload", "Camera", "All"
+_UNKNOWN = "Unknown"
 _UPLOAD_SIDE = 448  # pixels of an uploaded image that are kept
 _COLUMNS, _ROWS, _GAP = 6, 6, 2
 _THUMBNAIL = 56  # pixels, at most
@@ -48,6 +49,10 @@ class ChosenImage:
     name: str
     original: Tensor
     number: int | None = None
+
+    def truth(self, meta: Meta) -> str | None:
+        """The true class of the image by the name that a network has for it; None where that is not known."""
+        return None if self.label is None else meta.classes[self.label]
 
     def fit(self, meta: Meta) -> Tensor:
         """The pixels, uint8 (C, H, W), as another network of 1 or 3 channels takes them."""
@@ -91,7 +96,7 @@ def choose_picture(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None
     """An image for a network, from a gallery (by default of its data set), an upload or the camera; None if none yet.
 
     `filters` are conditions, by name, with which a person can find images in the gallery. The choice is in the link:
-    `key` is the number of the image, from 1; `<key>_from`, `<key>_class` and `<key>_show` are the rest.
+    `key` is the number of the image, from 1; `<key>_from`, `<key>_class`, `<key>_show`, `<key>_truth` are the rest.
     """
     from camdrop.data import DataError
 
@@ -102,8 +107,8 @@ def choose_picture(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None
         return None
     if not isinstance(shelf, Shelf):
         return shelf
-    picture, panel, pick = leaf_through(shelf, key=key)
-    pictures([panel], key=f"{key}.gallery", columns=1, max_width=420, on_pick=pick)
+    picture, panel, _ = leaf_through(shelf, key=key)
+    pictures([panel], key=f"{key}.gallery", columns=1, max_width=420)
     return picture
 
 
@@ -140,21 +145,21 @@ def choose_shelf(meta: Meta, *, key: str, filters: Mapping[str, Filter] | None =
     return Shelf(meta, f"{set_title(info)} · {count} images", split, info, thumbnails, ids)
 
 
-def leaf_through(shelf: Shelf, *, key: str) -> tuple[ChosenImage, Panel, Callable[[Picked], None]]:
+def leaf_through(shelf: Shelf, *, key: str) -> tuple[ChosenImage, Panel, list[int]]:
     """The second half of `choose_picture`: the slider of image numbers, the pages of the gallery; the picture chosen.
 
-    The panel shows a page of the gallery; draw it by `pictures(…, on_pick=…)` with the function given along with it.
+    Along with it the panel that shows a page of the gallery, where a click moves the slider, and the numbers of the
+    images on that page. The slider stops at the images of the shelf alone.
     """
     import numpy as np
 
     store, per_page = st.session_state, _COLUMNS * _ROWS
-    number = int(
-        live_slider("Image", key=key, min=1, max=len(shelf.split), step=1, default=min(FIRST, len(shelf.split)))
-    )
+    only = (shelf.ids + 1).tolist() if 0 < len(shelf.ids) < len(shelf.split) else None
+    first = min(FIRST, len(shelf.split))
+    number = int(live_slider("Image", key=key, min=1, max=len(shelf.split), step=1, default=first, values=only))
     pages = max(1, -(-len(shelf.ids) // per_page))
     home = min(int(np.searchsorted(shelf.ids, number - 1)) // per_page + 1, pages)
-    # The pages follow the slider and the shelf, but not a click in the gallery. A pager cannot turn by code to a
-    # page; another one can start there.
+    # The pages follow the slider and the shelf. A pager cannot turn by code to a page; another one can start there.
     at = (shelf.title, number)
     turn, first, shown, before = store.get(f"{key}.pager", (0, home, home, at))
     if at != before and home != shown:
@@ -162,14 +167,7 @@ def leaf_through(shelf: Shelf, *, key: str) -> tuple[ChosenImage, Panel, Callabl
     page = st.pagination(pages, default=min(first, pages), key=f"{key}.page.{turn}", max_visible_pages=5, width=250)
     store[f"{key}.pager"] = (turn, first, page, at)
     visible = shelf.ids[(page - 1) * per_page : page * per_page]
-
-    def pick(picked: Picked) -> None:
-        if picked.panel == "gallery":
-            chosen = int(visible[picked.index]) + 1
-            store[f"live.{key}"] = chosen
-            store[f"{key}.pager"] = (turn, first, page, (shelf.title, chosen))
-
-    return shelf.picture(number), _panel(shelf, visible, number - 1), pick
+    return shelf.picture(number), _panel(shelf, visible, number - 1, key), (visible + 1).tolist()
 
 
 @functools.lru_cache(maxsize=4)
@@ -197,7 +195,7 @@ def set_title(info: DataInfo) -> str:
     return own_title(info) or TITLES[info.name]
 
 
-def _panel(shelf: Shelf, visible: np.ndarray, chosen: int) -> Panel:
+def _panel(shelf: Shelf, visible: np.ndarray, chosen: int, key: str) -> Panel:
     import numpy as np
 
     _, side, _, channels = shelf.thumbnails.shape
@@ -221,6 +219,7 @@ def _panel(shelf: Shelf, visible: np.ndarray, chosen: int) -> Panel:
         lines=["Click an image to choose it" if len(visible) else "No image is like that: choose other conditions"],
         pickable=True,
         selected=int(place[0]) if len(place) else None,
+        moves=Moves(key, (visible + 1).tolist()),
     )
 
 
@@ -241,4 +240,6 @@ def _choose_file(meta: Meta, source: str, key: str) -> ChosenImage | None:
     if source not in kept:
         return None
     _, name, original = kept[source]
-    return ChosenImage(fit_pixels(original, meta.in_channels, meta.image_size), None, name, original)
+    truth = select("True class", [_UNKNOWN, *meta.classes], key=f"{key}_truth")
+    label = None if truth == _UNKNOWN else meta.classes.index(truth)
+    return ChosenImage(fit_pixels(original, meta.in_channels, meta.image_size), label, name, original)

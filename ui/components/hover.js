@@ -59,7 +59,10 @@ function addHover(frame, canvas, theme, changed, pick) {
     active.setAttribute("aria-posinset", index + 1);
     changed(words());
   }
-  const selected = () => (panel.selected === null ? -1 : current(panel.selected));
+  const selected = () => {
+    if (panel.moves?.key in live) return panel.moves.values.indexOf(live[panel.moves.key]);
+    return panel.selected === null ? -1 : current(panel.selected);
+  };
   const canPick = () => hovered >= 0 && panel.pickable;
   const under = (event) => cells.at(event.offsetX / canvas.clientWidth, event.offsetY / canvas.clientHeight);
 

@@ -21,12 +21,34 @@ function raster(layer, blob, theme, scratch) {
   };
 }
 
+// A small map (h, w) at the size of the image: U(h, H) map U(w, W)ᵀ, by the matrices that the library has filled.
+function resized(map, [h, w], [H, W], tall, wide) {
+  const rows = new Float32Array(H * w);
+  for (let y = 0; y < H; y++)
+    for (let i = 0; i < h; i++) {
+      const weight = tall[y * h + i];
+      if (weight) for (let x = 0; x < w; x++) rows[y * w + x] += weight * map[i * w + x];
+    }
+  const large = new Float32Array(H * W);
+  for (let x = 0; x < W; x++)
+    for (let i = 0; i < w; i++) {
+      const weight = wide[x * w + i];
+      if (weight) for (let y = 0; y < H; y++) large[y * W + x] += weight * rows[y * w + i];
+    }
+  return large;
+}
+
 // rgb = lut[round(255 t)], t = clip((h - low) / (high - low), 0, 1), laid over what is below with the opacity.
 function heat(layer, blob, theme, scratch) {
   const [height, width] = layer.shape;
-  const levels = new Uint16Array(blob(layer.values).buffer);
   const lut = blob(layer.lut);
   const [least, most] = layer.span;
+  const unit = (most - least) / 65535;
+  let values = Float32Array.from(new Uint16Array(blob(layer.values).buffer), (level) => least + level * unit);
+  if (layer.small) {
+    const [tall, wide] = layer.resize.map((place) => new Float32Array(blob(place).buffer));
+    values = resized(values, layer.small, layer.shape, tall, wide);
+  }
   const image = new ImageData(width, height);
   const canvas = scratch(width, height);
   const context = canvas.getContext("2d");
@@ -36,10 +58,9 @@ function heat(layer, blob, theme, scratch) {
     const high = current(layer.high);
     if (painted !== `${low} ${high}`) {
       painted = `${low} ${high}`;
-      const unit = (most - least) / 65535;
       const scale = high > low ? 255 / (high - low) : Infinity;
-      for (let i = 0, j = 0; i < levels.length; i++, j += 4) {
-        const t = (least + levels[i] * unit - low) * scale;
+      for (let i = 0, j = 0; i < values.length; i++, j += 4) {
+        const t = (values[i] - low) * scale;
         const color = 3 * (t > 0 ? Math.min(255, Math.round(t)) : 0);
         image.data[j] = lut[color];
         image.data[j + 1] = lut[color + 1];

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 
-def digest(content: bytes) -> str:
+def digest(content: bytes | npt.NDArray[Any]) -> str:
     """A name for a content, the same for the same content."""
-    return hashlib.blake2b(content, digest_size=12).hexdigest()
+    data = content if isinstance(content, bytes) else np.ascontiguousarray(content).data
+    return hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
 class Blobs:
@@ -42,6 +43,8 @@ class Blobs:
 
 def plain(value: Any) -> Any:
     """What JSON knows of dataclasses, sequences and NumPy's numbers."""
+    if value is None or type(value) in (str, int, float, bool):  # most are
+        return value
     if dataclasses.is_dataclass(value):
         return {key: plain(entry) for key, entry in vars(value).items()}
     if isinstance(value, Mapping):

@@ -111,7 +111,9 @@ function mount(root) {
     update({ data, setTriggerValue }) {
       const force = data === latest; // the same message again: the theme has changed
       latest = data;
-      pick = ({ id, sets }, index) => {
+      pick = ({ id, sets, moves }, index) => {
+        // A slider that takes the value tells the server by itself.
+        if (moves && moveTo(moves.key, moves.values[index])) return;
         if (sets) goTo(sets, index);
         setTriggerValue("picked", { panel: id, index });
       };
@@ -119,6 +121,7 @@ function mount(root) {
       if (force) return show(shown, true);
       const message = unpack(data);
       if (message.header.state) catchUp(message.header.state);
+      if (message.header.planned) window.dispatchEvent(new CustomEvent("camdrop:planned"));
       if (message.header.state && !(wanted(message.header)?.header.state.along.length > 0)) keep([message], data.length);
       // The hand may be further on than the server.
       show((message.header.state && wanted(message.header)) ?? message, false);

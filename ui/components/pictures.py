@@ -8,15 +8,19 @@ After each paint the browser says `camdrop:painted` on `window`, which tests and
 
 import bisect
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import streamlit as st
 
 from ui.components.component import Part, component
+from ui.components.layers import Bars as Bars
+from ui.components.layers import Heat as Heat
+from ui.components.layers import Layer, pack_layer, shape
+from ui.components.layers import Marks as Marks
+from ui.components.layers import Raster as Raster
+from ui.components.layers import Voxels as Voxels
 from ui.components.packing import Blobs, digest, plain
 from ui.components.slider import Live
 
@@ -46,72 +50,6 @@ def say(text: Text) -> str:
     return str(text.now) if isinstance(text, Along) else text
 
 
-@dataclass(frozen=True, eq=False)
-class Raster:
-    """An image layer: uint8 pixels (H, W) grey, (H, W, 3) or (H, W, 4), scaled to the panel's width."""
-
-    pixels: npt.NDArray[np.uint8]
-    smooth: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Heat:
-    """A map laid over the layers below it: out = (1 - opacity) below + opacity lut[round(255 t)].
-
-    t = clip((values - low) / (high - low), 0, 1); `values` (H, W) float, `lut` (256, 3) uint8. The values travel
-    as 16-bit steps between their own minimum and maximum.
-    """
-
-    values: npt.NDArray[np.floating[Any]]
-    lut: npt.NDArray[np.uint8]
-    low: float | Live
-    high: float | Live
-    opacity: float | Live = 1.0
-    smooth: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class Marks:
-    """Cells in `color` (CSS) over the layers below: those where round(100 · gamma) < `below` (H, W) uint8.
-
-    So cells come and go under a slider of γ without the server: see `camdrop.analysis.gamma_table`.
-    """
-
-    below: npt.NDArray[np.uint8]
-    color: str
-    gamma: float | Live
-
-
-@dataclass(frozen=True, eq=False)
-class Bars:
-    """A bar chart layer: `values` (n,), the bars where `marked` (n,) is true in `marked_color` (CSS) and on top.
-
-    At the height `line` a dashed line goes across.
-    """
-
-    values: npt.NDArray[np.floating[Any]]
-    marked: npt.NDArray[np.bool_]
-    marked_color: str
-    color: str | None = None
-    line: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Voxels:
-    """The paper's Figure 1: C slices of H×W cells, the dropped ones cubes in `color` (CSS).
-
-    Dropped are those where round(100 · gamma) < `below` (C, H, W) uint8, as in `Marks`. All blocks of one `pictures`
-    call turn together, by dragging or the arrow keys.
-    """
-
-    below: npt.NDArray[np.uint8]
-    color: str
-    gamma: float | Live
-
-
-Layer = Raster | Heat | Marks | Bars | Voxels
-
-
 @dataclass(frozen=True)
 class Tiles:
     """Where the tiles of a mosaic lie in the panel's first layer, in its pixels: `count` tiles, row by row."""
@@ -135,15 +73,24 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Moves:
+    """What a click on a tile does in the browser: it moves the slider `key` to the tile's of the `values`."""
+
+    key: str
+    values: Sequence[int]
+
+
+@dataclass(frozen=True)
 class Panel:
     """One picture with its words.
 
     `layers` are drawn in order; the first one's shape gives the proportions unless `aspect` (width, height) does.
     `alt` says the picture in words. `tiles` or a `Bars` layer make it explorable by pointer and arrow keys, `labels`
     naming what is pointed at; with `pickable`, click and Enter report it; `selected` is outlined. With `sets` the
-    browser goes to the `State` in which that key has the index picked. `equation` is trusted HTML with MathML behind a
-    button. `download` is a file name, and gives a button too. `id` tells panels apart between updates (default: the
-    place in the row).
+    browser goes to the `State` in which that key has the index picked, with `moves` it moves a slider instead of
+    reporting, and outlines the tile at which that stands. `equation` is trusted HTML with MathML behind a button.
+    `download` is a file name, and gives a button too. `id` tells panels apart between updates (default: the place in
+    the row).
     """
 
     title: str
@@ -159,6 +106,7 @@ class Panel:
     pickable: bool = False
     selected: int | Live | None = None
     sets: str = ""
+    moves: Moves | None = None
     equation: Text = ""
     download: str = ""
 
@@ -198,6 +146,7 @@ class Board:
     note: Text | None = None
     state: State | None = None
     waits: Mapping[str, float] | None = None
+    planned: bool = False
 
 
 def pictures(
@@ -210,15 +159,16 @@ def pictures(
     note: Text | None = None,
     state: State | None = None,
     waits: Mapping[str, float] | None = None,
+    planned: bool = False,
     on_pick: Callable[[Picked], None] | None = None,
 ) -> Picked | None:
     """Panels side by side, at most `columns` of them and each `min_width` to `max_width` px wide; they wrap.
 
     `note` is a line above them, whose place is kept where it is "". Canvases stay and are repainted in place. With a
-    `state` the browser moves to other states by itself, as far as `send_ahead` has sent them. Pictures that only the
-    server can draw are pale as long as a slider is not at its value of `waits`. Returns what was clicked, in the run
-    that the click caused; `on_pick` gets it before that run, so that it may set widgets. One call for many panels: each
-    element of a page costs time.
+    `state` the browser moves to other states by itself, as far as `send_ahead` has sent them; `planned` is whether more
+    is to be sent. Pictures that only the server can draw are pale as long as a slider is not at its value of `waits`.
+    Returns what was clicked, in the run that the click caused; `on_pick` gets it before that run, so that it may set
+    widgets. One call for many panels: each element of a page costs time.
     """
 
     def picked() -> None:
@@ -226,7 +176,7 @@ def pictures(
         if on_pick and event:
             on_pick(Picked(**event))
 
-    data = _message(Board(key, panels, columns, min_width, max_width, note, state, waits))
+    data = _message(Board(key, panels, columns, min_width, max_width, note, state, waits, planned))
     event = _pictures(key=key, data=data, on_picked_change=picked).get("picked")
     return Picked(**event) if event else None
 
@@ -243,72 +193,35 @@ def _message(board: Board) -> bytes:
 
 def pack_board(board: Board, blobs: Blobs) -> dict[str, Any]:
     """What `pictures` sends to the browser, as a plain dictionary; arrays go into `blobs`."""
-    panels = [_pack_panel(panel, panel.id or str(i), blobs) for i, panel in enumerate(board.panels)]
-    return {key: plain(value) for key, value in vars(board).items() if key != "panels"} | {"panels": panels}
+    return pack_frame(board) | {"panels": [pack_panel(panel, i, blobs) for i, panel in enumerate(board.panels)]}
 
 
-def _pack_panel(panel: Panel, name: str, blobs: Blobs) -> dict[str, Any]:
-    shapes = [_shape(layer) for layer in panel.layers]
+def pack_frame(board: Board) -> dict[str, Any]:
+    """The same without the panels."""
+    return {key: plain(value) for key, value in vars(board).items() if key != "panels"}
+
+
+def pack_panel(panel: Panel, place: int, blobs: Blobs) -> dict[str, Any]:
+    """A panel at its place in the row, the same."""
+    shapes = [shape(layer) for layer in panel.layers]
     packed = {k: plain(v) for k, v in vars(panel).items() if k != "layers"} | {
-        "id": name,
+        "id": panel.id or str(place),
         "aspect": panel.aspect or (shapes[0][::-1] if shapes else (1, 1)),
-        "layers": [_pack_layer(layer, blobs) for layer in panel.layers],
+        "layers": [pack_layer(layer, blobs) for layer in panel.layers],
     }
     packed["follows"] = sorted(set(_sliders(packed)))
-    # The browser leaves a panel alone whose digest is as before.
-    return packed | {"digest": digest(json.dumps(packed).encode())}
+    # The browser leaves a panel alone whose digest is as before, and outlines by itself where a slider stands.
+    content = packed | {"selected": None} if panel.moves else packed
+    return packed | {"digest": digest(json.dumps(content).encode())}
 
 
 def _sliders(packed: Any) -> Iterator[str]:
     """The keys of the sliders that a part of a message follows."""
-    if isinstance(packed, Mapping):
-        if packed.keys() == {"key", "value"}:
+    if isinstance(packed, dict):
+        if packed.keys() in ({"key", "value"}, {"key", "values"}):
             yield packed["key"]
-        packed = packed.values()
-    if isinstance(packed, Iterable) and not isinstance(packed, str):
+        packed = list(packed.values())
+    if isinstance(packed, list | tuple):
         for part in packed:
-            yield from _sliders(part)
-
-
-def _shape(layer: Layer) -> tuple[int, int]:
-    if isinstance(layer, Bars | Voxels):
-        return (1, 2) if isinstance(layer, Bars) else (2, 3)  # no pixels of its own, only proportions
-    cells = layer.pixels if isinstance(layer, Raster) else layer.below if isinstance(layer, Marks) else layer.values
-    return int(cells.shape[0]), int(cells.shape[1])
-
-
-def _pack_layer(layer: Layer, blobs: Blobs) -> dict[str, Any]:
-    if isinstance(layer, Raster):
-        pixels = blobs.add(np.asarray(layer.pixels, np.uint8))
-        return {"kind": "raster", "shape": _shape(layer), "smooth": layer.smooth, "pixels": pixels}
-    if isinstance(layer, Bars):
-        return {
-            "kind": "bars",
-            "count": len(layer.values),
-            "values": blobs.add(np.asarray(layer.values, "<f4")),
-            "marked": blobs.add(np.asarray(layer.marked, np.uint8)),
-            "color": layer.color,
-            "marked_color": layer.marked_color,
-            "line": layer.line,
-        }
-    if isinstance(layer, Marks | Voxels):
-        return {
-            "kind": type(layer).__name__.lower(),
-            "shape": layer.below.shape,
-            "color": layer.color,
-            "below": blobs.add(layer.below),
-            "gamma": plain(layer.gamma),
-        }
-    least, most = float(layer.values.min()), float(layer.values.max())
-    levels = np.round((layer.values - least) * (65535 / (most - least or 1.0))).astype("<u2")
-    return {
-        "kind": "heat",
-        "shape": _shape(layer),
-        "smooth": layer.smooth,
-        "values": blobs.add(levels),
-        "span": (least, most),
-        "lut": blobs.add(np.asarray(layer.lut, np.uint8)),
-        "low": plain(layer.low),
-        "high": plain(layer.high),
-        "opacity": plain(layer.opacity),
-    }
+            if isinstance(part, dict | list | tuple):
+                yield from _sliders(part)

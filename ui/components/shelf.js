@@ -46,3 +46,7 @@ function catchUp({ at, clicks }) {
     if (!held.has(key)) live[key] = at[key];
   }
 }
+
+// Moves the slider or choice of `key` to a value; whether there is one.
+const moveTo = (key, value) =>
+  !window.dispatchEvent(new CustomEvent("camdrop:set", { cancelable: true, detail: { key, value } }));

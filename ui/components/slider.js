@@ -1,26 +1,39 @@
 // live_slider: one line of label, range and number. See ui/components/slider.py for what the data mean.
 
-const INTERVAL = 40; // ms between two messages to the server while dragging, at least
-const PATIENCE = 1000; // ms to wait for the server's word that it has heard the last one
-const ADDRESS_DELAY = 250; // ms of rest before the address bar is written: browsers limit how often one may
 const POSITIONS = 400; // of a logarithmic range
 
 const clamp = (x, { min, max }) => Math.min(max, Math.max(min, x));
 
 // The nearest value that the slider can have: the same rounding as in slider.py.
 function snap(x, data) {
+  if (data.values) return data.values[nearest(data.values, x)];
   if (data.log) return clamp(data.integer ? Math.round(x) : Number(x.toPrecision(3)), data);
   // toPrecision hides the last bits of binary fractions: 0.30000000000000004 is 0.3.
   return clamp(Number((data.min + Math.round((x - data.min) / data.step) * data.step).toPrecision(12)), data);
 }
 
-// Positions of the range are the values themselves, or 0 to POSITIONS where it is logarithmic.
-const toPosition = (x, { log, min, max }) => (log ? (POSITIONS * Math.log(x / min)) / Math.log(max / min) : x);
-const fromPosition = (p, { log, min, max }) => (log ? min * (max / min) ** (p / POSITIONS) : p);
+// The place of the value nearest to x in a sorted list.
+function nearest(values, x) {
+  const next = values.findIndex((value) => value >= x);
+  if (next < 0) return values.length - 1;
+  return next > 0 && x - values[next - 1] <= values[next] - x ? next - 1 : next;
+}
+
+// Positions of the range are the values themselves, 0 to POSITIONS where it is logarithmic, places in `values` if given.
+function toPosition(x, { log, min, max, values }) {
+  if (values) return nearest(values, x);
+  return log ? (POSITIONS * Math.log(x / min)) / Math.log(max / min) : x;
+}
+function fromPosition(p, { log, min, max, values }) {
+  if (values) return values[clamp(Math.round(p), { min: 0, max: values.length - 1 })];
+  return log ? min * (max / min) ** (p / POSITIONS) : p;
+}
 
 // The value after an arrow key.
-const stepped = (x, direction, data) =>
-  data.log ? fromPosition(toPosition(x, data) + 4 * direction, data) : x + direction * data.step;
+function stepped(x, direction, data) {
+  if (!data.log && !data.values) return x + direction * data.step;
+  return fromPosition(toPosition(x, data) + (data.log ? 4 : 1) * direction, data);
+}
 
 // A number by a printf format: what st.slider knows of it.
 function format(x, pattern) {
@@ -28,90 +41,6 @@ function format(x, pattern) {
   const places = kind === "d" ? 0 : (decimals ?? 2);
   const digits = kind === "g" ? String(Number(x.toPrecision(decimals ?? 6))) : x.toFixed(places);
   return (before + digits + after).replaceAll("%%", "%");
-}
-
-// Tells the pictures that a slider has moved. Returns whether all that it concerns have followed by themselves.
-function announce(key, value) {
-  const event = new CustomEvent("camdrop:live", { cancelable: true, detail: { key, value } });
-  window.dispatchEvent(event);
-  return event.defaultPrevented && !event.detail.missing;
-}
-
-// Sends values to the server: one message at a time, and the latest value when the server has heard the last. So a drag
-// never piles up work, and eight people who drag at once share the server evenly.
-function makeSender() {
-  let data = null;
-  let send = null;
-  let value = null;
-  let sent = null;
-  let sentAt = -Infinity;
-  let turn = Date.now(); // counts the messages, and starts where no earlier life of this slider has been
-  let released = false; // and not yet sent
-  let timer;
-
-  function transmit() {
-    sent = value;
-    sentAt = performance.now();
-    released = false;
-    turn += 1;
-    send("state", { value, revision: data.revision, turn });
-  }
-  const stop = () => clearTimeout(timer);
-
-  return {
-    stop,
-    update(next, setStateValue) {
-      data = next;
-      send = setStateValue;
-    },
-    // The server knows this value, and awaits no other.
-    start(known) {
-      stop();
-      released = false;
-      sent = known;
-    },
-    // `followed`: the browser shows it already, so that the release is soon enough for the server.
-    offer(next, isRelease, followed) {
-      value = next;
-      released ||= isRelease;
-      if (value === sent || ((data.local || followed) && !released)) return;
-      stop();
-      const wait = sentAt + (data.heard === turn ? INTERVAL : PATIENCE) - performance.now();
-      if (wait <= 0) transmit();
-      else timer = setTimeout(transmit, wait);
-    },
-  };
-}
-
-// Keeps a parameter of the page's address at what `parameter()` says, [key, text] with null for none.
-// What the link says is left alone by Streamlit's own bound widgets, which change only their own parameter. But the
-// server pushes its stale copy of the whole query when the page sets a bound widget; then `keep` mends ours.
-function makeAddress(parameter) {
-  let timer;
-  function write() {
-    const url = new URL(window.location.href);
-    const [key, text] = parameter();
-    if (url.searchParams.get(key) === text) return;
-    if (text === null) url.searchParams.delete(key);
-    else url.searchParams.set(key, text);
-    window.history.replaceState(window.history.state, "", url);
-  }
-  function schedule(delay) {
-    clearTimeout(timer);
-    timer = setTimeout(write, delay);
-  }
-  const path = window.location.pathname;
-  const keep = (event) => {
-    if (event.navigationType !== "traverse" && window.location.pathname === path) schedule(0);
-  };
-  window.navigation?.addEventListener("currententrychange", keep);
-  return {
-    schedule,
-    stop() {
-      clearTimeout(timer);
-      window.navigation?.removeEventListener("currententrychange", keep);
-    },
-  };
 }
 
 // The parts of the slider as the data say them, but for the value.
@@ -126,7 +55,8 @@ function setUp({ label, help, range, number }, data) {
   range.setAttribute("aria-label", data.label);
   number.setAttribute("aria-label", `${data.label}, as a number from ${least} to ${most}`);
   range.title = `Double-click for ${usual}`;
-  [range.min, range.max, range.step] = data.log ? [0, POSITIONS, 1] : [data.min, data.max, data.step];
+  const last = data.log ? POSITIONS : data.values && data.values.length - 1;
+  [range.min, range.max, range.step] = last === null ? [data.min, data.max, data.step] : [0, last, 1];
   range.disabled = number.disabled = data.disabled;
 }
 
@@ -168,6 +98,10 @@ function mount(root) {
   let value = null;
   let followed = false;
   const sender = makeSender();
+  const stopListening = listenToSetting(
+    () => data?.key,
+    (x) => change(x, true),
+  );
   const address = makeAddress(() => [data.key, value === data.default ? null : String(value)]);
 
   function show() {
@@ -215,6 +149,7 @@ function mount(root) {
     unmount() {
       sender.stop();
       address.stop();
+      stopListening();
     },
   };
 }

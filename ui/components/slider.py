@@ -4,15 +4,16 @@ It also says `camdrop:live` on `window` with every move, so that a canvas bound 
 repaints without the server.
 """
 
+import builtins
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import streamlit as st
-
 from ui.components.component import Part, component
+from ui.components.following import follow, nothing
 
-_slider = component("slider")
+_slider = component("slider", "sending")
 
 
 @dataclass(frozen=True)
@@ -36,30 +37,25 @@ def live_slider(
     log: bool = False,
     disabled: bool = False,
     local: bool = False,
+    values: Sequence[int] | None = None,
 ) -> float:
     """A slider that sends its value while it is dragged, every 40 ms if the server keeps up, the latest one winning.
 
     The value starts from the link's parameter `key` (clamped; `default` if it is no number), survives page switches,
     and is written to the address bar on release, or left out of it where it is the default. It is an int if `min`,
     `max`, `step` and `default` are. A page sets it by `st.session_state["live.<key>"] = value` before it runs.
-    With `log` the range is logarithmic (`min` > 0). With `local` only the release is sent: for what the browser
-    draws itself. `format` is a printf format as for `st.slider`. Without `local`, call it inside a fragment: a
-    whole-page rerun is cut off by the next one, and so would never finish while the hand moves.
+    With `log` the range is logarithmic (`min` > 0). With `local` only the release is sent: for what the browser draws
+    itself; so it is with values at which the pictures show what came ahead (ahead.py). `values`, sorted, are the only
+    ones that it can have, a step apart. `format` is a printf format as for `st.slider`. Without `local`, call it inside
+    a fragment: a whole-page rerun is cut off by the next one, and so would never finish while the hand moves.
     """
     integer = all(isinstance(number, int) for number in (min, max, step, default))
-    store = st.session_state
-    slot, book = f"live.{key}", f"live.{key}.book"
-    if slot not in store:
-        store[slot] = _number(st.query_params.get(key), default)
-    value = store[slot]
-    seen, revision = store.get(book, (value, 0))
-    sent = (store.get(key) or {}).get("state") or {}
-    if value != seen:
-        revision += 1  # the page has set the value: what the browser has is void, and it starts over
-    elif sent.get("revision") == revision:
-        value = sent["value"]
-    value = _snap(_number(value, default), min, max, step, log, integer)
-    store[slot], store[book] = value, (value, revision)
+
+    def clean(value: Any) -> float:
+        value = _snap(_number(value, default), min, max, step, log, integer)
+        return value if values is None else builtins.min(values, key=lambda x: (abs(x - value), x))
+
+    value, told = follow(key, default, clean)
     decimals = 0 if integer else 1 if step >= 1 else -math.floor(math.log10(step))
     data = {
         "label": label,
@@ -74,11 +70,10 @@ def live_slider(
         "integer": integer,
         "disabled": disabled,
         "local": local,
+        "values": None if values is None else list(values),
         "value": value,
-        "revision": revision,
-        "heard": sent.get("turn"),  # the browser waits for this before it sends more: see slider.js
-    }
-    _slider(key=key, data=data, on_state_change=_nothing)
+    } | told
+    _slider(key=key, data=data, on_state_change=nothing)
     return value
 
 
@@ -96,10 +91,6 @@ def slider_part(label: str, *, key: str, min: float, max: float, step: float, va
         "heard": None,
     }
     return Part(_slider, [data | plain | {"format": "%d" if integer else "%.2f"}])
-
-
-def _nothing() -> None:
-    """Streamlit keeps in session state only those values of a component that have a callback."""
 
 
 def _number(text: Any, default: float) -> float:

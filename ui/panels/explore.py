@@ -1,19 +1,36 @@
 """What Explore shows: the image, and for each network a panel with its heatmap, answers and statistics."""
 
-from collections.abc import Sequence
+import dataclasses
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
+import torch
 
-from camdrop.analysis.explanations import Explanation, scores
+from camdrop.analysis.explanations import (
+    Explanation,
+    Prediction,
+    class_number,
+    explanations,
+    predictions,
+    scores,
+    stage_of,
+)
+from camdrop.checkpoints import Checkpoint
+from camdrop.checkpoints.metadata import Meta
 from camdrop.figures import COLORMAPS, DIFFERENCE, css, lut
 from camdrop.figures.numbers import number, percent
 from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label, network_label
-from ui.components.pictures import Heat, Panel, Raster, Row
+from ui.components.packing import digest
+from ui.components.pictures import Board, Heat, Panel, Raster, Row, State
 from ui.components.slider import Live, live_slider
-from ui.panels.views import ColouredHeatmap, Style
+from ui.panels.views import PREDICTED, TRUE, ColouredHeatmap, Style, arrange, class_of
 
 SHARED = "The same colour is the same evidence in all pictures; else each runs over its own range."
+_SMALL, _BATCH = 64, 3  # up to so many pixels a side so many images go ahead at once
+_CLASSES = 20  # up to so many, all of them go ahead
 DIFFERENT = "What each network has more (red) or less (blue) than the first; see How it is computed."
 
 
@@ -43,6 +60,110 @@ def image_panel(picture: ChosenImage, explanation: Explanation, truth: str | Non
     )
 
 
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the page shows of any image, class and stage: the networks by name, how heatmaps look, other panels.
+
+    `scored` counts how often deletion and insertion were computed.
+    """
+
+    networks: Sequence[tuple[str, Checkpoint]]
+    style: Style
+    extra: Sequence[Panel] = ()
+    scored: int = 0
+
+    @property
+    def meta(self) -> Meta:
+        """That of the first network, whose classes are those of the page."""
+        return self.networks[0][1].meta
+
+    def panels(self, picture: ChosenImage, explained: Sequence[Explanation]) -> list[Panel]:
+        """Those of an image, and of each network's explanation of it."""
+        truth = picture.truth(self.meta)
+        networks = network_panels(arrange(explained, self.style), self.style, truth)
+        return [image_panel(picture, explained[0], truth), *networks, *self.extra]
+
+    def board(self, panels: Sequence[Panel], state: State) -> Board:
+        """The panels in their row."""
+        return Board("board", panels, columns=6, min_width=150, max_width=320, state=state)
+
+    @functools.cached_property
+    def scene(self) -> str:
+        """A name for all this, but for what the browser follows by itself."""
+        style = dataclasses.replace(self.style, opacity=0.0, start=0.0, end=1.0)
+        networks = [(name, c.meta, digest(c.model.fc.weight[0].numpy(force=True))) for name, c in self.networks]
+        shelf = [(panel.subtitle, panel.moves) for panel in self.extra]
+        return digest(repr((networks, style, shelf, self.scored)).encode())
+
+    def state(self, picture: ChosenImage, wanted: str, stage: str) -> State:
+        """What the page shows, as the browser names it."""
+        own = digest(picture.original.numpy()), picture.label
+        image = {"own": repr(own)} if picture.number is None else {"image": picture.number}
+        return State(self.scene, {**image, "class": wanted, "stage": stage}, ("opacity", "from", "to"))
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is computed as one batch and sent ahead: images by their states, with all classes and stages or with one."""
+
+    scene: str
+    images: tuple[int, ...]
+    own: str = ""
+    classes: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+
+
+def loads(view: View, picture: ChosenImage, near: Sequence[int], wanted: str, stage: str) -> list[Load]:
+    """What is worth sending ahead of a picture and the images `near` it, the nearest first.
+
+    Large differences, which are as large as the image, come for this class and stage alone. Of many classes those that
+    a network has in its top five come, and the one that is `wanted`.
+    """
+    if picture.number is None:
+        return [Load(view.scene, (), str(view.state(picture, "", "").at))]
+    here, large = picture.number, picture.pixels.shape[-1] > _SMALL
+    step = 1 if large else _BATCH
+    groups = [tuple(near[i : i + step]) for i in range(0, len(near), step)]
+    groups = sorted(groups if here in near else [*groups, (here,)], key=lambda group: min(abs(n - here) for n in group))
+    if large and view.style.difference:
+        return [Load(view.scene, group, classes=(wanted,), stages=(stage,)) for group in groups]
+    rare = len(view.meta.classes) > _CLASSES and wanted not in (TRUE, PREDICTED)
+    first = [Load(view.scene, group, classes=(wanted,)) for group in groups if rare]
+    return [*first, *(Load(view.scene, group) for group in groups)]
+
+
+def boards(view: View, load: Load, pictures: Sequence[ChosenImage], stages: Sequence[str]) -> Iterator[Board]:
+    """The boards of a load: what `View` shows of each picture, class and stage. `stages` are all there are."""
+    stages = load.stages or stages
+    predicted = [predictions(c, torch.stack([p.fit(c.meta) for p in pictures])) for _, c in view.networks]
+    named = [load.classes or _classes(view, picture, of) for picture, *of in zip(pictures, *predicted, strict=True)]
+    explained = []
+    for (name, checkpoint), of in zip(view.networks, predicted, strict=True):
+        targets = [
+            [class_number(p, class_of(wanted, picture.truth(view.meta))) for wanted in names]
+            for picture, p, names in zip(pictures, of, named, strict=True)
+        ]
+        places = [stage_of(checkpoint, f"layer{stage}") for stage in stages]
+        found = explanations(name, of, [list(dict.fromkeys(some)) for some in targets], list(dict.fromkeys(places)))
+        explained.append((targets, places, found))
+    for i, picture in enumerate(pictures):
+        drawn: dict[tuple[Explanation, ...], list[Panel]] = {}  # the true class is one of the classes
+        for j, wanted in enumerate(named[i]):
+            for k, stage in enumerate(stages):
+                seen = tuple(found[i][targets[i][j], places[k]] for targets, places, found in explained)
+                panels = drawn.get(seen) or drawn.setdefault(seen, view.panels(picture, seen))
+                yield view.board(panels, view.state(picture, wanted, stage))
+
+
+def _classes(view: View, picture: ChosenImage, predicted: Sequence[Prediction]) -> list[str]:
+    """The classes of a picture whose heatmaps come ahead, as the page offers them."""
+    usual = [TRUE, PREDICTED] if picture.label is not None else [PREDICTED]
+    if len(view.meta.classes) <= _CLASSES:
+        return [*usual, *view.meta.classes]
+    best = [p.checkpoint.meta.classes[k] for p in predicted for k, _ in p.top()]
+    return [*usual, *(name for name in dict.fromkeys(best) if name in view.meta.classes)]
+
+
 def network_panels(heatmaps: Sequence[ColouredHeatmap], style: Style, truth: str | None) -> list[Panel]:
     """A panel for each network, by its method, or by its name where two have the same."""
     metas = [heatmap.explanation.checkpoint.meta for heatmap in heatmaps]
@@ -60,7 +181,8 @@ def _network_panel(heatmap: ColouredHeatmap, title: str, style: Style, truth: st
     explanation, numbers = heatmap.explanation, heatmap.explanation.statistics
     meta, values = explanation.checkpoint.meta, explanation.heatmap
     start, end = (0.0, 1.0) if heatmap.signed else (Live("from", style.start), Live("to", style.end))
-    heat = Heat(heatmap.share, lut(heatmap.colormap), start, end, Live("opacity", style.opacity))
+    size = None if heatmap.signed else values.shape
+    heat = Heat(heatmap.drawn, lut(heatmap.colormap), start, end, Live("opacity", style.opacity), size=size)
     regions = "1 region" if numbers.regions == 1 else f"{numbers.regions} regions"
     lines = [
         f"{explanation.target_name}: {number(values.min(), '.1f')} to {number(values.max(), '.1f')}",

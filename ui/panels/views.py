@@ -38,7 +38,15 @@ class ColouredHeatmap:
     @property
     def share(self) -> npt.NDArray[np.float32]:
         """The heatmap on the scale of its colours, from 0 to 1."""
-        return (self.heat - self.low) / ((self.high - self.low) or 1.0)
+        return self._share(self.heat)
+
+    @property
+    def drawn(self) -> npt.NDArray[np.float32]:
+        """The same, unless it is a difference as small as the features are: the browser resizes it."""
+        return self.share if self.signed else self._share(self.explanation.cam)
+
+    def _share(self, heat: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return (heat - self.low) / ((self.high - self.low) or 1.0)
 
 
 @dataclass(frozen=True)

@@ -99,11 +99,11 @@ def test_there_is_room_for_six(folder: Path) -> None:
 def test_the_last_stage_stays_the_last(folder: Path) -> None:
     (folder.parent / "wide.pth").write_bytes(torch_bytes(network("resnet18", 5, 3).state_dict()))
     app = by_path(open_page(), folder.parent / "nets" / "one" / "best.th")
-    assert app.segmented_control(key="stage").value == "3"
+    assert app.session_state["live.stage"] == "3"
     by_path(app, folder.parent / "wide.pth")
-    assert app.segmented_control(key="stage").value == "4"
+    assert app.session_state["live.stage"] == "4"
     app.multiselect(key="checkpoints").set_value(["best.th"]).run()
-    assert settled(app).segmented_control(key="stage").value == "3"
+    assert settled(app).session_state["live.stage"] == "3"
 
 
 @pytest.mark.parametrize(

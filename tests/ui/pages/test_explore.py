@@ -1,10 +1,13 @@
 """Explore: the page in good and bad states."""
 
+import dataclasses
 import io
 import json
+import random
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,7 +18,9 @@ from camdrop.checkpoints.metadata import Meta
 from camdrop.data import gallery, normalise
 from tests.support.app_test import open_page
 from tests.support.checkpoint_files import META, cifar_resnet20, cifar_resnet20_file, network
+from tests.support.lab_pages import Pages
 from ui.choosers import checkpoint as choose
+from ui.components.pictures import Heat
 from ui.panels.views import filters
 
 
@@ -59,14 +64,50 @@ def test_page_opens_on_three_networks_and_an_image(folder: Path) -> None:
 
 def test_link_restores_the_page(folder: Path) -> None:
     link = {"checkpoints": ["dropblock", "camdrop"], "image": "78", "class": "Coat", "stage": "2", "colormap": "magma"}
-    panels = board(open_page(**link, difference="true", shared="true", opacity="0.3", image_class="Bag"))
+    panels = board(open_page(**link, difference="true", shared="true", opacity="0.3", image_class="Sneaker"))
     assert list(panels) == ["Image", "DropBlock", "CamDrop − DropBlock", "Gallery"]
     assert panels["Image"]["subtitle"] == "Fashion-MNIST 78 · Sneaker"
     assert panels["DropBlock"]["lines"][0].startswith("Coat: ")
     assert panels["DropBlock"]["layers"][1]["opacity"]["value"] == 0.3
     assert panels["CamDrop − DropBlock"]["layers"][1]["low"] == 0  # a difference keeps its whole range
     assert panels["Gallery"]["subtitle"] == "Fashion-MNIST · 100 of 1,000 images"
-    assert panels["Gallery"]["selected"] is None
+    assert panels["Gallery"]["labels"][panels["Gallery"]["selected"]] == "78 · Sneaker"
+
+
+def test_only_images_that_meet_the_conditions_are_shown(folder: Path) -> None:
+    app = open_page(image="78", image_class="Bag")  # a sneaker
+    panels = board(app)
+    number = int(panels["Gallery"]["labels"][panels["Gallery"]["selected"]].partition(" ")[0])
+    assert (
+        panels["Image"]["subtitle"] == f"Fashion-MNIST {number} · Bag" and panels["Gallery"]["moves"]["key"] == "image"
+    )
+    bags = (gallery("fashion-mnist")[0].labels == 8).nonzero().flatten() + 1
+    assert abs(number - 78) == (bags - 78).abs().min() and app.session_state["live.image"] == number
+    assert app.session_state["explore"]["seen"].settings["image"] == number
+
+
+@pytest.mark.slow
+def test_what_goes_ahead_is_what_the_page_shows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Pages(folder, monkeypatch)
+    chance = random.Random(3)
+    style = {"difference": "true", "shared": chance.choice(("true", "false"))}
+    for link in ({}, style):
+        sent = {tuple(b.state.at.values()): b for b in lab.open_and_fill("explore", **link) if b.state}
+        assert len(sent) == 36 * 3 * 12
+        for image, wanted, stage in chance.sample(list(sent), 3):
+            ahead = sent[image, wanted, stage]
+            lab.open("explore", **link, image=str(image), **{"class": wanted, "stage": stage})
+            shown = lab.boards["board"]
+            assert ahead.state == shown.state
+            for one, other in zip(ahead.panels, shown.panels, strict=True):
+                words = [dataclasses.replace(panel, layers=[], rows=[], selected=None) for panel in (one, other)]
+                assert words[0] == words[1]
+                assert [(r.label, r.text, r.marked) for r in one.rows] == [
+                    (r.label, r.text, r.marked) for r in other.rows
+                ]
+                for a, b in zip(one.layers, other.layers, strict=True):
+                    values = [layer.values if isinstance(layer, Heat) else layer.pixels for layer in (a, b)]
+                    np.testing.assert_allclose(*values, atol=1e-4)
 
 
 def test_gallery_opens_on_the_page_of_the_image(folder: Path) -> None:
@@ -161,6 +202,11 @@ def test_uploaded_image(folder: Path) -> None:
     panels = board(app)
     assert list(panels) == ["Image", "Baseline", "DropBlock", "CamDrop"]
     assert panels["Image"]["subtitle"] == "photo.png" and panels["Image"]["lines"][0] == "True class: unknown"
+    assert app.session_state["live.class"] == "Predicted class"  # the true one is not offered
+    app.selectbox(key="image_truth").select("Coat").run()
+    panels = board(app)
+    assert panels["Image"]["lines"][0] == "True class: Coat"
+    assert all(panels[title]["lines"][0].startswith("Coat: ") for title in ("Baseline", "DropBlock", "CamDrop"))
     app.file_uploader[1].upload("torn.png", photo.getvalue()[:50], "image/png").run()
     assert says(app, "damaged or cut short")
     app.selectbox(key="image_from").select("Its own data set").run()

@@ -1,0 +1,52 @@
+"""Work for the browser's next pictures, a load at a time, so that nothing a person asks for waits for more than one.
+
+The browser asks for each load, in a run of its own: Streamlit cuts no run off for what comes from a fragment, so that a
+run that went on working would keep the person waiting. The browser keeps 48 MB at most (SHELF_SIZE in shelf.js), the
+session nothing but the list of the loads that it has.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import streamlit as st
+
+from ui.components.ahead import send_ahead
+from ui.components.pictures import Board
+
+T = TypeVar("T")
+_SHELF = 40_000_000  # bytes of messages that the browser surely still has
+
+
+def plan(loads: Iterable[T], boards: Callable[[T], Iterable[Board]]) -> bool:
+    """Have `carrier` send the boards of loads, in this order, instead of what was planned before.
+
+    A load is known by its `repr`, and goes once. Returns whether there is any to send: `pictures` tells the browser.
+    """
+    missing = [load for load in loads if repr(load) not in _sent()]
+    st.session_state["background.plan"] = missing, boards
+    return bool(missing)
+
+
+@st.fragment
+def carrier() -> None:
+    """The hidden element that sends a load whenever the browser asks for one: called once in a page, at its end."""
+    store, sent = st.session_state, _sent()
+    missing, boards = store.get("background.plan", ([], None))
+    load = missing.pop(0) if store.pop("background.asked", False) and missing else None
+    size = send_ahead(boards(load) if load else (), key="background", more=bool(missing), on_ask=_asked)
+    if load:
+        sent[repr(load)] = size
+    while sum(sent.values()) > _SHELF:
+        sent.popitem(last=False)
+
+
+def _sent() -> OrderedDict[str, int]:
+    """The bytes of each load that the browser has, the oldest first."""
+    return st.session_state.setdefault("background.sent", OrderedDict())
+
+
+def _asked() -> None:
+    st.session_state["background.asked"] = True
