@@ -40,10 +40,10 @@ def _ticket() -> tuple[object, str]:
     if not rules.shared and not (address and is_local(address)):
         return (
             ticket,
-            "Others could reach this app, and with it the files of its machine: start `camdrop app --shared`.",
+            "Others could reach this app, and with it the files of its machine: start it by: camdrop app --shared.",
         )
     if any(st.get_option(name) != value for name, value in rules.server_options.items()):
-        return ticket, "A shared app needs other options of its server: start it by `camdrop app --shared`."
+        return ticket, "A shared app needs other options of its server: start it by: camdrop app --shared."
     if problem := memory_problem():
         return ticket, problem
     with _counting:

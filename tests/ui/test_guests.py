@@ -194,10 +194,10 @@ def test_where_there_is_no_room_there_is_a_sentence(root: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("shared", "option", "value", "words"),
     [
-        ("0", "server.address", "0.0.0.0", "start `camdrop app --shared`"),
-        ("0", "server.address", None, "start `camdrop app --shared`"),
-        ("1", "server.maxUploadSize", 200, "start it by `camdrop app --shared`"),
-        ("1", "server.enableXsrfProtection", False, "start it by `camdrop app --shared`"),
+        ("0", "server.address", "0.0.0.0", "start it by: camdrop app --shared"),
+        ("0", "server.address", None, "start it by: camdrop app --shared"),
+        ("1", "server.maxUploadSize", 200, "start it by: camdrop app --shared"),
+        ("1", "server.enableXsrfProtection", False, "start it by: camdrop app --shared"),
     ],
 )
 def test_a_server_that_was_started_otherwise_shows_nothing(
