@@ -2,8 +2,9 @@
 
     python -m bench.app [--rounds 30] [--large]
 
-γ, opacity and the like are thresholds and blends that the browser makes itself; r and the image go to the server and
-back. `--large` measures a ResNet-50 (random weights) at 224 pixels in place of the small networks.
+γ, opacity and the like are thresholds and blends that the browser makes itself; r, channels and draws come from tables
+that were sent ahead; the image goes to the server and back. `--large` measures a ResNet-50 (random weights) at 224
+pixels in place of the small networks.
 Every round measures R and then each interaction once, so that all meet the same load. Times are the browser's
 own: from the event's timestamp to `camdrop:painted`, which comes after the frame with the new picture.
 """
@@ -11,6 +12,7 @@ own: from the event's timestamp to `camdrop:painted`, which comes after the fram
 import argparse
 import contextlib
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,10 +27,11 @@ from camdrop.resnet import build
 from tests.support.browser import launch, serve
 
 LISTEN = """
-window.bench = { event: 0, painted: [] };
+window.bench = { event: 0, painted: [], ahead: 0 };
 for (const type of ["keydown", "pointerdown", "input", "click"])
   window.addEventListener(type, (event) => { bench.event = event.timeStamp; }, true);
 window.addEventListener("camdrop:painted", ({ detail }) => bench.painted.push(detail));
+window.addEventListener("camdrop:ahead", () => { bench.ahead = performance.now(); });
 """
 PAINTED = "key => bench.painted.find((paint) => paint.key === key && paint.time > bench.event)?.time - bench.event"
 WATCH_TEXT = """
@@ -62,14 +65,32 @@ def nudge(label: str) -> Callable[[Page, int], None]:
     return act
 
 
+def pick(page: Page, turn: int) -> None:
+    """Another channel of the grid, by the keyboard."""
+    page.get_by_role("listbox", name=re.compile("^All .* channels")).press("ArrowRight")
+    page.keyboard.press("Enter")
+
+
+def again(page: Page, turn: int) -> None:
+    page.get_by_role("button", name="Draw again").click()
+
+
+def filled(page: Page) -> None:
+    """Wait until no message ahead has come for three seconds."""
+    while page.evaluate("bench.ahead === 0 || performance.now() - bench.ahead < 3000"):
+        page.wait_for_timeout(500)
+
+
 INTERACTIONS = (
     Interaction("Explore: opacity, blended by the browser", "/", nudge("Opacity"), "board", 1),
     Interaction("Mask lab: γ, the strip", "/mask_lab", nudge("Keep rate γ"), "strip", 2),
     Interaction("Mask lab: γ, the channel grid", "/mask_lab?method=DropBlock", nudge("Keep rate γ"), "grid", 2.5),
     Interaction("Five methods: γ, the blocks", "/five_methods", nudge("Keep rate γ"), "blocks", 1.5),
     Interaction("Explore: image, one heatmap", "/?checkpoints=fashion-resnet8-camdrop", nudge("Image"), "board", 1.5),
-    Interaction("Mask lab: r, the strip", "/mask_lab", nudge("Block size r"), "strip", 2),
-    Interaction("Five methods: r, the blocks", "/five_methods", nudge("Block size r"), "blocks", 1.5),
+    Interaction("Mask lab: r, the strip", "/mask_lab", nudge("Block size r"), "strip", 0.6, filled),
+    Interaction("Five methods: r, the blocks", "/five_methods", nudge("Block size r"), "blocks", 0.6, filled),
+    Interaction("Mask lab: channel, the strip", "/mask_lab", pick, "strip", 0.6, filled),
+    Interaction("Mask lab: next draw, the grid", "/mask_lab?method=DropBlock", again, "grid", 0.6, filled),
 )
 
 LAST = "?checkpoint=resnet50&site=layer4.2.conv3"

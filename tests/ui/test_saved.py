@@ -108,7 +108,8 @@ def test_a_saved_page_has_the_messages_of_the_page_and_links_to_its_state(
     header, messages = unpack(page_html(found.page))
     names = Tags(page_html(found.page)).parts
     rows = {name for row in seen.rows for column in row for name in column} & shown.keys()
-    assert names.count("pictures") == len(rows) > 0 and names.count("slider") == len(header["parameters"])
+    controls = names.count("slider") + names.count("draw")
+    assert names.count("pictures") == len(rows) > 0 and controls == len(header["parameters"])
     for component, (message,) in zip(names, messages, strict=True):
         if component == "ahead":  # computed for the page at the latest
             assert message in ahead_part(seen.ahead()).messages
