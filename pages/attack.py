@@ -10,6 +10,7 @@ from ui.choosers.checkpoint import choose_subjects
 from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.pictures import pictures
 from ui.entry import through_app
+from ui.fragments import fragment
 from ui.saved.button import Seen, offer, save_button
 from ui.words import literal
 
@@ -73,15 +74,15 @@ def page() -> None:
     if failure := st.session_state.get("attack.problem"):
         st.error(literal(failure), icon=":material/error:")
     pace = attack_table.EVERY if busy else None
-    st.fragment(attack_table.show, run_every=pace)(bout)
+    fragment(attack_table.show, run_every=pace)(bout)
 
 
-@st.fragment
+@fragment
 def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> None:
     """What follows the hand: the attack on one image."""
     from camdrop.analysis.attack_outcome import attack_image
     from ui.panels import attack_table
-    from ui.panels.attack import choose_attack, image_panel, panels, remarks, titles
+    from ui.panels.attack import brief_titles, choose_attack, image_panel, panels, remarks
 
     classes, extra = chosen[0][1].meta.classes, []
     row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -103,7 +104,7 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
     left, *places = st.columns([2, *(3 for _ in chosen)])
     with left:
         pictures([image_panel(picture, outcomes[0], truth), *extra], key="attack.image", columns=2)
-    for place, outcome, title in zip(places, outcomes, titles(chosen), strict=True):
+    for place, outcome, title in zip(places, outcomes, brief_titles(chosen), strict=True):
         with place:
             pictures(
                 panels(outcome, title, shown_class, opacity), key=f"attack.{outcome.name}", columns=2, min_width=110

@@ -14,6 +14,7 @@ from ui.components.choice import live_choice
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
+from ui.fragments import fragment
 from ui.saved.button import Seen as Shown
 from ui.saved.button import offer, save_button
 from ui.saved.page import Markup
@@ -103,7 +104,7 @@ def page() -> None:
     carrier()
 
 
-@st.fragment
+@fragment
 def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, style: Style) -> None:
     """What follows the hand. A move here runs nothing else, and each element of it costs time."""
     from camdrop.analysis.explanations import explain

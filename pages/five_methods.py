@@ -10,6 +10,7 @@ from ui.choosers.checkpoint import choose_checkpoint
 from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, draw_again, scene_facts
 from ui.components.pictures import pictures
 from ui.entry import through_app
+from ui.fragments import fragment
 from ui.saved.button import Seen, offer, save_button
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ those drawn, and DropBlock alone sets its rate so that about 1 − γ is dropped
 """
 
 
-@st.fragment
+@fragment
 def blocks(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     """What follows the hand: all but the checkpoint. The choosers are in `row`."""
     from camdrop.analysis.mask_steps import dissect

@@ -13,6 +13,7 @@ from ui.choosers.select import select
 from ui.choosers.training_switch import choose_training, training_sites
 from ui.components.pictures import Picked, pictures
 from ui.entry import through_app
+from ui.fragments import fragment
 from ui.saved.button import Seen, offer, save_button
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def enlarge(picked: Picked) -> None:
     st.session_state["rank"] = picked.index + 1
 
 
-@st.fragment
+@fragment
 def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     """What follows the hand: all but the checkpoint. The choosers are in `row`."""
     from camdrop.analysis.mask_steps import dissect, many_draws, masked_pass, shares

@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui.choosers.select import not_here, select
 from ui.entry import through_app
+from ui.fragments import fragment
 from ui.words import literal
 
 through_app()
@@ -90,7 +91,7 @@ def page() -> None:
         guests.sign(run.folder)
         live = races.under_way(races.relatives(run))
         pace = (1.0 if run.step else 0.5) if live else None  # seconds; the first number is waited for
-        st.fragment(watch, run_every=pace)(run, live)
+        fragment(watch, run_every=pace)(run, live)
         heatmap_history.show(run, pace)
         return
     config = race_setup.setup()

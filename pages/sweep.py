@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui.choosers.select import not_here, select
 from ui.entry import through_app
+from ui.fragments import fragment
 from ui.words import literal
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def page() -> None:
         st.error(literal(reason), icon=":material/broken_image:")
     if name != NEW:
         guests.sign(found.folder)
-        st.fragment(watch, run_every=2.0 if found.state in ("running", "queued") else None)(found)
+        fragment(watch, run_every=2.0 if found.state in ("running", "queued") else None)(found)
         return
     plan = sweeps.setup()
     if plan is not None:
@@ -76,7 +77,7 @@ def page() -> None:
                     st.error(literal(error), icon=":material/broken_image:")
         guests.limits()
     if examples := report.find_sweeps([shipped("results")]):
-        st.fragment(example)(examples)
+        fragment(example)(examples)
 
 
 def example(examples: list[Sweep]) -> None:

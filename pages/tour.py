@@ -8,6 +8,7 @@ from camdrop.figures.numbers import bound
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
+from ui.fragments import fragment
 from ui.panels.lessons import LESSONS, Lesson, Slider
 from ui.saved.button import offer, save_button
 
@@ -82,7 +83,7 @@ def picture(number: int, value: float | str) -> None:
     )
 
 
-@st.fragment
+@fragment
 def show(number: int) -> None:
     lesson = LESSONS[number - 1]
     words, board = st.columns([2, 3], gap="large")

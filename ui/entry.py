@@ -6,6 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui.components.popover_focus import popover_focus
+from ui.fragments import told
 from ui.guests import admit
 
 _in_app = ContextVar("in_app", default=False)
@@ -13,11 +14,12 @@ _ROOT = Path(__file__).parent.parent
 
 
 def run(page: st.Page) -> None:
-    """Run the page that st.navigation has chosen: for app.py."""
+    """Run the page that st.navigation has chosen, with errors of the library told: for app.py."""
     admit()
     token = _in_app.set(True)
     try:
-        page.run()
+        with told():
+            page.run()
         popover_focus()
     finally:
         _in_app.reset(token)

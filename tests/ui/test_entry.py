@@ -35,6 +35,12 @@ def test_a_page_goes_through_app_before_all_else(name: str) -> None:
     assert first == "through_app()"
 
 
+def test_every_fragment_tells_the_errors_of_the_library() -> None:
+    files = [*(ROOT / "pages").glob("*.py"), *(ROOT / "ui").rglob("*.py")]
+    used = [file.name for file in files if re.search(r"st\.fragment[(\n]", file.read_text("utf-8"))]
+    assert used == ["fragments.py"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_no_fragment_is_inside_another(lab: Pages, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

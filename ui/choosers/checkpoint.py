@@ -119,7 +119,14 @@ def choose_checkpoints(
         kinds = {_kind(metas[name]) for name in added[:1]} or {_kind(meta) for meta in metas.values()}
         chosen = [name for name in (gone.get(name, name) for name in before) if name in metas]
         chosen = [name for name in chosen if _kind(metas[name]) in kinds]
-        st.session_state[key] = list(dict.fromkeys([*chosen, *added]))[-most:] or alike
+        chosen = list(dict.fromkeys([*chosen, *added]))
+        st.session_state[key] = chosen[-most:] or alike
+        if left := chosen[:-most]:
+            st.toast(
+                f"At most {most} are compared: {' and '.join(map(literal, left))} made room.",
+                icon=":material/swap_horiz:",
+                duration="infinite",
+            )
     names = place.multiselect(
         label,
         list(metas),

@@ -14,6 +14,7 @@ from camdrop.analysis.explanations import Array, Prediction
 from camdrop.checkpoints import Checkpoint
 from camdrop.figures import DIFFERENCE, limits, lut
 from camdrop.figures.numbers import number, percent
+from camdrop.runs.records import shortest
 from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label
 from ui.choosers.select import select
@@ -23,6 +24,8 @@ from ui.panels.views import PREDICTED, TRUE
 from ui.words import literal
 
 RANDOM, UNTARGETED, TARGET = "Random", "Any but the true one", "Target class"
+
+REACH = "A step is ε ÷ iterations at least, as in the code that the paper's authors published."
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,12 @@ def choose_attack(classes: Sequence[str], row: DeltaGenerator) -> tuple[Choice, 
         target = select("Target", [RANDOM, UNTARGETED, *classes], key="target", width=200)
         options = [TRUE, TARGET, PREDICTED]
         target_class = select("Heatmap of", options, key="evidence", width=180)
-        with st.popover("More", icon=":material/tune:", help="FGSM, a random start, the seed, the heatmap's opacity"):
+        with st.popover(
+            "More", icon=":material/tune:", help="FGSM, a random start, larger steps, the seed, the heatmap's opacity"
+        ):
             single = st.toggle("FGSM: one step of ε", key="fgsm", bind="query-params")
             random = st.toggle("Random start", key="random", bind="query-params", disabled=single)
+            reach = st.toggle("Steps reach ε", key="reach", bind="query-params", disabled=single, help=REACH)
             help = "Of the random targets and starts"
             seed = st.number_input("Seed", 0, 2**31, 0, key="attack_seed", bind="query-params", help=help)
             opacity = live_slider("Opacity", key="opacity", min=0.0, max=1.0, step=0.01, default=0.6, local=True)
@@ -51,7 +57,7 @@ def choose_attack(classes: Sequence[str], row: DeltaGenerator) -> tuple[Choice, 
         step = live_slider("Step", key="step", min=0.5, max=8.0, step=0.5, default=1.0, disabled=single)
         iterations = live_slider("Iterations", key="iterations", min=1, max=20, step=1, default=2, disabled=single)
     targeted = target != UNTARGETED
-    pgd = fgsm(epsilon, targeted=targeted) if single else PGD(epsilon, step, int(iterations), targeted, random)
+    pgd = fgsm(epsilon, targeted=targeted) if single else PGD(epsilon, step, int(iterations), targeted, random, reach)
     return Choice(pgd, target, seed), target_class, opacity
 
 
@@ -87,6 +93,12 @@ def titles(checkpoints: Sequence[tuple[str, Checkpoint]]) -> list[str]:
     """Networks by their methods, or by their names where two have the same."""
     labels = [method_label(checkpoint.meta) if checkpoint.meta.method else name for name, checkpoint in checkpoints]
     return labels if len(set(labels)) == len(labels) else [name for name, _ in checkpoints]
+
+
+def brief_titles(checkpoints: Sequence[tuple[str, Checkpoint]]) -> list[str]:
+    """The same in a word where that tells them apart, for titles that stand side by side."""
+    full = titles(checkpoints)
+    return shortest([(title.partition(" ")[0], title) for title in full])
 
 
 def panels(outcome: AttackOutcome, title: str, evidence: str, opacity: float) -> list[Panel]:

@@ -15,6 +15,7 @@ import streamlit as st
 
 from ui.components.ahead import send_ahead
 from ui.components.pictures import Board
+from ui.fragments import fragment
 
 T = TypeVar("T")
 _SHELF = 40_000_000  # bytes of messages that the browser surely still has
@@ -30,7 +31,7 @@ def plan(loads: Iterable[T], boards: Callable[[T], Iterable[Board]]) -> bool:
     return bool(missing)
 
 
-@st.fragment
+@fragment
 def carrier() -> None:
     """The hidden element that sends a load whenever the browser asks for one: called once in a page, at its end."""
     store, sent = st.session_state, _sent()

@@ -17,6 +17,7 @@ from camdrop.runs.records import label, turned
 from camdrop.training.config import Contender
 from ui.components.pictures import Heat, Panel, Raster, Tiles, pictures
 from ui.components.slider import live_slider
+from ui.fragments import fragment
 from ui.panels import races
 
 _BEAT = 0.4  # seconds a frame stays while the history plays
@@ -35,7 +36,7 @@ def show(run: Run, pace: float | None) -> None:
     It looks for new frames every `pace` seconds; never if that is None.
     """
     playing = bool(st.session_state.get("history.play"))
-    st.fragment(_frames, run_every=_BEAT if playing else pace)(run, playing)
+    fragment(_frames, run_every=_BEAT if playing else pace)(run, playing)
 
 
 def _frames(run: Run, playing: bool) -> None:

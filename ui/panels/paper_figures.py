@@ -18,11 +18,12 @@ from camdrop.report.html import SHEET_WORDS, sheet
 from ui.choosers.checkpoint import choose_checkpoints
 from ui.choosers.select import select
 from ui.components.curves import curves
+from ui.fragments import fragment
 from ui.panels import sweeps
 from ui.words import literal
 
 
-@st.fragment
+@fragment
 def draw(anchor: str, found: Found, folders: Sequence[Path]) -> None:
     """What there is to draw of a section, once it is opened; where a race or a sweep is missing, the way to one."""
     if anchor == "figure-2" and not race_runs(found):

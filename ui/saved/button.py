@@ -13,6 +13,7 @@ import streamlit as st
 from ui.choosers.labels import network_label
 from ui.components.ahead import ahead_part
 from ui.components.component import Part, parts
+from ui.fragments import fragment
 from ui.saved.page import Block, Columns, Details, Facts, Note, Page, Text, followed, page_html
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def offer(seen: Saveable | None) -> None:
     st.session_state["saved"] = seen
 
 
-@st.fragment
+@fragment
 def save_button() -> None:
     """The button, in a fragment of its own: what it offers is put together only when it is open."""
     popover = st.popover(

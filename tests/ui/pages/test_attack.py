@@ -12,8 +12,10 @@ from streamlit.testing.v1 import AppTest
 from camdrop.analysis.attack_outcome import attack_image
 from camdrop.analysis.attacks import PGD, attack_dataset, fgsm, random_targets
 from camdrop.cam import class_activation_map, upsample
-from camdrop.checkpoints import Checkpoint
+from camdrop.checkpoints import Checkpoint, save
+from camdrop.checkpoints.metadata import Meta
 from camdrop.data import DataError, Dataset, gallery, normalise
+from tests.support.checkpoint_files import network
 from tests.support.lab_pages import Pages, texts
 from ui.choosers.image import FIRST
 from ui.panels.attack import UNTARGETED, panels
@@ -43,6 +45,7 @@ def target(seed: int = 0) -> int:
         ({}, PGD(), target(), 0),
         ({"epsilon": "8", "step": "2", "iterations": "7", "attack_seed": "5"}, PGD(8, 2, 7), target(5), 5),
         ({"target": "Coat", "random": "true"}, PGD(random_start=True), NAMES.index("Coat"), 0),
+        ({"epsilon": "8", "reach": "true"}, PGD(8, reach_epsilon=True), target(), 0),
         ({"target": UNTARGETED, "epsilon": "3", "fgsm": "true"}, fgsm(3, targeted=False), BAG, 0),
     ],
 )
@@ -150,6 +153,15 @@ def test_data_that_do_not_fit_get_a_sentence(checkpoint: Checkpoint, monkeypatch
     monkeypatch.setattr("ui.panels.attack_table._test_images", lambda spec: Dataset(info, images, images))
     with pytest.raises(DataError, match="tiny is for 1-channel images of 10 classes, which cifar10 has not"):
         begin([("tiny", checkpoint)], PGD(), "cifar10", 10, 0)
+
+
+def test_an_error_of_the_library_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "one.safetensors", network("resnet8", 1, 3), Meta("resnet8", 1, 3, classes=("[cat](http://x)",)))
+    app = Pages(tmp_path, monkeypatch).open("attack")
+    (error,) = app.error
+    assert "class" in error.value and "Traceback" not in error.value
+    app.session_state["live.epsilon"] = 7.0
+    assert not app.run().exception and len(app.error) == 1
 
 
 def test_without_checkpoints_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
