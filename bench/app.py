@@ -1,10 +1,10 @@
 """From an input event to the painted picture, in real Chromium, against an empty fragment rerun R in the same run.
 
-    python -m bench.app [--rounds 30] [--large]
+    python -m bench.app [--rounds 30] [--large] [--only Explore]
 
-γ, opacity and the like are thresholds and blends that the browser makes itself; r, channels and draws come from tables
-that were sent ahead; the image goes to the server and back. `--large` measures a ResNet-50 (random weights) at 224
-pixels in place of the small networks.
+γ, opacity and the like are thresholds and blends that the browser makes itself; r, channels, draws, and in Explore
+image, stage and class come from tables that were sent ahead; a checkpoint goes to the server and back. `--large`
+measures a ResNet-50 (random weights) at 224 pixels in place of the small networks.
 Every round measures R and then each interaction once, so that all meet the same load. Times are the browser's
 own: from the event's timestamp to `camdrop:painted`, which comes after the frame with the new picture.
 """
@@ -81,12 +81,47 @@ def filled(page: Page) -> None:
         page.wait_for_timeout(500)
 
 
+def step(page: Page, turn: int) -> None:
+    page.get_by_role("slider", name="Image", exact=True).press("ArrowRight")
+
+
+def stage(page: Page, turn: int) -> None:
+    page.get_by_role("radio", name=str(1 + turn % 3), exact=True).click()
+
+
+def of_class(page: Page, turn: int) -> None:
+    page.get_by_role("combobox", name="Heatmap of").select_option(("Coat", "Bag")[turn % 2])
+
+
+def choose(page: Page, turn: int) -> None:
+    """Another image of the gallery, by the keyboard."""
+    page.get_by_role("listbox", name=re.compile("^The gallery")).press("ArrowRight")
+    page.keyboard.press("Enter")
+
+
+def compare(page: Page, turn: int) -> None:
+    """One network more, or one less."""
+    name = "fashion-resnet8-dropblock"
+    remove = page.get_by_role("button", name=f"Remove {name}")
+    if remove.count():
+        remove.click()
+    else:
+        page.get_by_role("combobox", name="Checkpoints").fill(name)
+        page.keyboard.press("Enter")
+
+
+TWO = "/?checkpoints=fashion-resnet8-camdrop&checkpoints=fashion-resnet8-baseline&image=1"
 INTERACTIONS = (
     Interaction("Explore: opacity, blended by the browser", "/", nudge("Opacity"), "board", 1),
     Interaction("Mask lab: γ, the strip", "/mask_lab", nudge("Keep rate γ"), "strip", 2),
     Interaction("Mask lab: γ, the channel grid", "/mask_lab?method=DropBlock", nudge("Keep rate γ"), "grid", 2.5),
     Interaction("Five methods: γ, the blocks", "/five_methods", nudge("Keep rate γ"), "blocks", 1.5),
-    Interaction("Explore: image, one heatmap", "/?checkpoints=fashion-resnet8-camdrop", nudge("Image"), "board", 1.5),
+    Interaction("Explore: image", TWO, step, "board", 0.6, filled),
+    Interaction("Explore: stage", TWO, stage, "board", 0.6, filled),
+    Interaction("Explore: class", TWO, of_class, "board", 0.6, filled),
+    Interaction("Explore: gallery", TWO, choose, "board", 0.6, filled),
+    Interaction("Explore: image of another page of the gallery", "/?image=500", nudge("Image"), "board", 4),
+    Interaction("Explore: checkpoint", TWO, compare, "board", 4, filled),
     Interaction("Mask lab: r, the strip", "/mask_lab", nudge("Block size r"), "strip", 0.6, filled),
     Interaction("Five methods: r, the blocks", "/five_methods", nudge("Block size r"), "blocks", 0.6, filled),
     Interaction("Mask lab: channel, the strip", "/mask_lab", pick, "strip", 0.6, filled),
@@ -98,7 +133,7 @@ LARGE = (
     Interaction("Mask lab at 224: γ, the strip", f"/mask_lab{LAST}", nudge("Keep rate γ"), "strip", 4),
     Interaction("Mask lab at 224: r, the strip", f"/mask_lab{LAST}", nudge("Block size r"), "strip", 4),
     Interaction("Five methods at 224: r, the blocks", f"/five_methods{LAST}", nudge("Block size r"), "blocks", 4),
-    Interaction("Explore at 224: image", "/?checkpoints=resnet50", nudge("Image"), "board", 4),
+    Interaction("Explore at 224: image", "/?checkpoints=resnet50&image=1", step, "board", 1, filled),
 )
 
 
@@ -169,9 +204,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--only", default="", help="interactions whose names begin so")
     arguments = parser.parse_args()
     with large_network() if arguments.large else contextlib.nullcontext():
-        run(LARGE if arguments.large else INTERACTIONS, arguments.rounds)
+        chosen = LARGE if arguments.large else INTERACTIONS
+        run(tuple(item for item in chosen if item.name.startswith(arguments.only)), arguments.rounds)
 
 
 def run(interactions: tuple[Interaction, ...], rounds: int) -> None:
@@ -202,7 +239,7 @@ def run(interactions: tuple[Interaction, ...], rounds: int) -> None:
         rows = [report("R: empty fragment rerun", unit, unit)]
         rows += [report(i.name, t, unit, i.budget) for i, t in zip(interactions, times, strict=True)]
         print(table(rows), "\n")
-        if interactions is INTERACTIONS:
+        if interactions == INTERACTIONS:
             starts = [start_up(context) for _ in range(3)]
             print(f"Warm start: title {median([t for t, _ in starts]):.1f} s,", end=" ")
             print(f"first picture {median([p for _, p in starts]):.1f} s (n = 3)")

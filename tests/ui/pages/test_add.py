@@ -84,7 +84,7 @@ def test_there_is_room_for_six(folder: Path) -> None:
     widget(app.multiselect, "In nets/").set_value([f"{seed}.th" for seed in range(6)]).run()
     press(app, "Add these")
     assert chosen(app) == ["2.th", "3.th", "4.th", "5.th"] and len(app.session_state["uploads"]) == 6
-    assert [toast.value for toast in app.toast] == ["At most 4 are compared: 0.th and 1.th made room."]
+    assert [toast.value for toast in app.toast] == ["At most 4 are compared: 0\\.th and 1\\.th made room."]
     by_path(app, nets / "one" / "best.th")
     assert errors(app) == ["There is room for 6 at once, so best.th was not added: keep or forget another first."]
     app.session_state["checkpoints.way"] = "File"
