@@ -102,6 +102,7 @@ def choose(page: Page, turn: int) -> None:
 def compare(page: Page, turn: int) -> None:
     """One network more, or one less."""
     name = "fashion-resnet8-dropblock"
+    page.keyboard.press("Escape")  # what lies behind an open list has no names
     remove = page.get_by_role("button", name=f"Remove {name}")
     if remove.count():
         remove.click()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -16,6 +18,7 @@ from ui.words import literal
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
+    from ui.components.pictures import Board
 
 through_app()
 
@@ -50,6 +53,7 @@ def page() -> None:
     """What changes rarely; the rest is in `duel` and in the table."""
     with st.spinner("Loading PyTorch …"):
         from ui.panels import attack_table
+        from ui.panels.background import carrier
 
     subjects = choose_subjects()
     if subjects is None:
@@ -75,46 +79,52 @@ def page() -> None:
         st.error(literal(failure), icon=":material/error:")
     pace = attack_table.EVERY if busy else None
     fragment(attack_table.show, run_every=pace)(bout)
+    carrier()
 
 
 @fragment
 def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> None:
     """What follows the hand: the attack on one image."""
-    from camdrop.analysis.attack_outcome import attack_image
     from ui.panels import attack_table
-    from ui.panels.attack import brief_titles, choose_attack, image_panel, panels, remarks
+    from ui.panels.attack import choose_attack, remarks
+    from ui.panels.attack_ahead import Duels, boards, loads
+    from ui.panels.background import plan
 
     classes, extra = chosen[0][1].meta.classes, []
+    near: list[int] = []
     row = st.container(horizontal=True, vertical_alignment="bottom")
     choice, shown_class, opacity = choose_attack(classes, row)
     if isinstance(shelf, Shelf):
         with row:
-            picture, panel, _ = leaf_through(shelf, key="image")
+            picture, panel, near = leaf_through(shelf, key="image")
         extra = [panel]
     else:
         picture = shelf
     st.session_state["attack.choice"] = choice
-    truth = None if picture.label is None else classes[picture.label]
-    outcomes = [
-        attack_image(name, c, picture.fit(c.meta), truth, choice.attack, choice.target, choice.seed)
-        for name, c in chosen
-    ]
-    note = " ".join(remarks(choice, truth))
+    shown = Duels(chosen, choice, opacity, extra)
+    outcomes = shown.outcomes(picture)
+
+    def ahead(load: tuple[str, tuple[int, ...]]) -> Iterator[Board]:
+        return boards(shown, [shelf.picture(n) for n in load[1]] if isinstance(shelf, Shelf) else [picture])
+
+    next_loads = loads(shown, picture, near)
+    planned = plan(next_loads, ahead)
+    note = " ".join(remarks(choice, picture.truth(chosen[0][1].meta)))
     st.caption(note or "&nbsp;")
-    left, *places = st.columns([2, *(3 for _ in chosen)])
-    with left:
-        pictures([image_panel(picture, outcomes[0], truth), *extra], key="attack.image", columns=2)
-    for place, outcome, title in zip(places, outcomes, brief_titles(chosen), strict=True):
+    places = st.columns([2, *(3 for _ in chosen)])
+    for place, board in zip(places, shown.boards(picture, outcomes, shown_class), strict=True):
         with place:
-            pictures(
-                panels(outcome, title, shown_class, opacity), key=f"attack.{outcome.name}", columns=2, min_width=110
-            )
+            pictures(**vars(dataclasses.replace(board, planned=planned)))
     columns = [["attack.image"], *([f"attack.{outcome.name}"] for outcome in outcomes)]
     own, facts = (
         picture.number is None,
         {"Image": picture.name, "Target": choice.target, "Heatmap of": shown_class, "Seed": str(choice.seed)},
     )
-    offer(Seen(TITLE, QUESTION, [columns], facts, chosen, HOW, own, note, attack_table.saved))
+
+    def whole() -> list[Board]:
+        return [board for load in next_loads for board in ahead(load)]
+
+    offer(Seen(TITLE, QUESTION, [columns], facts, chosen, HOW, own, note, attack_table.saved, whole))
 
 
 with st.container(horizontal=True, vertical_alignment="center"):

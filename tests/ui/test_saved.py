@@ -108,16 +108,19 @@ def test_a_saved_page_has_the_messages_of_the_page_and_links_to_its_state(
     header, messages = unpack(page_html(found.page))
     names = Tags(page_html(found.page)).parts
     rows = {name for row in seen.rows for column in row for name in column} & shown.keys()
-    controls = names.count("slider") + names.count("draw")
+    controls = sum(names.count(kind) for kind in ("slider", "draw", "choice"))
+    gallery = name in ("explore", "attack")
+    followed, values = ("image", range(1, 37)) if gallery else ("r", range(1, 17))
     assert names.count("pictures") == len(rows) > 0 and controls == len(header["parameters"])
     for component, (message,) in zip(names, messages, strict=True):
         if component == "ahead":  # computed for the page at the latest
             assert message in ahead_part(seen.ahead()).messages
-            assert {board["state"]["at"]["r"] for board in boards(message)} == set(range(1, 17))
+            assert {board["state"]["at"][followed] for board in boards(message)} == set(values)
         else:
             assert message in sent
-    assert header["parameters"].keys() >= ({"gamma", "r"} if "ahead" in names else {"opacity"})
-    assert key in header["parameters"] and re.search("Of .*Image", found.words) and not found.own
+    assert "ahead" in names and header["parameters"].keys() >= {followed, "opacity" if gallery else "gamma"}
+    assert key in header["parameters"] and not found.own
+    assert gallery or re.search("Of .*Image", found.words)
     assert found.page.link == f"http://lab/x?label=Bag&{key}={value}"
 
 

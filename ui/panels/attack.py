@@ -18,13 +18,14 @@ from camdrop.runs.records import shortest
 from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label
 from ui.choosers.select import select
+from ui.components.choice import live_choice
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
 from ui.panels.views import PREDICTED, TRUE
 from ui.words import literal
 
 RANDOM, UNTARGETED, TARGET = "Random", "Any but the true one", "Target class"
-
+EVIDENCE = (TRUE, TARGET, PREDICTED)  # the class of the heatmaps
 REACH = "A step is ε ÷ iterations at least, as in the code that the paper's authors published."
 
 
@@ -41,8 +42,7 @@ def choose_attack(classes: Sequence[str], row: DeltaGenerator) -> tuple[Choice, 
     """The controls, the rarer ones in `row`: the attack, the class of the heatmaps, and their opacity."""
     with row:
         target = select("Target", [RANDOM, UNTARGETED, *classes], key="target", width=200)
-        options = [TRUE, TARGET, PREDICTED]
-        target_class = select("Heatmap of", options, key="evidence", width=180)
+        target_class = live_choice("Heatmap of", EVIDENCE, key="evidence", width=180)
         with st.popover(
             "More", icon=":material/tune:", help="FGSM, a random start, larger steps, the seed, the heatmap's opacity"
         ):

@@ -135,7 +135,8 @@ def show(bout: Bout | None) -> None:
     if bout and bout.running:
         st.progress(bout.n / bout.total, f"{bout.n:,} of {bout.total:,} images")
     heads, rows = _table(bout)
-    columns = {head: [literal(row[i]) for row in rows] for i, head in enumerate(heads)}
+    names, *numbers = zip(*rows, strict=True)
+    columns = dict(zip(heads, [[literal(name) for name in names], *map(list, numbers)], strict=True))
     st.table(columns, hide_index=True, border="horizontal")
     if bout:
         st.caption(literal(_words(bout)))

@@ -18,6 +18,7 @@ from camdrop.data import DataError, Dataset, gallery, normalise
 from tests.support.checkpoint_files import network
 from tests.support.lab_pages import Pages, texts
 from ui.choosers.image import FIRST
+from ui.components.pictures import Heat
 from ui.panels.attack import UNTARGETED, panels
 from ui.panels.attack_table import Bout, begin, table_csv
 from ui.panels.views import TRUE
@@ -76,6 +77,23 @@ def test_heatmaps_before_and_after_have_one_scale(lab: Pages, checkpoint: Checkp
     scaled = (heats - heats.min()) / (heats.max() - heats.min())
     for i, panel in enumerate(("before the attack", "under attack")):
         np.testing.assert_allclose(lab.panels["attack.tiny"][panel].layers[1].values, scaled[i], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_what_goes_ahead_is_what_the_page_shows(lab: Pages) -> None:
+    link = {"epsilon": "8", "iterations": "3", "random": "true"}
+    sent = {(b.key, *b.state.at.values()): b for b in lab.open_and_fill("attack", **link) if b.state}
+    assert len(sent) == 36 * 3 * 2
+    for image, evidence in ((7, "Target class"), (30, TRUE)):
+        lab.open("attack", **link, image=str(image), evidence=evidence)
+        for key in ("attack.image", "attack.tiny"):
+            ahead, shown = sent[key, image, evidence], lab.boards[key]
+            assert ahead.state == shown.state
+            for one, other in zip(ahead.panels, shown.panels, strict=True):
+                assert (one.subtitle, one.lines, texts(one)) == (other.subtitle, other.lines, texts(other))
+                for a, b in zip(one.layers, other.layers, strict=True):
+                    values = [layer.values if isinstance(layer, Heat) else layer.pixels for layer in (a, b)]
+                    np.testing.assert_allclose(*values, atol=1e-4)
 
 
 def test_what_a_person_would_wonder_about(lab: Pages) -> None:
