@@ -121,7 +121,6 @@ INTERACTIONS = (
     Interaction("Explore: stage", TWO, stage, "board", 0.6, filled),
     Interaction("Explore: class", TWO, of_class, "board", 0.6, filled),
     Interaction("Explore: gallery", TWO, choose, "board", 0.6, filled),
-    Interaction("Explore: image of another page of the gallery", "/?image=500", nudge("Image"), "board", 4),
     Interaction("Explore: checkpoint", TWO, compare, "board", 4, filled),
     Interaction("Mask lab: r, the strip", "/mask_lab", nudge("Block size r"), "strip", 0.6, filled),
     Interaction("Five methods: r, the blocks", "/five_methods", nudge("Block size r"), "blocks", 0.6, filled),

@@ -79,7 +79,7 @@ def test_foreign_checkpoint_in_the_browser(page: Page, app_url: str) -> None:
         best = cifar_resnet20()(normalise(split.images[18:19], meta.mean, meta.std)).softmax(1)[0]
     label = info.classes[int(best.argmax())]
     expect(page.get_by_text(f"{100 * float(best.max()):.1f} %", exact=True)).to_be_visible()
-    expect(page.get_by_text(label).first).to_be_visible()
+    expect(page.locator("figure").get_by_text(label).first).to_be_visible()
 
 
 def test_image_class_and_stage_are_followed_without_the_server_which_draws_the_same(page: Page, app_url: str) -> None:

@@ -51,17 +51,17 @@ function mount(root) {
   const address = makeAddress(() => [data.key, value === data.default ? null : value]);
   const stopListening = listenToSetting(() => data?.key, choose);
 
+  // Whether the pictures have followed.
   function say() {
-    if (live[data.key] === value) return;
+    if (live[data.key] === value) return false;
     live[data.key] = value;
-    announce(data.key, value);
+    return announce(data.key, value);
   }
   function choose(next) {
     if (!data.options.includes(next)) return;
     value = next;
     part.show(value);
-    say();
-    sender.offer(value, true);
+    sender.offer(value, true, say());
     address.schedule(ADDRESS_DELAY);
   }
 

@@ -2,6 +2,7 @@
 
 const INTERVAL = 40; // ms between two messages to the server while dragging, at least
 const PATIENCE = 1000; // ms to wait for the server's word that it has heard the last one
+const PAINT = 80; // ms to wait where the browser has followed: it paints first, and keys that repeat are one message
 const ADDRESS_DELAY = 250; // ms of rest before the address bar is written: browsers limit how often one may
 
 // Calls `set(value)` where something on the page, as a click in the gallery, sets `key()`. Returns how to stop.
@@ -59,9 +60,11 @@ function makeSender() {
     offer(next, isRelease, followed) {
       value = next;
       released ||= isRelease;
-      if (value === sent || ((data.local || followed) && !released)) return;
+      const drawn = data.local || followed;
+      if (value === sent || (drawn && !released)) return;
       stop();
-      const wait = sentAt + (data.heard === turn ? INTERVAL : PATIENCE) - performance.now();
+      const free = sentAt + (data.heard === turn ? INTERVAL : PATIENCE) - performance.now();
+      const wait = drawn ? Math.max(PAINT, free) : free;
       if (wait <= 0) transmit();
       else timer = setTimeout(transmit, wait);
     },
