@@ -109,11 +109,8 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
                 panels(outcome, title, shown_class, opacity), key=f"attack.{outcome.name}", columns=2, min_width=110
             )
     columns = [["attack.image"], *([f"attack.{outcome.name}"] for outcome in outcomes)]
-    own, facts = (
-        picture.number is None,
-        {"Image": picture.name, "Target": choice.target, "Heatmap of": shown_class, "Seed": str(choice.seed)},
-    )
-    offer(Seen(TITLE, QUESTION, [columns], facts, chosen, HOW, own, note, attack_table.saved))
+    facts = {"Image": picture.name, "Target": choice.target, "Heatmap of": shown_class, "Seed": str(choice.seed)}
+    offer(Seen(TITLE, QUESTION, [columns], facts, chosen, HOW, picture.own, note, attack_table.saved))
 
 
 with st.container(horizontal=True, vertical_alignment="center"):

@@ -83,7 +83,7 @@ class Seen:
         networks = {name: network_label(checkpoint.meta) for name, checkpoint in self.networks}
         parameters = {data["key"]: (data["key"], data.get("default")) for data in map(_data, live)}
         page = Page(self.title, self.question, blocks, _link(address, query, values), networks, parameters)
-        words = [f"**{_names(map(_data, live))}** can be moved in it."] if live else []
+        words = [f"**{_names(map(_data, live))}** work in it."] if live else []
         words += [f"Of {_names(still)} it keeps what is seen now."] if still else []
         return Offer(page, re.sub(r"\W+", "-", self.title.lower()).strip("-"), " ".join(words), self.own)
 
