@@ -80,6 +80,7 @@ def test_a_page_is_saved_and_lives_without_a_server(
     assert pixels(pictures) not in (low, before)
     offline.mouse.up()
     offline.wait_for_timeout(400)  # the slider writes the address of the page
+    goes_on(offline)
     background = "getComputedStyle(document.documentElement).backgroundColor"
     assert offline.evaluate(background) == "rgb(17, 23, 28)"
     offline.get_by_role("button", name="Light").click()
@@ -88,6 +89,30 @@ def test_a_page_is_saved_and_lives_without_a_server(
     expect(words).to_be_hidden()
     offline.locator("summary").click()
     expect(words).to_be_visible()
+
+
+def goes_on(offline: Page) -> None:
+    """From image to image, and to no choice that the file lacks without a word."""
+    image, board = offline.get_by_role("img", name=re.compile("^The image: ")), offline.get_by_role("slider")
+    missing = offline.get_by_role("status")
+    expect(missing).to_be_hidden()
+    if offline.get_by_role("listbox", name="The gallery").is_visible() and board.count() > 1:  # Explore
+        before = image.get_attribute("aria-label")
+        offline.get_by_role("slider", name="Image", exact=True).press("End")
+        assert image.get_attribute("aria-label") != before
+        expect(missing).to_be_hidden()
+    channels = offline.get_by_role("listbox", name=re.compile("^All .* channels"))
+    if channels.is_visible() and offline.get_by_role("button", name="Draw again").is_visible():  # Mask lab
+        channels.press("End")
+        offline.keyboard.press("Enter")
+        expect(missing).to_be_visible()
+        number = offline.get_by_role("textbox", name=re.compile("^Block size r"))
+        number.fill("5")
+        number.press("Enter")
+        expect(missing).to_be_hidden()
+        channels.press("End")
+        offline.keyboard.press("Enter")
+        expect(missing).to_be_hidden()
 
 
 def test_the_tour_is_a_site_without_a_server(offline: Page, tmp_path: Path) -> None:

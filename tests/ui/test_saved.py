@@ -120,8 +120,13 @@ def test_a_saved_page_has_the_messages_of_the_page_and_links_to_its_state(
             states = [board["state"]["at"] for board in boards(message)]
             for moved in ("r", "seed") if key == "gamma" else ("image", "stage"):
                 assert len({at[moved] for at in states}) > 1
-        else:
+        elif component == "pictures":
             assert message in sent
+        else:  # as in the app, but for values of which there are no pictures
+            (own,) = [data for data in sent if isinstance(data, dict) and data["label"] == message["label"]]
+            assert own | {k: message[k] for k in ("values", "min", "max", "options") if k in message} == message
+            kept = message.get("options") or message.get("values") or [message["value"]]
+            assert message["value"] in kept and len(kept) == len(set(kept))
     assert "ahead" in names or name == "attack"
     assert key in header["parameters"] and not found.own
     assert ("image" in header["parameters"]) != bool(re.search("Of .*Image", found.words))
