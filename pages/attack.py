@@ -116,15 +116,12 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
         with place:
             pictures(**vars(dataclasses.replace(board, planned=planned)))
     columns = [["attack.image"], *([f"attack.{outcome.name}"] for outcome in outcomes)]
-    own, facts = (
-        picture.number is None,
-        {"Image": picture.name, "Target": choice.target, "Heatmap of": shown_class, "Seed": str(choice.seed)},
-    )
+    facts = {"Image": picture.name, "Target": choice.target, "Heatmap of": shown_class, "Seed": str(choice.seed)}
 
     def whole() -> list[Board]:
         return [board for load in next_loads for board in ahead(load)]
 
-    offer(Seen(TITLE, QUESTION, [columns], facts, chosen, HOW, own, note, attack_table.saved, whole))
+    offer(Seen(TITLE, QUESTION, [columns], facts, chosen, HOW, picture.own, note, attack_table.saved, whole))
 
 
 with st.container(horizontal=True, vertical_alignment="center"):

@@ -146,11 +146,10 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
     planned = plan(next_loads, ahead)
     board = view.board(view.panels(picture, explained), view.state(picture, wanted, stage))
     pictures(**vars(dataclasses.replace(board, planned=planned)))
-    own = picture.number is None
     facts = {"Image": picture.name, "Heatmap of": wanted, "Stage": stage}
     offer(
         Shown(
-            TITLE, QUESTION, [[["board"]]], facts, chosen, HOW, own, below=lambda: [Markup(legend(style))],
+            TITLE, QUESTION, [[["board"]]], facts, chosen, HOW, picture.own, below=lambda: [Markup(legend(style))],
             ahead=lambda: [board for load in next_loads for board in ahead(load)],
         )
     )  # fmt: skip

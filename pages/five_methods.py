@@ -77,7 +77,9 @@ def blocks(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     pictures(**vars(figure_1(scene, drawn, state)))
     facts = scene_facts(chosen[0], scene) | {"Reading of the paper": reading, "Seed of the draw": str(seed)}
     near = list(ahead.neighbours(state, range(1, 17))) if ahead.can_fill(scene.activation) else []
-    offer(Seen(TITLE, QUESTION, [[["blocks"]]], facts, [chosen], HOW, scene.own, ahead=ahead.whole(near, boards)))
+    offer(
+        Seen(TITLE, QUESTION, [[["blocks"]]], facts, [chosen], HOW, scene.picture.own, ahead=ahead.whole(near, boards))
+    )
     ahead.fill("ahead", near, boards)
 
 

@@ -137,7 +137,7 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     rows = [[["strip"]], [["grid"], ["numbers", *(["mean"] if means else []), *(["sites"] if every else [])]]]
     rows = [[["message"]], *rows] if message else rows
     facts = scene_facts(chosen[0], scene) | {"Method": type(method).__name__, "Seed of the draw": str(seed)}
-    offer(Seen(TITLE, QUESTION, rows, facts, [chosen], HOW, scene.own, ahead=ahead.whole(near, boards)))
+    offer(Seen(TITLE, QUESTION, rows, facts, [chosen], HOW, scene.picture.own, ahead=ahead.whole(near, boards)))
     ahead.fill("ahead", near, boards)
 
 

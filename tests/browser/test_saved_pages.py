@@ -10,12 +10,13 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from ui.panels.lessons import LESSONS, Slider
 from ui.panels.saved_tour import site
 
-SLIDERS = {
-    "mask_lab?checkpoint=fashion-resnet8-camdrop&method=DropBlock": "Keep rate γ",
-    "five_methods?checkpoint=fashion-resnet8-camdrop": "Keep rate γ",
-    "?checkpoints=fashion-resnet8-baseline&checkpoints=fashion-resnet8-camdrop": "Opacity",
-    "attack?checkpoints=fashion-resnet8-baseline&opacity=0.59": "Opacity",
-    "tour?lesson=3": "Block size r",
+# By the address: a slider that goes on working, the last of the page's pictures, and what the link says.
+PAGES = {
+    "mask_lab?checkpoint=fashion-resnet8-camdrop&r=5&gamma=0.5": ("Block size r", "Mean of each stage", "r=5"),
+    "five_methods?checkpoint=fashion-resnet8-camdrop&gamma=0.89": ("Keep rate γ", "CamDrop", "gamma=0.89"),
+    "?checkpoints=fashion-resnet8-baseline&opacity=0.59": ("Opacity", "Gallery", "opacity=0.59"),
+    "attack?checkpoints=fashion-resnet8-baseline&opacity=0.59": ("Opacity", "Attacked image", "opacity=0.59"),
+    "tour?lesson=3&tour_r=2": ("Block size r", "All channels", "r=2"),
 }
 
 
@@ -38,28 +39,25 @@ def pixels(pictures: Locator) -> list[str]:
     return pictures.evaluate_all("all => all.map((canvas) => canvas.toDataURL())")
 
 
-@pytest.mark.parametrize("address", SLIDERS)
+@pytest.mark.parametrize("address", PAGES)
 def test_a_page_is_saved_and_lives_without_a_server(
     page: Page, offline: Page, app_url: str, tmp_path: Path, address: str
 ) -> None:
-    moved = {"Keep rate γ": "gamma=0.89", "Opacity": "opacity=0.59", "Block size r": "[?&_]r=2"}[SLIDERS[address]]
+    name, last, moved = PAGES[address]
     page.goto(f"{app_url}/{address}")
-    page.get_by_role("img").nth(1).wait_for(timeout=60_000)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
-    slider = page.get_by_role("slider", name=SLIDERS[address], exact=True)
-    if slider.is_visible():  # else it is in a popover
-        slider.press("ArrowLeft" if "tour" not in address else "ArrowRight")
-    page.wait_for_url(re.compile(moved))
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=30_000)
+    page.get_by_text(last, exact=True).last.wait_for(timeout=60_000)
+    page.wait_for_timeout(500)
     page.get_by_role("button", name="Save as page").click()
+    button = page.get_by_role("button", name="Download", exact=True)
+    button.wait_for(timeout=60_000)
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download", exact=True).click()
+        button.click()
     path = tmp_path / download.value.suggested_filename
     download.value.save_as(path)
     assert path.stat().st_size < 5_000_000
 
     offline.goto(path.as_uri())
-    slider = offline.get_by_role("slider", name=SLIDERS[address], exact=True)
+    slider = offline.get_by_role("slider", name=name, exact=True)
     slider.wait_for()
     pictures = offline.get_by_role("img")
     offline.wait_for_timeout(200)
@@ -70,8 +68,8 @@ def test_a_page_is_saved_and_lives_without_a_server(
     before = pixels(pictures)
     slider.press("Home")
     assert pixels(pictures) != before
-    first = "&r=1" if "tour" in address else re.sub("=.*", "=0", moved)
-    expect(link).to_have_attribute("href", re.compile(f"{first}(&|$)"))
+    first = moved.partition("=")[0] + r"=[01](&|$)"
+    expect(link).to_have_attribute("href", re.compile(first))
     track = slider.bounding_box()
     assert track
     y = track["y"] + track["height"] / 2
@@ -82,6 +80,7 @@ def test_a_page_is_saved_and_lives_without_a_server(
     assert pixels(pictures) not in (low, before)
     offline.mouse.up()
     offline.wait_for_timeout(400)  # the slider writes the address of the page
+    goes_on(offline)
     background = "getComputedStyle(document.documentElement).backgroundColor"
     assert offline.evaluate(background) == "rgb(17, 23, 28)"
     offline.get_by_role("button", name="Light").click()
@@ -90,6 +89,30 @@ def test_a_page_is_saved_and_lives_without_a_server(
     expect(words).to_be_hidden()
     offline.locator("summary").click()
     expect(words).to_be_visible()
+
+
+def goes_on(offline: Page) -> None:
+    """From image to image, and to no choice that the file lacks without a word."""
+    image, board = offline.get_by_role("img", name=re.compile("^The image: ")), offline.get_by_role("slider")
+    missing = offline.get_by_role("status")
+    expect(missing).to_be_hidden()
+    if offline.get_by_role("listbox", name="The gallery").is_visible() and board.count() > 1:  # Explore
+        before = image.get_attribute("aria-label")
+        offline.get_by_role("slider", name="Image", exact=True).press("End")
+        assert image.get_attribute("aria-label") != before
+        expect(missing).to_be_hidden()
+    channels = offline.get_by_role("listbox", name=re.compile("^All .* channels"))
+    if channels.is_visible() and offline.get_by_role("button", name="Draw again").is_visible():  # Mask lab
+        channels.press("End")
+        offline.keyboard.press("Enter")
+        expect(missing).to_be_visible()
+        number = offline.get_by_role("textbox", name=re.compile("^Block size r"))
+        number.fill("5")
+        number.press("Enter")
+        expect(missing).to_be_hidden()
+        channels.press("End")
+        offline.keyboard.press("Enter")
+        expect(missing).to_be_hidden()
 
 
 def test_the_tour_is_a_site_without_a_server(offline: Page, tmp_path: Path) -> None:

@@ -1,19 +1,23 @@
 """Saved pages: what is in the file, and that it is what the page of the app shows."""
 
+import io
 import json
 import re
 import struct
+import zipfile
 from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from tests.support import ROOT
 from tests.support.lab_pages import Pages
 from ui.components.ahead import ahead_part
+from ui.components.choice import choice_part
 from ui.components.pictures import Board, Heat, Panel, Raster, pictures, pictures_part
-from ui.components.radio import radio_part
 from ui.components.slider import Live, slider_part
 from ui.panels.lessons import NETWORKS
 from ui.saved.page import Columns, Details, Facts, Links, Note, Page, Table, Text, followed, page_html, unpack
@@ -58,7 +62,7 @@ def test_a_page_holds_all_it_needs_and_takes_names_from_outside_as_text() -> Non
     boards = [Board("steps", [Panel(str(r), "alt", [Raster(grey + r)])]) for r in (1, 2)]
     steps = pictures_part(boards, by="r", values=(1, 2))
     slider = slider_part("r", key="r", min=1, max=2, step=1, value=1)
-    choice = radio_part("Label", key="label", options=("a", EVIL), value=EVIL)
+    choice = choice_part("Label", ("a", EVIL), key="label", value=EVIL)
     blocks = [Facts({EVIL: EVIL}), Note(EVIL), Table([EVIL], [[EVIL]]), Columns([[slider], [choice], [seen, steps]])]
     blocks += [Details(EVIL, [Text("$x^2$")]), Links({EVIL: "2.html"})]
     page = Page(EVIL, "A *question*", blocks, 'https://lab.org/?a="b"', {EVIL: EVIL}, {"r": ("r", 4)})
@@ -108,19 +112,24 @@ def test_a_saved_page_has_the_messages_of_the_page_and_links_to_its_state(
     header, messages = unpack(page_html(found.page))
     names = Tags(page_html(found.page)).parts
     rows = {name for row in seen.rows for column in row for name in column} & shown.keys()
-    controls = sum(names.count(kind) for kind in ("slider", "draw", "choice"))
-    gallery = name in ("explore", "attack")
-    followed, values = ("image", range(1, 37)) if gallery else ("r", range(1, 17))
-    assert names.count("pictures") == len(rows) > 0 and controls == len(header["parameters"])
+    assert names.count("pictures") == len(rows) > 0
+    assert len([name for name in names if name not in ("pictures", "ahead")]) == len(header["parameters"])
     for component, (message,) in zip(names, messages, strict=True):
         if component == "ahead":  # computed for the page at the latest
             assert message in ahead_part(seen.ahead()).messages
-            assert {board["state"]["at"][followed] for board in boards(message)} == set(values)
-        else:
+            states = [board["state"]["at"] for board in boards(message)]
+            for moved in ("r", "seed") if key == "gamma" else ("image",):
+                assert len({at[moved] for at in states}) > 1
+        elif component == "pictures":
             assert message in sent
-    assert "ahead" in names and header["parameters"].keys() >= {followed, "opacity" if gallery else "gamma"}
+        else:  # as in the app, but for values of which there are no pictures
+            (own,) = [data for data in sent if isinstance(data, dict) and data["label"] == message["label"]]
+            assert own | {k: message[k] for k in ("values", "min", "max", "options") if k in message} == message
+            kept = message.get("options") or message.get("values") or [message["value"]]
+            assert message["value"] in kept and len(kept) == len(set(kept))
+    assert "ahead" in names
     assert key in header["parameters"] and not found.own
-    assert gallery or re.search("Of .*Image", found.words)
+    assert ("image" in header["parameters"]) != bool(re.search("Of .*Image", found.words))
     assert found.page.link == f"http://lab/x?label=Bag&{key}={value}"
 
 
@@ -136,3 +145,29 @@ def test_a_saved_lesson_has_what_the_tour_shows_at_every_value(monkeypatch: pyte
     assert board[22] in sent and len(set(board)) == len(board)
     assert found.page.link.startswith("http://lab/?checkpoints=") and found.page.link.endswith("&image=23")
     assert [*found.page.networks] == list(NETWORKS)
+
+
+@pytest.mark.usefixtures("lab")
+def test_images_of_ones_own_are_known_as_such() -> None:
+    photo, archive = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (60, 40), (255, 0, 0)).save(photo, "PNG")
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr("Bag/one.png", photo.getvalue())
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app.query_params["image_from"] = "Upload"
+    app.run()
+    assert "saved" not in app.session_state  # there is no picture yet
+    upload(app, "image.file", "photo.png", photo)
+    assert app.session_state["saved"].own
+    app.selectbox(key="image_from").select("Its own data set").run()
+    assert not app.session_state["saved"].own
+    app.selectbox(key="image_from").select("A folder or ZIP of your own").run()
+    upload(app, "image.own.file", "mine.zip", archive)
+    found = app.session_state["saved"].offered(app.session_state["parts"], "http://lab/", {})
+    assert found.own
+
+
+def upload(app: AppTest, key: str, name: str, content: io.BytesIO) -> None:
+    kind = "image/png" if name.endswith("png") else "application/zip"
+    next(widget for widget in app.file_uploader if widget.key == key).upload(name, content.getvalue(), kind).run()
+    assert not app.exception and not app.error and not app.info, app.info[0].value

@@ -41,7 +41,8 @@ class ChosenImage:
     """An image as the checkpoint it was chosen for takes it: `pixels` uint8 (C, H, W) with its channels and size.
 
     `label` is an index into the checkpoint's classes, None where the image has none of them; `number` is its place in
-    the gallery, from 1, None for an upload. `original` uint8 (C, H, W) is the image as it came.
+    the gallery, from 1, None for an upload. `original` uint8 (C, H, W) is the image as it came. `own`: it is a person's
+    own, by upload, by camera or from their folder, and no data set's.
     """
 
     pixels: Tensor
@@ -49,6 +50,7 @@ class ChosenImage:
     name: str
     original: Tensor
     number: int | None = None
+    own: bool = False
 
     def truth(self, meta: Meta) -> str | None:
         """The true class of the image by the name that a network has for it; None where that is not known."""
@@ -75,11 +77,12 @@ class Shelf:
     def picture(self, number: int) -> ChosenImage:
         """The image of this number, from 1, on or off the shelf."""
         from camdrop.data import fit_pixels
+        from camdrop.data.own_images import own_title
 
         original, label = self.split.images[number - 1], int(self.split.labels[number - 1])
         name = f"{set_title(self.info)} {number} · {self.info.classes[label]}"
         pixels = fit_pixels(original, self.meta.in_channels, self.meta.image_size)
-        return ChosenImage(pixels, self._label(label), name, original, number)
+        return ChosenImage(pixels, self._label(label), name, original, number, bool(own_title(self.info)))
 
     def _label(self, label: int) -> int | None:
         """The network's class for one of the gallery's: by its data set, or for one's own images by the names."""
@@ -242,4 +245,4 @@ def _choose_file(meta: Meta, source: str, key: str) -> ChosenImage | None:
     _, name, original = kept[source]
     truth = select("True class", [_UNKNOWN, *meta.classes], key=f"{key}_truth")
     label = None if truth == _UNKNOWN else meta.classes.index(truth)
-    return ChosenImage(fit_pixels(original, meta.in_channels, meta.image_size), label, name, original)
+    return ChosenImage(fit_pixels(original, meta.in_channels, meta.image_size), label, name, original, own=True)

@@ -53,11 +53,6 @@ class Scene:
     def label_name(self) -> str:
         return self.meta.classes[self.label]
 
-    @property
-    def own(self) -> bool:
-        """Whether the image is a person's own, not one of a gallery."""
-        return self.picture.number is None
-
 
 def scene_facts(checkpoint: str, scene: Scene) -> dict[str, str]:
     """The choices of a scene, by the names of their widgets."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from ui.components.component import component
+from ui.components.component import Part, component
 from ui.components.following import follow, nothing
 
 _choice = component("choice", "sending")
@@ -40,14 +40,16 @@ def live_choice(
         return value if value in options else usual
 
     value, told = follow(key, usual, clean)
-    data = {
-        "label": label,
-        "key": key,
-        "options": list(options),
-        "default": usual,
-        "look": look,
-        "help": help,
-        "value": value,
-    } | told
+    data = _message(label, options, key, usual, value) | {"look": look, "help": help} | told
     _choice(key=key, data=data, width=width, on_state_change=nothing)
     return value
+
+
+def choice_part(label: str, options: Sequence[str], *, key: str, value: str) -> Part:
+    """What a row of `live_choice` shows, for a page that is saved unseen; the default is the first option."""
+    told = {"look": "row", "help": "", "revision": 0, "heard": None}
+    return Part(_choice, [_message(label, options, key, options[0], value) | told])
+
+
+def _message(label: str, options: Sequence[str], key: str, default: str, value: str) -> dict[str, Any]:
+    return {"label": label, "key": key, "options": list(options), "default": default, "value": value}

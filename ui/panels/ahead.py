@@ -97,7 +97,8 @@ def fill(key: str, portions: Iterable[Sequence[State]], boards: Callable[[State]
 
 def whole(portions: Sequence[Sequence[State]], boards: Callable[[State], Sequence[Board]]) -> Callable[[], list[Board]]:
     """The boards of all the states at once, when they are asked for: what a saved page takes along."""
-    return lambda: [board for portion in portions for state in portion for board in boards(state)]
+    # From the last one, as the tables of those are kept.
+    return lambda: [board for portion in reversed(portions) for state in portion for board in boards(state)]
 
 
 def _tables() -> OrderedDict[tuple[Activation, Method, int, int], GammaTable]:

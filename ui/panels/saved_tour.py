@@ -11,9 +11,9 @@ from urllib.parse import urljoin
 from camdrop.figures.numbers import bound
 from ui.choosers.checkpoint import open_checkpoint
 from ui.choosers.labels import network_label
+from ui.components.choice import choice_part
 from ui.components.component import Part
 from ui.components.pictures import Board, pictures_part
-from ui.components.radio import radio_part
 from ui.components.slider import slider_part
 from ui.panels import tour
 from ui.panels.lessons import LEAK_FREE, LEAKY, LESSONS, Choice, Lesson
@@ -37,7 +37,7 @@ class SavedLesson:
     def offered(self, shown: Mapping[str, Part], address: str, query: Mapping[str, Any]) -> Offer:
         lesson = LESSONS[self.number - 1]
         page = lesson_page(self.number, address, self.value)
-        return Offer(page, f"tour-{self.number}", f"**{lesson.control.label}** can be moved in it. {_left_out(lesson)}")
+        return Offer(page, f"tour-{self.number}", f"**{lesson.control.label}** works in it. {_left_out(lesson)}")
 
 
 def site(address: str) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _values(lesson: Lesson) -> Sequence[float | str]:
 def _control(lesson: Lesson, key: str, value: Any) -> Part:
     control, values = lesson.control, _values(lesson)
     if isinstance(control, Choice):
-        return radio_part(control.label, key=key, options=control.options, value=value)
+        return choice_part(control.label, control.options, key=key, value=value)
     low, high = (float(values[i]) if isinstance(control.step, float) else int(values[i]) for i in (0, -1))
     return slider_part(control.label, key=key, min=low, max=high, step=control.step, value=value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ from ui.choosers.labels import network_label
 from ui.components.ahead import ahead_part
 from ui.components.component import Part, parts
 from ui.fragments import fragment
-from ui.saved.page import Block, Columns, Details, Facts, Note, Page, Text, followed, page_html
+from ui.saved.page import Block, Columns, Details, Facts, Note, Page, Text, followed, page_html, steps
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
@@ -71,12 +71,14 @@ class Seen:
         ahead = [ahead_part(boards)] if boards else []
         pictures = [part for row in grid for column in row for part in column]
         keys = set().union(*map(followed, [*pictures, *ahead]))
+        there = [steps(part) for part in [*pictures, *ahead]]
         controls = [part for part in shown.values() if isinstance(_data(part), dict)]
-        live = [part for part in controls if _data(part)["key"] in keys]
+        live = [_limited(part, there) for part in controls if _data(part)["key"] in keys]
         values = [data for part in controls if "default" in (data := _data(part))]
         still = [data for data in values if data["key"] not in keys and not data.get("disabled")]
-        facts = {data["label"]: _text(data) for data in still if data["label"] not in self.facts}
-        blocks: list[Block] = [Facts({**self.facts, **facts})]
+        facts = {**self.facts} | {data["label"]: _text(data) for data in still if data["label"] not in self.facts}
+        moved = {_data(part)["label"] for part in live}
+        blocks: list[Block] = [Facts({name: value for name, value in facts.items() if name not in moved})]
         blocks += [Note(self.note)] if self.note else []
         blocks += [Columns([[part] for part in live])] if live else []
         blocks += [*ahead, *map(Columns, grid)]
@@ -84,7 +86,7 @@ class Seen:
         networks = {name: network_label(checkpoint.meta) for name, checkpoint in self.networks}
         parameters = {data["key"]: (data["key"], data.get("default")) for data in map(_data, live)}
         page = Page(self.title, self.question, blocks, _link(address, query, values), networks, parameters)
-        words = [f"**{_names(map(_data, live))}** can be moved in it."] if live else []
+        words = [f"**{_names(map(_data, live))}** work in it."] if live else []
         words += [f"Of {_names(still)} it keeps what is seen now."] if still else []
         return Offer(page, re.sub(r"\W+", "-", self.title.lower()).strip("-"), " ".join(words), self.own)
 
@@ -117,6 +119,19 @@ def save_button() -> None:
             "Download", lambda: page_html(found.page).encode(), f"camdrop-{found.name}.html", "text/html",
             type="primary", icon=":material/download:", on_click="ignore", disabled=not agreed,
         )  # fmt: skip
+
+
+def _limited(control: Part, there: Sequence[Mapping[str, set[Any]]]) -> Part:
+    """A control with no more values than the pictures have boards for."""
+    data = _data(control)
+    found = set().union(*(values[data["key"]] for values in there if data["key"] in values))
+    if len(found) < 2:
+        return control
+    if "options" in data:
+        return replace(control, messages=[data | {"options": [o for o in data["options"] if o in found]}])
+    if "min" in data:
+        return replace(control, messages=[data | {"values": sorted(found), "min": min(found), "max": max(found)}])
+    return control
 
 
 def _data(part: Part) -> Any:

@@ -53,6 +53,15 @@ function followLink(link, parameters) {
   };
 }
 
+// Says so where the pictures could not go to what a control asks for. `steps` are the keys of controls that go from one
+// board to another; the answer is there when all pictures have heard the event.
+const tellMissing = (notice, steps) => (event) => {
+  if (!steps.includes(event.detail.key)) return;
+  queueMicrotask(() => {
+    notice.hidden = !event.detail.missing;
+  });
+};
+
 // Light, dark, or as the system has it until the button is pressed; `changed()` paints the pictures anew.
 function addTheme(button, changed) {
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -84,9 +93,11 @@ async function start() {
     ),
   );
   const link = followLink(document.getElementById("link"), header.parameters);
-  window.addEventListener("camdrop:live", ({ detail }) => {
-    for (const part of parts) part.follow(detail);
-    link(detail);
+  const tell = tellMissing(document.getElementById("missing"), header.steps);
+  window.addEventListener("camdrop:live", (event) => {
+    for (const part of parts) part.follow(event.detail);
+    link(event.detail);
+    tell(event);
   });
   const show = () => parts.forEach((part) => part.show());
   show();

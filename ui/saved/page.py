@@ -34,6 +34,8 @@ _THEMES = {  # the theme's options, by the names that components know
     "border-color": "borderColor",
 }
 
+_MISSING = "This file has no pictures of this choice: they are those of before. The link below opens it in the app."
+
 
 @dataclass(frozen=True)
 class Text:
@@ -134,6 +136,7 @@ def page_html(page: Page) -> str:
 <noscript><p>The pictures of this page need JavaScript.</p></noscript>
 {body}
 </main>
+<p id="missing" role="status" hidden>{_MISSING}</p>
 <footer>{_provenance(page)}</footer>
 <script id="pack" type="text/plain">{writer.pack(page.parameters)}</script>
 <script type="module">{SHARED}{(_HERE / "loader.js").read_text("utf-8")}</script>
@@ -166,15 +169,24 @@ def followed(part: Part) -> set[str]:
     """
     if part.by:
         return {part.by}
-    message = part.messages[0]
-    if not isinstance(message, bytes):
-        return set()
-    header = _split(message)[0]
-    boards = header.get("messages", [header])
+    boards = _boards(part)
     keys = {key for board in boards if not board["state"] for key in _keys(board["panels"])}
-    states = [board["state"] for board in boards if board["state"]]
-    keys |= {key for state in states for key in state["along"]}
-    return keys | {key for state in states for key in state["at"] if len({s["at"].get(key) for s in states}) > 1}
+    keys |= {key for board in boards if board["state"] for key in board["state"]["along"]}
+    return keys | {key for key, values in steps(part).items() if len(values) > 1}
+
+
+def steps(part: Part) -> dict[str, set[Any]]:
+    """By the keys of controls that go from one board to another, the values for which a part has one."""
+    found: dict[str, set[Any]] = {}
+    for board in _boards(part):
+        for key, value in (board["state"] or {"at": {}})["at"].items():
+            found.setdefault(key, set()).add(value)
+    return found
+
+
+def _boards(part: Part) -> list[dict[str, Any]]:
+    headers = [_split(message)[0] for message in part.messages if isinstance(message, bytes)]
+    return [board for header in headers for board in header.get("messages", [header])]
 
 
 def _keys(found: Any) -> Iterator[str]:
@@ -194,6 +206,7 @@ class _Writer:
         self._blobs = bytearray()
         self._components: list[Component] = []
         self._parts: list[dict[str, Any]] = []
+        self._steps: set[str] = set()
 
     def block(self, block: Block) -> str:
         match block:
@@ -223,6 +236,7 @@ class _Writer:
     def _part(self, part: Part) -> str:
         if part.component not in self._components:
             self._components.append(part.component)
+        self._steps |= steps(part).keys()
         at, component = len(self._parts), self._components.index(part.component)
         messages = [self._message(message) for message in part.messages]
         self._parts.append({"component": component, "by": part.by, "values": list(part.values), "messages": messages})
@@ -238,7 +252,8 @@ class _Writer:
     def pack(self, parameters: Mapping[str, tuple[str, Any]]) -> str:
         """What is not text, as base64 of a deflated JSON header with the bytes of messages behind it."""
         components = [{"javascript": c.javascript, "css": c.css, "isolate": c.isolate} for c in self._components]
-        header = json.dumps({"components": components, "parts": self._parts, "parameters": parameters}).encode()
+        named = {"parts": self._parts, "steps": sorted(self._steps), "parameters": parameters}
+        header = json.dumps({"components": components} | named).encode()
         packed = struct.pack("<I", len(header)) + header + bytes(-len(header) % 4) + self._blobs
         return base64.b64encode(zlib.compress(packed, 9)).decode()
 
