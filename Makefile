@@ -50,7 +50,7 @@ METHODS := --methods baseline,dropblock,camdrop:reading=official --keep-prob 0.9
 checkpoints: $(VENV)/.app
 	$(BIN)/python scripts/make_checkpoints.py fashion-noise-resnet8 --preset noise --threads 1 --leakage
 	$(BIN)/python scripts/make_checkpoints.py fashion-resnet8 --data fashion-mnist --preset fashion --block-size 7 $(METHODS)
-	$(BIN)/python scripts/make_checkpoints.py cifar10-resnet20 --data cifar10 --model resnet20 --epochs 8 --block-size 8 $(METHODS)
+	$(BIN)/python scripts/make_checkpoints.py cifar10-resnet20 --data cifar10 --model resnet20 --epochs 20 --validation 0.1 --schedule linear --stages layer3 --block-size 4 --methods baseline,dropblock,$(MATCHED):label=predicted --threads 1 --leakage
 
 # results/leakage (five minutes): each network's own masks, the leak-free one's with other labels, and those of two baselines.
 N := checkpoints/fashion-noise-resnet8

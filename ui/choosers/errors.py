@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from camdrop.figures.numbers import percent
+
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
     from camdrop.data import DataInfo, Split
@@ -27,4 +29,4 @@ def offer_errors(
     for name, checkpoint in chosen:
         if pressed or is_measured(checkpoint, info):
             wrong = int(errors(name, checkpoint, split, info, progress).sum())
-            st.text(f"{name}: error {100 * wrong / known:.1f} % of {known:,} images")
+            st.text(f"{name}: error {percent(wrong / known, '.1f')} of {known:,} images")
