@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
 from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, draw_again, scene_facts
+from ui.choosers.select import segments, whole_number
 from ui.components.pictures import pictures
 from ui.entry import through_app
 from ui.fragments import fragment
@@ -51,16 +52,9 @@ def blocks(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
             return
         draw_again()
         with st.popover("More", icon=":material/tune:", help="The seed, and CamDrop's reading of the paper"):
-            seed = st.number_input("Seed of the draw", 0, 2**31, FIRST_DRAW, key="seed", bind="query-params")
-            reading = st.segmented_control(
-                "Reading of the paper",
-                READINGS,
-                default=READINGS[0],
-                required=True,
-                key="reading",
-                bind="query-params",
-                help="How likely a candidate becomes a seed in CamDrop.",
-            )
+            seed = whole_number("Seed of the draw", 0, 2**31, FIRST_DRAW, key="seed")
+            why = "How likely a candidate becomes a seed in CamDrop."
+            reading = segments("Reading of the paper", READINGS, key="reading", help=why)
     gamma, r = choose_rates()
 
     def methods(r: int) -> list[Method]:

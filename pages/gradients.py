@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
-from ui.choosers.select import select
+from ui.choosers.select import segments, select, whole_number
 from ui.components.slider import live_slider
 from ui.entry import through_app
 from ui.words import literal
@@ -56,25 +56,21 @@ def choose_methods(meta: Meta, names: tuple[str, ...], sliders: DeltaGenerator) 
         st.session_state["images"] = few  # nobody chose that many of images of this size
     st.session_state["gradients.few"] = few
     kinds = {METHODS[name].__name__: name for name in ("dropblock", "dropout", "spatialdropout")}
-    count = st.number_input("Images", 1, 128, few, key="images", bind="query-params", width=110)
+    count = whole_number("Images", 1, 128, few, key="images", width=110)
     with st.popover("More", icon=":material/tune:", help="CamDrop's reading, the other method, layers, seed"):
-        reading = st.segmented_control(
-            "Reading of the paper", READINGS, default=READINGS[0], required=True, key="reading", bind="query-params",
-            help="How likely a candidate becomes a seed in CamDrop.",
-        )  # fmt: skip
-        kind = st.segmented_control(
-            "Traditional dropout (t)", list(kinds), default="DropBlock", required=True, key="t", bind="query-params"
-        )
+        why = "How likely a candidate becomes a seed in CamDrop."
+        reading = segments("Reading of the paper", READINGS, key="reading", help=why)
+        kind = segments("Traditional dropout (t)", list(kinds), key="t")
         if [name for name in st.session_state.get("layers", ()) if name not in names]:
             st.session_state["layers"] = list(some)  # of another network
         usual = None if "layers" in st.session_state else some
         wanted = st.multiselect("Layers", names, usual, key="layers", bind="query-params")
-        seed = st.number_input("Seed of images and masks", 0, 2**31, 0, key="seed", bind="query-params")
+        seed = whole_number("Seed of images and masks", 0, 2**31, 0, key="seed")
     with sliders:
         gamma = live_slider("Keep rate γ", key="gamma", min=0.0, max=1.0, step=0.01, default=0.9, local=True)
         r = live_slider("Block size r", key="r", min=1, max=16, step=1, default=4, local=True)
     options = {"keep_prob": gamma, "block_size": int(r), "reading": reading}
-    return make_method(kinds[str(kind)], {}, options), make_method("camdrop", options), count, seed, wanted
+    return make_method(kinds[kind], {}, options), make_method("camdrop", options), count, seed, wanted
 
 
 def page() -> None:
@@ -99,15 +95,13 @@ def page() -> None:
         if not wanted:
             st.info("Choose at least one layer, under More.", icon=":material/arrow_upward:")
             return
-        name = st.segmented_control(
-            "Parameter b", list(PARAMETERS), default="bias", required=True, key="parameter", bind="query-params",
-            help=" · ".join(f"{name}: {what}" for name, what in PARAMETERS.items()),
-        )  # fmt: skip
+        why = " · ".join(f"{name}: {what}" for name, what in PARAMETERS.items())
+        name = segments("Parameter b", list(PARAMETERS), default="bias", key="parameter", help=why)
         layer = select("Layer below", wanted, key="layer", width=190)
         scaled = st.toggle("Rescaled", True, key="rescaled", bind="query-params", help="What is kept times 1/γ, Eq. 10")
     bar = st.progress(0.0)
     try:
-        pairs = panels.chains(checkpoint, wanted, str(name), count, t, c, seed, bar.progress)
+        pairs = panels.chains(checkpoint, wanted, name, count, t, c, seed, bar.progress)
     except ValueError as error:
         st.error(literal(error), icon=":material/image_not_supported:")
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ui.choosers.select import not_here, select
+from ui.choosers.select import not_here, segments, select
 from ui.entry import through_app
 from ui.fragments import fragment
 from ui.words import literal
@@ -112,11 +112,8 @@ def watch(before: Any) -> None:
         words = "It begins when what is trained now has ended." if waits else "The first cells take some seconds."
         st.info(words, icon=":material/hourglass_empty:")
         return
-    measure = st.segmented_control(
-        "Measure", list(sweeps.MEASURES), default="Validation error", required=True, key="measure",
-        bind="query-params", label_visibility="collapsed",
-    )  # fmt: skip
-    sweeps.figures(found, str(measure))
+    measure = segments("Measure", list(sweeps.MEASURES), key="measure", hide_label=True)
+    sweeps.figures(found, measure)
 
 
 st.title("Sweep")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from camdrop.figures.numbers import bound
+from ui.choosers.select import segments
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
@@ -53,9 +54,7 @@ def steer(lesson: Lesson) -> float | str:
         )
     if control.options == ("true", "false"):
         return str(st.toggle(control.label, True, key=key, bind="query-params")).lower()
-    return st.segmented_control(
-        control.label, control.options, default=control.options[0], required=True, key=key, bind="query-params"
-    )
+    return segments(control.label, control.options, key=key)
 
 
 def picture(number: int, value: float | str) -> None:
@@ -114,15 +113,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", horizontal_align
     with st.container(width="content"):
         st.title("Tour", width="content")
         st.caption("Eight short lessons. In each: read, predict, try, then open the answer.")
-    chosen = st.segmented_control(
-        "Lesson",
-        range(1, len(LESSONS) + 1),
-        default=1,
-        required=True,
-        key="lesson",
-        bind="query-params",
-        on_change=begin,
-    )
+    chosen = segments("Lesson", range(1, len(LESSONS) + 1), key="lesson", on_change=begin)
     save_button()
 _title(data={"title": f"Lesson {chosen}: {LESSONS[chosen - 1].title}"}, key="tour.title")
 show(chosen)

@@ -17,7 +17,7 @@ from camdrop.figures.numbers import number, percent
 from camdrop.runs.records import shortest
 from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label
-from ui.choosers.select import select
+from ui.choosers.select import select, whole_number
 from ui.components.choice import live_choice
 from ui.components.pictures import Heat, Panel, Raster, Row
 from ui.components.slider import Live, live_slider
@@ -50,7 +50,7 @@ def choose_attack(classes: Sequence[str], row: DeltaGenerator) -> tuple[Choice, 
             random = st.toggle("Random start", key="random", bind="query-params", disabled=single)
             reach = st.toggle("Steps reach ε", key="reach", bind="query-params", disabled=single, help=REACH)
             help = "Of the random targets and starts"
-            seed = st.number_input("Seed", 0, 2**31, 0, key="attack_seed", bind="query-params", help=help)
+            seed = whole_number("Seed", 0, 2**31, 0, key="attack_seed", help=help)
             opacity = live_slider("Opacity", key="opacity", min=0.0, max=1.0, step=0.01, default=0.6, local=True)
     with st.container(horizontal=True):
         epsilon = live_slider("Largest change ε", key="epsilon", min=0.0, max=32.0, step=0.5, default=5.0)
