@@ -76,7 +76,8 @@ def page() -> None:
         from ui.panels import heatmap_history, race_contenders, race_setup, races, run_actions
 
     run_actions.attempt(scheduler.launch, root())
-    names = [run.name for run in runs.list_runs(root())]
+    found, broken = runs.survey(root())
+    names = [run.name for run in found]
     wanted = st.query_params.get("run")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = select("Race", [NEW, *names], key="run", width=520)
@@ -84,7 +85,9 @@ def page() -> None:
             run_actions.manage(runs.load_run(root() / name), key="run")
     if problem := st.session_state.pop("race.problem", None):
         st.error(literal(problem), icon=":material/error:")
-    if wanted and wanted not in (NEW, *names):
+    if wanted and root() / wanted in broken:
+        st.error(literal(broken[root() / wanted]), icon=":material/broken_image:")
+    elif wanted and wanted not in (NEW, *names):
         st.warning(not_here([wanted], "the race "), icon=":material/link_off:")
     if name != NEW:
         run = runs.load_run(root() / name)

@@ -21,6 +21,7 @@ from camdrop.training.config import method_name
 
 _MOST_EPOCHS = 8  # columns of Figure 2 as a table
 _MOST_CURVES = 10
+_TENSE = ("gradient_bound", "unmasked_bound", "saturated")
 
 
 def race_runs(found: Found) -> list[tuple[Run, Sequence[Record]]]:
@@ -48,7 +49,7 @@ def race_runs(found: Found) -> list[tuple[Run, Sequence[Record]]]:
 
 
 def _validated(record: Record) -> bool:
-    return record["kind"] == "point" and record.get("validation_error") is not None
+    return record["kind"] == "point" and all(record.get(name) is not None for name in _ERRORS)
 
 
 def races(found: Found) -> str:
@@ -77,7 +78,8 @@ def bound_runs(found: Found) -> list[tuple[Run, Sequence[Record]]]:
 
 def _tense(records: Sequence[Record]) -> dict[str, Record]:
     """By contender, the last point of its curves that has gradient bounds."""
-    return {r["contender"]: r for r in records if r["kind"] == "point" and r.get("gradient_bound") is not None}
+    tense = (r for r in records if r["kind"] == "point" and all(r.get(name) is not None for name in _TENSE))
+    return {r["contender"]: r for r in tense}
 
 
 def tensions(found: Found) -> str:
@@ -94,7 +96,8 @@ def tensions(found: Found) -> str:
         for contender in (c for c in run.config.contenders if c.name in last):
             r = last[contender.name]
             numbers = (f"{r['gradient_bound']:.2f}", f"{r['unmasked_bound']:.2f}", percent(r["saturated"], ".1f"))
-            lines.append(row(label(contender), *numbers, f"{r['validation_error']:.1f}"))
+            error = r.get("validation_error")
+            lines.append(row(label(contender), *numbers, "–" if error is None else f"{error:.1f}"))
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from camdrop.data.text import markdown_text
 from camdrop.report.layout import json_files
+from camdrop.runs.reading import read_json
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -41,7 +41,7 @@ def each(folders: Sequence[Path], kind: str, read: Callable[[Json], T]) -> tuple
     for path in json_files(folders, kind):
         try:
             found.append(read(loaded(path, path.stat().st_mtime_ns)))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, OSError) as error:
             where = markdown_text(f"{path.parent.name}/{path.name}")
             problems.append(f"{where} cannot be read ({type(error).__name__}).")
     return found, problems
@@ -50,7 +50,7 @@ def each(folders: Sequence[Path], kind: str, read: Callable[[Json], T]) -> tuple
 @functools.lru_cache(maxsize=64)
 def loaded(path: Path, stamp: int) -> Json:
     """A file as of its time, its texts as Markdown shows them; nobody changes what comes back."""
-    said: Json = _shown(json.loads(path.read_bytes()))  # in UTF-8, or as PowerShell redirects it, in UTF-16
+    said: Json = _shown(read_json(path.read_bytes()))  # in UTF-8, or as PowerShell redirects it, in UTF-16
     return said
 
 

@@ -12,7 +12,6 @@ from camdrop.runs.folder import (
     list_runs,
     load_run,
     locked,
-    read_heatmap_history,
     read_metrics,
     record_guess,
     rename,
@@ -20,6 +19,7 @@ from camdrop.runs.folder import (
     survey,
     turn_knobs,
 )
+from camdrop.runs.history import read_heatmap_history
 
 __all__ = [
     "LAUNCHED",

@@ -23,18 +23,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from camdrop.data.files import write_atomic
+from camdrop.runs.reading import as_list, as_object, as_type, pick, read_json, read_record, typed
 from camdrop.runs.stopping import ask_to_stop
 from camdrop.training import KNOBS
-from camdrop.training.config import Contender, Recipe, make_method, method_name
+from camdrop.training.config import Contender, Recipe, make_method, method_name, option_types
 
 # The lock that the launcher of a run's process holds until the process ends; the process itself holds `.lock`.
 LAUNCHED = ".launched"
+STATES = ("queued", "running", "stopped", "finished", "failed")
 
 
 class RunError(ValueError):
@@ -63,18 +64,39 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, text: str) -> RunConfig:
-        plain = json.loads(text)
-        contenders = tuple(
-            Contender(
-                entry["name"],
-                make_method(entry["method"], entry["options"]),
-                entry["schedule"],
-                *(None if entry[k] is None else tuple(entry[k]) for k in ("stages", "kinds")),
-            )
-            for entry in plain["contenders"]
-        )
-        later = {name: plain.get(name, False) for name in ("compiled", "bounds", "leakage")}
-        return cls(plain["data"], Recipe(**plain["recipe"]), contenders, plain["device"], plain["threads"], **later)
+        """ValueError for a text that is no configuration."""
+        said = read_json(text)
+        contenders = tuple(_contender(entry) for entry in as_list(pick(said, "contenders"), "contenders"))
+        if not contenders or len({one.name for one in contenders}) < len(contenders):
+            raise ValueError("contenders must be at least one, each of another name")
+        return typed(cls, said, recipe=typed(Recipe, pick(said, "recipe")), contenders=contenders)
+
+
+def _contender(said: object) -> Contender:
+    name, options = as_type(pick(said, "method"), str, "method"), pick(said, "options")
+    types = option_types(name)
+    known = {key: as_type(value, types.get(key, Any), key) for key, value in as_object(options).items()}
+    return typed(Contender, said, method=make_method(name, known))
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `status.json` of a run or a sweep says."""
+
+    state: str
+    step: int = 0
+    total: int | None = None
+    seconds: float = 0.0
+    message: str = ""
+    pid: int | None = None
+    device: str = ""
+
+    def __post_init__(self) -> None:
+        if self.state not in STATES:
+            raise ValueError(f"state must be one of {', '.join(STATES)}, got {self.state!r}")
+        for name, low in (("step", 0), ("total", 1), ("seconds", 0), ("pid", 1)):
+            if (value := getattr(self, name)) is not None and value < low:
+                raise ValueError(f"{name} must be at least {low}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -121,26 +143,28 @@ def claim(folder: Path, kind: str, file: str, text: str) -> None:
 
 
 @contextmanager
-def open_folder(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
-    """Give this block the status of a run or a sweep (`kind`); RunError if the block cannot read the folder."""
+def open_folder(folder: Path, kind: str) -> Iterator[Status | None]:
+    """Give this block the status of a run or a sweep (`kind`), None where it has none.
+
+    RunError if that, or what the block reads, is missing or damaged.
+    """
     status = folder / "status.json"
     try:
-        yield json.loads(status.read_text()) if status.exists() else {}
+        yield typed(Status, read_json(status.read_bytes())) if status.exists() else None
     except FileNotFoundError:
         raise RunError(f"{folder} holds no {kind}; start one with --run {folder}") from None
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise RunError(
-            f"{folder} cannot be read as a {kind} ({type(error).__name__}); delete it or restore its files"
-        ) from None
+    except (ValueError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise RunError(f"{folder} cannot be read as a {kind} ({why}); delete it or restore its files") from None
 
 
 def load_run(folder: Path) -> Run:
     """Read a run folder. RunError if it holds no run or its files are damaged."""
     with open_folder(folder, "run") as status:
-        config = RunConfig.from_json((folder / "config.json").read_text())
+        config = RunConfig.from_json((folder / "config.json").read_text("utf-8"))
         guess = folder / "guess.json"
-        guessed = {"guess": str(json.loads(guess.read_text())["contender"])} if guess.exists() else {}
-        run = Run(folder, config, **({"state": "queued"} | status | guessed))
+        guessed = as_type(pick(read_json(guess.read_bytes()), "contender"), str, "guess") if guess.exists() else ""
+        run = Run(folder, config, **dataclasses.asdict(status or Status("queued")), guess=guessed)
     if run.state == "running" and not in_use(folder):
         return dataclasses.replace(run, state="stopped", message="its process is gone; resume it to go on")
     return run
@@ -174,16 +198,7 @@ def read_metrics(folder: Path, start: int = 0) -> tuple[list[dict[str, Any]], in
         file.seek(start)
         whole = file.read().rpartition(b"\n")
     lines = whole[0].splitlines() if whole[1] else []
-    return [json.loads(line) for line in lines if line.strip()], start + len(whole[0]) + len(whole[1])
-
-
-def read_heatmap_history(folder: Path) -> dict[int, dict[str, np.ndarray]]:
-    """Heatmaps by step and contender, each (probes, H, W)."""
-    frames = {}
-    for path in sorted((folder / "film").glob("*.npz")):
-        with np.load(path) as frame:
-            frames[int(path.stem)] = {name: frame[name] for name in frame.files}
-    return frames
+    return [read_record(line) for line in lines if line.strip()], start + len(whole[0]) + len(whole[1])
 
 
 def acquire(folder: Path, name: str = ".lock") -> FileLock:
@@ -287,6 +302,7 @@ def asked_knobs(folder: Path) -> dict[str, dict[str, float]]:
     """The knobs that `turn_knobs` has asked for so far, by contender. RunError if the file is damaged."""
     path = folder / "knobs.json"
     try:
-        return dict(json.loads(path.read_text())) if path.exists() else {}
+        asked = read_json(path.read_bytes()) if path.exists() else {}
+        return cast("dict[str, dict[str, float]]", as_type(asked, dict[str, dict[str, float]], "knobs"))
     except ValueError:
         raise RunError(f"{path} is damaged; delete it, and turn the knobs again") from None

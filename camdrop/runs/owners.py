@@ -54,4 +54,4 @@ def _ended(run: Path) -> float:
     if not status.exists():
         return (run / FILE).stat().st_mtime
     with folder.open_folder(run, "run") as said:
-        return time.time() if said.get("state") == "queued" else status.stat().st_mtime
+        return time.time() if said and said.state == "queued" else status.stat().st_mtime

@@ -21,6 +21,7 @@ from camdrop.data import short_name
 from camdrop.data.files import write_atomic
 from camdrop.masks import METHODS, Method
 from camdrop.runs.folder import RunError, claim, in_use, open_folder, remove
+from camdrop.runs.reading import pick, read_json, typed
 from camdrop.runs.stopping import ask_to_stop
 from camdrop.training.config import Recipe, make_method
 
@@ -79,9 +80,9 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        plain = json.loads(text)
-        lists = {name: tuple(plain[name]) for name in ("learning_rates", "keep_probs")}
-        return cls(**plain | lists | {"recipe": Recipe(**plain["recipe"])})
+        """ValueError for a text that is no plan."""
+        said = read_json(text)
+        return typed(cls, said, recipe=typed(Recipe, pick(said, "recipe")))
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,10 @@ class Cell:
     steps: int = 0
     seconds: float = 0.0
     message: str = ""
+
+    def __post_init__(self) -> None:
+        if self.state not in ("done", "diverged", "failed"):
+            raise ValueError(f"state must be done, diverged or failed, got {self.state!r}")
 
     def __str__(self) -> str:
         if self.validation_error is None:
@@ -186,8 +191,9 @@ def create(folder: Path, plan: Plan) -> None:
 def load_sweep(folder: Path) -> Sweep:
     """Read a sweep's folder. RunError if it holds no sweep or its files are damaged."""
     with open_folder(folder, "sweep") as status:
-        plan = Plan.from_json((folder / "sweep.json").read_text())
-        sweep = Sweep(folder, plan, **({"state": "new"} | status), cells=read_cells(folder))
+        plan = Plan.from_json((folder / "sweep.json").read_text("utf-8"))
+        now = (status.state, status.message, status.pid) if status else ("new", "", None)
+        sweep = Sweep(folder, plan, now[0], read_cells(folder), *now[1:])
     if sweep.state == "running" and not in_use(folder):
         return dataclasses.replace(sweep, state="stopped", message="its process is gone; resume it to go on")
     return sweep
@@ -206,7 +212,7 @@ def read_cells(folder: Path) -> dict[tuple[float, float], Cell]:
     """The finished cells by (learning rate, γ), without an incomplete last line."""
     path = folder / "cells.jsonl"
     whole = path.read_bytes().rpartition(b"\n")[0].splitlines() if path.exists() else []
-    cells = (Cell(**json.loads(line)) for line in whole)
+    cells = (typed(Cell, read_json(line)) for line in whole)
     return {(cell.learning_rate, cell.keep_prob): cell for cell in cells}
 
 

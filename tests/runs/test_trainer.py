@@ -240,11 +240,14 @@ def test_broken_and_missing_runs_are_a_sentence(start, tmp_path):
 
 
 def test_rename_and_a_line_half_written(start):
+    def line(step):
+        return json.dumps({"kind": "point", "step": step, "epoch": 0.5, "contender": "camdrop"})
+
     folder = runs.rename(start(), "tuesday")
-    (folder / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
+    (folder / "metrics.jsonl").write_text(f"{line(1)}\n{line(2)}\n" + line(3)[:20])
     records, offset = runs.read_metrics(folder)
     assert [r["step"] for r in records] == [1, 2]
     with (folder / "metrics.jsonl").open("a") as file:
-        file.write('ep": 3}\n')
-    assert runs.read_metrics(folder, offset)[0] == [{"step": 3}]
+        file.write(line(3)[20:] + "\n")
+    assert runs.read_metrics(folder, offset)[0] == [json.loads(line(3))]
     assert json.loads((folder / "config.json").read_text())["contenders"][2]["method"] == "camdrop"

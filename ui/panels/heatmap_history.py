@@ -13,12 +13,14 @@ from camdrop import runs
 from camdrop.figures import NEUTRAL, lut
 from camdrop.masks import CamDrop, DropBlock
 from camdrop.runs import Run, RunError
+from camdrop.runs.history import frame_files, read_frame, read_probes
 from camdrop.runs.records import label, turned
 from camdrop.training.config import Contender
 from ui.components.pictures import Heat, Panel, Raster, Tiles, pictures
 from ui.components.slider import live_slider
 from ui.fragments import fragment
 from ui.panels import races
+from ui.words import literal
 
 _BEAT = 0.4  # seconds a frame stays while the history plays
 _COLUMNS = 2  # of images
@@ -26,8 +28,7 @@ _COLUMNS = 2  # of images
 
 @functools.lru_cache(maxsize=256)
 def _frame(path: Path, changed: int) -> dict[str, np.ndarray]:
-    with np.load(path) as frame:
-        return {name: frame[name].astype(np.float32) for name in frame.files}
+    return {name: heatmaps.astype(np.float32) for name, heatmaps in read_frame(path).items()}
 
 
 def show(run: Run, pace: float | None) -> None:
@@ -45,8 +46,8 @@ def _frames(run: Run, playing: bool) -> None:
     except RunError:
         return  # the page says it above
     st.subheader("Where they look")
-    paths = sorted((run.folder / "film").glob("*.npz"))
-    store, count = st.session_state, len(paths)
+    frames = frame_files(run.folder)
+    store, count = st.session_state, len(frames)
     newest = store.get(f"history.newest.{run.name}", 0)
     shown = store.get("live.frame", 1)
     if playing and shown >= count:
@@ -70,16 +71,20 @@ def _frames(run: Run, playing: bool) -> None:
         with st.container(width=420):
             last = max(1, count)
             at = live_slider("Epoch", key="frame", min=1, max=max(2, last), step=1, default=last, disabled=count < 2)
-    if not paths:
+    if not frames:
         st.caption(
             "The heatmap history begins with the first epoch: heatmaps of images that none of the networks trains on."
         )
         return
-    path = paths[min(int(at), count) - 1]
+    moment, path = list(frames.items())[min(int(at), count) - 1]
     epochs = {r["step"]: r["epoch"] for r in records if r["kind"] == "point"}
-    epoch = f"after epoch {epochs.get(int(path.stem), 0):.1f}".removesuffix(".0")
-    maps, probes = _frame(path, path.stat().st_mtime_ns), run.folder / "probes.npz"
-    pixels = _probes(probes, probes.stat().st_mtime_ns)
+    epoch = f"after epoch {epochs.get(moment, 0):.1f}".removesuffix(".0")
+    try:
+        maps = _frame(path, _changed(path))
+        pixels = _probes(run.folder, _changed(run.folder / "probes.npz"))
+    except RunError as error:
+        st.error(literal(error), icon=":material/broken_image:")
+        return
     height, width = pixels.shape[1:3]
     tiles = Tiles(len(pixels), _COLUMNS, width, height, 1)
     picture, lines = Raster(_mosaic(pixels)), Raster(_between(pixels))
@@ -88,7 +93,7 @@ def _frames(run: Run, playing: bool) -> None:
     panels = [Panel("Images", alt, [picture, lines], id="images", subtitle="held out", tiles=tiles)]
     for contender in run.config.contenders:
         name, layers = label(contender, knobs.get(contender.name)), list[Raster | Heat]([picture])
-        if contender.name in maps:
+        if len(maps.get(contender.name, ())) == len(pixels):
             own = np.stack([cv2.resize(m / max(float(m.max()), 1e-6), (width, height)) for m in maps[contender.name]])
             layers.append(Heat(_mosaic(own), lut("viridis"), 0.0, 1.0, 0.6))
         words = f"Where {name} looks in these images, {epoch}"
@@ -97,10 +102,13 @@ def _frames(run: Run, playing: bool) -> None:
 
 
 @functools.lru_cache(maxsize=16)
-def _probes(path: Path, changed: int) -> np.ndarray:
+def _probes(folder: Path, changed: int) -> np.ndarray:
     """The images of the history (n, H, W, 1 or 3)."""
-    with np.load(path) as probes:
-        return np.ascontiguousarray(probes["images"].transpose(0, 2, 3, 1))
+    return np.ascontiguousarray(read_probes(folder).transpose(0, 2, 3, 1))
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _mosaic(tiles: np.ndarray) -> np.ndarray:
