@@ -126,7 +126,7 @@ def list_checkpoints(folder: str | os.PathLike[str]) -> Listing:
     broken: list[tuple[Path, str]] = []
     folder = Path(folder)
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix in SUFFIXES and not path.name.startswith(".") and path.is_file():
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
             try:
                 found.append((path, _peek(path)))
             except CheckpointError as error:

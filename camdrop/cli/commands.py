@@ -182,10 +182,16 @@ def cam(
     from camdrop.analysis.explanations import predict
     from camdrop.data import fit_image, read_image
 
-    if out.suffix not in (".png", ".npy"):
+    kind = out.suffix.lower()
+    if kind not in (".png", ".npy"):
         raise ValueError(f"--out must end in .png or .npy, got {out.name}")
     loaded = open_checkpoint(checkpoint)
     model, meta = loaded.model, loaded.meta
+    if meta.in_channels not in (1, 3):
+        raise ValueError(
+            f"{checkpoint} takes images of {meta.in_channels} channels, but files of images are grey or RGB: "
+            "name a checkpoint of 1 or 3 channels"
+        )
     stage = stage or model.stage_names[-1]
     if stage not in model.stage_names:
         raise ValueError(f"--stage must be one of {', '.join(model.stage_names)}, got {stage}")
@@ -193,8 +199,9 @@ def cam(
     prediction = predict(loaded, pixels[None])
     index = prediction.predicted if target is None else class_index(target, meta.classes, meta.num_classes)
     values = prediction.heatmap(index, stage)
-    if out.suffix == ".npy":
-        np.save(out, values)
+    if kind == ".npy":
+        with out.open("wb") as file:  # given a name, NumPy would add a suffix in small letters
+            np.save(file, values)
     else:
         low, high = float(values.min()), float(values.max())
         painted = figures.overlay(prediction.picture, values, colormap=colormap, opacity=opacity, low=low, high=high)

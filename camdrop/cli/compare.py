@@ -31,7 +31,7 @@ def compare(
     from camdrop.analysis import heatmap_metrics
     from camdrop.cli.progress import data_progress
 
-    if sheet is not None and sheet.suffix != ".png":
+    if sheet is not None and sheet.suffix.lower() != ".png":
         raise ValueError(f"--sheet must end in .png, got {sheet.name}")
     models = {path: open_checkpoint(path) for path in checkpoints}
     dataset = load_data(data, ("test",))

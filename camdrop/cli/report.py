@@ -26,7 +26,7 @@ def report(
     if missing := [str(folder) for folder in folders or () if not folder.is_dir()]:
         raise ValueError(f"there is no folder {', '.join(missing)}; name one that holds runs")
     kinds = {".md": markdown_report, ".html": html_report, ".json": json_report}
-    if out.suffix not in kinds:
+    if out.suffix.lower() not in kinds:
         raise ValueError(f"--out must end in .md or .html, or in .json, got {out.name}")
-    write_atomic(out, kinds[out.suffix](where))
+    write_atomic(out, kinds[out.suffix.lower()](where))
     typer.echo(f"{out}: tables 1–7, figures 2–4, from {len(find(where))} finished runs")
