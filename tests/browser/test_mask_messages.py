@@ -14,7 +14,7 @@ def test_the_bag_becomes_a_sneaker_and_a_probe_says_why(page: Page, app_url: str
     expect(page.get_by_label("Block size r", exact=True)).to_have_value("8")
     page.get_by_test_id("stCheckbox").filter(has_text="Guess the class").locator("label").first.click()
     expect(page.get_by_text("What the masks tell")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"\d % of 300"))).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile(r"\d\s%\sof 300"))).to_be_visible(timeout=60_000)
     expect(page).to_have_url(re.compile("guess=true"))
     page.get_by_role("slider", name="Keep rate γ").press("ArrowLeft")
     expect(page.get_by_role("button", name="Guess again")).to_be_visible()
