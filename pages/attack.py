@@ -13,7 +13,7 @@ from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.pictures import pictures
 from ui.entry import through_app
 from ui.fragments import fragment
-from ui.saved.button import Seen, offer, save_button
+from ui.saved.button import Seen, heading, offer
 from ui.words import literal
 
 if TYPE_CHECKING:
@@ -124,10 +124,7 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
     offer(Seen(TITLE, QUESTION, [columns], facts, chosen, HOW, picture.own, note, attack_table.saved, whole))
 
 
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.title(TITLE, width="content")
-    save_button()
-st.caption(QUESTION)
+heading(TITLE, QUESTION)
 page()
 with st.expander("How it is computed", icon=":material/function:"):
     st.markdown(HOW)

@@ -12,7 +12,7 @@ from ui.choosers.select import segments, whole_number
 from ui.components.pictures import pictures
 from ui.entry import through_app
 from ui.fragments import fragment
-from ui.saved.button import Seen, offer, save_button
+from ui.saved.button import Seen, heading, offer
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -91,9 +91,6 @@ def page() -> None:
         blocks(chosen, row)
 
 
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.title(TITLE, width="content")
-    save_button()
-st.caption(QUESTION)
+heading(TITLE, QUESTION)
 carry_over("five_methods")
 page()

@@ -14,7 +14,7 @@ from ui.choosers.training_switch import choose_training, training_sites
 from ui.components.pictures import Picked, pictures
 from ui.entry import through_app
 from ui.fragments import fragment
-from ui.saved.button import Seen, offer, save_button
+from ui.saved.button import Seen, heading, offer
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -156,9 +156,6 @@ def page() -> None:
         lab(chosen, row)
 
 
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.title(TITLE, width="content")
-    save_button()
-st.caption(QUESTION)
+heading(TITLE, QUESTION)
 carry_over("mask_lab")
 page()

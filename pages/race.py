@@ -109,13 +109,7 @@ def page() -> None:
             on_click=race_setup.start,
             args=(config, "run", guess),
         )
-        with st.empty():
-            try:
-                with st.spinner("Measuring some real steps …"):
-                    words = race_setup.forecast(config)
-                st.markdown(words)
-            except ValueError as error:
-                st.error(literal(error), icon=":material/broken_image:")
+        run_actions.estimate(lambda: race_setup.forecast(config))
     guests.limits()
 
 

@@ -68,13 +68,7 @@ def page() -> None:
     if plan is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Start", type="primary", icon=":material/play_arrow:", on_click=sweeps.start, args=(plan,))
-            with st.empty():
-                try:
-                    with st.spinner("Measuring some real steps …"):
-                        words = sweeps.forecast(plan)
-                    st.markdown(words)
-                except ValueError as error:
-                    st.error(literal(error), icon=":material/broken_image:")
+            run_actions.estimate(lambda: sweeps.forecast(plan))
         guests.limits()
     if examples := report.find_sweeps([shipped("results")]):
         fragment(example)(examples)

@@ -10,7 +10,7 @@ from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
 from ui.fragments import fragment
-from ui.panels.lessons import LESSONS, Lesson, Slider
+from ui.panels.lessons import LESSONS, QUESTION, Lesson, Slider
 from ui.saved.button import offer, save_button
 
 through_app()
@@ -112,7 +112,7 @@ def show(number: int) -> None:
 with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
     with st.container(width="content"):
         st.title("Tour", width="content")
-        st.caption("Eight short lessons. In each: read, predict, try, then open the answer.")
+        st.caption(QUESTION)
     chosen = segments("Lesson", range(1, len(LESSONS) + 1), key="lesson", on_change=begin)
     save_button()
 _title(data={"title": f"Lesson {chosen}: {LESSONS[chosen - 1].title}"}, key="tour.title")

@@ -31,7 +31,7 @@ from camdrop.data.files import write_atomic
 from camdrop.runs.reading import as_list, as_object, as_type, pick, read_json, read_record, typed
 from camdrop.runs.stopping import ask_to_stop
 from camdrop.training import KNOBS
-from camdrop.training.config import Contender, Recipe, make_method, method_name, option_types
+from camdrop.training.config import Contender, Recipe, check_names, make_method, method_name, option_types
 
 # The lock that the launcher of a run's process holds until the process ends; the process itself holds `.lock`.
 LAUNCHED = ".launched"
@@ -67,8 +67,7 @@ class RunConfig:
         """ValueError for a text that is no configuration."""
         said = read_json(text)
         contenders = tuple(_contender(entry) for entry in as_list(pick(said, "contenders"), "contenders"))
-        if not contenders or len({one.name for one in contenders}) < len(contenders):
-            raise ValueError("contenders must be at least one, each of another name")
+        check_names(contenders)
         return typed(cls, said, recipe=typed(Recipe, pick(said, "recipe")), contenders=contenders)
 
 
@@ -79,9 +78,9 @@ def _contender(said: object) -> Contender:
     return typed(Contender, said, method=make_method(name, known))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Status:
-    """What `status.json` of a run or a sweep says."""
+    """What `status.json` of a run or a sweep says. `state` is queued, running, stopped, finished or failed."""
 
     state: str
     step: int = 0
@@ -89,7 +88,7 @@ class Status:
     seconds: float = 0.0
     message: str = ""
     pid: int | None = None
-    device: str = ""
+    device: str = ""  # on which it trains
 
     def __post_init__(self) -> None:
         if self.state not in STATES:
@@ -99,19 +98,12 @@ class Status:
                 raise ValueError(f"{name} must be at least {low}, got {value}")
 
 
-@dataclass(frozen=True)
-class Run:
-    """The content of a run folder at one moment. `state` is queued, running, stopped, finished or failed."""
+@dataclass(frozen=True, kw_only=True)
+class Run(Status):
+    """The content of a run folder at one moment."""
 
     folder: Path
     config: RunConfig
-    state: str
-    step: int = 0
-    total: int | None = None
-    seconds: float = 0.0
-    message: str = ""
-    pid: int | None = None
-    device: str = ""  # on which it trains
     guess: str = ""  # the contender that somebody expects to win
 
     @property
@@ -164,7 +156,7 @@ def load_run(folder: Path) -> Run:
         config = RunConfig.from_json((folder / "config.json").read_text("utf-8"))
         guess = folder / "guess.json"
         guessed = as_type(pick(read_json(guess.read_bytes()), "contender"), str, "guess") if guess.exists() else ""
-        run = Run(folder, config, **dataclasses.asdict(status or Status("queued")), guess=guessed)
+        run = Run(folder=folder, config=config, guess=guessed, **vars(status or Status(state="queued")))
     if run.state == "running" and not in_use(folder):
         return dataclasses.replace(run, state="stopped", message="its process is gone; resume it to go on")
     return run

@@ -86,7 +86,7 @@ def _train(
     config = run.config
     if ours.is_main:
         remove_leftovers(run.folder)
-        at_start = Run(run.folder, config, run.state, device=device_name(device))
+        at_start = Run(folder=run.folder, config=config, state=run.state, device=device_name(device))
         set_state(at_start, "running", "reading the data", os.getpid())
     if config.threads:
         torch.set_num_threads(config.threads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -214,6 +214,13 @@ def contender(
         tuple(where[key].split("+")) if key in where else usual for key, usual in (("stages", stages), ("sites", kinds))
     )
     return Contender(title, method, where.get("schedule", schedule), stages, kinds)
+
+
+def check_names(contenders: Sequence[Contender]) -> None:
+    """ValueError for no contenders, or two of one name."""
+    names = [contender.name for contender in contenders]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"contenders need different names, got {', '.join(names) or 'none'}")
 
 
 def contender_of(name: str, options: Mapping[str, Any]) -> Contender:

@@ -21,7 +21,7 @@ from camdrop.resnet import Drop, Network, build
 from camdrop.sampling import training_masks
 from camdrop.schedules import keep_prob_at, learning_rate_at
 from camdrop.training.batches import make_batches, split_training
-from camdrop.training.config import Contender, Recipe
+from camdrop.training.config import Contender, Recipe, check_names
 from camdrop.training.devices import autocast
 from camdrop.training.distributed import ALONE, Team
 
@@ -185,8 +185,7 @@ class Race:
         team: Team = ALONE,
         compiled: bool = False,
     ) -> None:
-        if len({c.name for c in contenders}) < len(contenders) or not contenders:
-            raise ValueError(f"contenders need different names, got {', '.join(c.name for c in contenders) or 'none'}")
+        check_names(contenders)
         self.recipe, self.info, self.device, self.team = recipe, data.info, device, team
         train, held = split_training(data.train, recipe)
         if len(train) < 2:

@@ -15,7 +15,8 @@ CAMDROP = Contender("camdrop", CamDrop())
 
 
 def race(*contenders: Contender, data: str = "fashion-sample", noise: float = 0.0) -> Run:
-    return Run(Path("run"), RunConfig(data, Recipe("resnet8", epochs=9, label_noise=noise), contenders), "finished")
+    config = RunConfig(data, Recipe("resnet8", epochs=9, label_noise=noise), contenders)
+    return Run(folder=Path("run"), config=config, state="finished")
 
 
 def end(name: str, unmasked: float, validation: float | None, obeys: float | None = None) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """What the tests of pages say under AppTest: open, press, read; an exception on the page fails the test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
@@ -10,10 +10,14 @@ from tests.support import ROOT
 APP = str(ROOT / "app.py")
 
 
-def open_page(**link: str | list[str]) -> AppTest:
-    """The app's first page by a link."""
-    app = AppTest.from_file(APP, default_timeout=60)
+def open_page(name: str = "", session: Mapping[str, object] | None = None, **link: str | list[str]) -> AppTest:
+    """A page of the app, by default the first, by a link, with what a session knows already."""
+    app = AppTest.from_file(APP, default_timeout=90)
+    if name:
+        app.switch_page(f"pages/{name}.py")
     app.query_params.update(link)
+    for key, value in (session or {}).items():
+        app.session_state[key] = value
     return settled(app.run())
 
 

@@ -12,8 +12,7 @@ from camdrop import runs
 from camdrop.policy import policy
 from camdrop.runs import owners, scheduler, sweep
 from camdrop.training.config import Contender, Recipe
-from tests.support import ROOT
-from tests.support.app_test import errors
+from tests.support.app_test import errors, open_page
 from tests.support.checkpoint_files import make_checkpoint
 from ui import guests
 from ui.choosers.data_set import choose_data_set
@@ -42,17 +41,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     st.cache_resource.clear()  # else the next test would be of this session, as AppTest has only one
 
 
-def visit(name: str, session: dict[str, object] | None = None, **link: str | list[str]) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
-    app.switch_page(f"pages/{name}.py")
-    app.query_params.update(link)
-    for key, value in (session or {}).items():
-        app.session_state[key] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
 def labels(app: AppTest) -> set[str]:
     return {button.label for button in app.button} | {popover.proto.popover.label for popover in app.get("popover")}
 
@@ -64,7 +52,7 @@ def press(app: AppTest, label: str) -> AppTest:
 
 
 def test_a_run_is_its_sessions_alone_and_its_links(root: Path) -> None:
-    app = visit("race")
+    app = open_page("race")
     assert any("for 10 minutes at most" in caption.value for caption in app.caption)
     mine = press(app, "Start")
     (run,) = runs.list_runs(root)
@@ -74,13 +62,13 @@ def test_a_run_is_its_sessions_alone_and_its_links(root: Path) -> None:
     }
     token = mine.query_params["token"]
     for stranger in (
-        visit("race", run=run.name),
-        visit("race", run=run.name, token="guessed"),
-        visit("runs"),
+        open_page("race", run=run.name),
+        open_page("race", run=run.name, token="guessed"),
+        open_page("runs"),
     ):
         assert not ACTIONS & labels(stranger) and "Take away" in labels(stranger)
         assert stranger.query_params.get("token") != token
-    again = press(visit("race", run=run.name, token=token), "Stop")  # after the page was loaded anew
+    again = press(open_page("race", run=run.name, token=token), "Stop")  # after the page was loaded anew
     assert runs.load_run(run.folder).state == "stopped" and "Resume" in labels(again)
     press(again, "Delete for good")
     assert runs.list_runs(root) == []
@@ -94,11 +82,11 @@ def test_nothing_of_others_or_the_servers_can_be_changed(root: Path) -> None:
     (root / "broken" / "config.json").write_text("{")
     sweep.create(root / "plane", sweep.Plan())
     scheduler.submit(root / "plane")
-    for app in (visit("runs"), visit("sweep", sweep="plane"), visit("race", run="the server's")):
+    for app in (open_page("runs"), open_page("sweep", sweep="plane"), open_page("race", run="the server's")):
         assert not ACTIONS & labels(app)
     runs.folder.set_state(runs.load_run(root / "race"), "running")
     with runs.locked(root / "race"):
-        assert "Knobs" not in labels(visit("race", run="race"))
+        assert "Knobs" not in labels(open_page("race", run="race"))
     for name in ("race", "the server's", "broken", "plane"):  # and if a button were there
         folder = root / name
         for act in (runs.stop, runs.delete, run_actions.resume, sweep.stop, sweep.delete):
@@ -112,7 +100,7 @@ def test_nothing_of_others_or_the_servers_can_be_changed(root: Path) -> None:
 @pytest.mark.parametrize(("page", "key"), [("race", "race.data"), ("sweep", "sweep.data")])
 def test_a_data_set_is_no_path(root: Path, tmp_path: Path, page: str, key: str) -> None:
     for spec in (f"folder:{tmp_path}", "imagenet:/", str(tmp_path)):  # no widget offers it, but one may send it
-        app = visit(page)
+        app = open_page(page)
         assert app.selectbox(key).proto.accept_new_options is False
         app.selectbox(key).options.append(spec)
         app.selectbox(key).set_value(spec).run()
@@ -156,24 +144,24 @@ def test_no_link_reaches_a_file_outside_of_its_folder(root: Path, opened: list[s
     names += [*(str(outside / name) for name in ("run", "best")), "run:../outside/baseline", f"run:{outside}/baseline"]
     names += ["../outside", f"folder:{outside}", "..%2Foutside%2Frun", "."]
     opened.clear()
-    visit(
+    open_page(
         "explore",
         checkpoints=names,
         **dict.fromkeys(("image", "image_from", "image_class", "class", "stage"), names[0]),
     )
-    visit("runs", runs=names, curves=names, search=names[0])
+    open_page("runs", runs=names, curves=names, search=names[0])
     for name in ("../outside/run", str(outside / "run")):
-        visit("race", run=name, curves=names, token=name)
+        open_page("race", run=name, curves=names, token=name)
     for name in ("../outside/sweep", str(outside / "sweep")):
-        visit("sweep", sweep=name, measure=name)
+        open_page("sweep", sweep=name, measure=name)
     for name in ("../outside/best", "run:../outside/baseline", str(outside / "best")):
-        visit("mask_lab", checkpoint=name, site=name, method=name, label=name, image_from=name)
+        open_page("mask_lab", checkpoint=name, site=name, method=name, label=name, image_from=name)
     assert opened and [path for path in opened if "outside" in path] == []
 
 
 def test_where_there_is_no_room_there_is_a_sentence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMDROP_MAX_SESSIONS", "1")
-    assert visit("runs").title and not errors(visit("race"))  # of one session, as AppTest has only one
+    assert open_page("runs").title and not errors(open_page("race"))  # of one session, as AppTest has only one
     assert len(guests._here) == 1
     for variable, value, words in (
         ("CAMDROP_MAX_SESSIONS", "1", "All 1 places on this server are taken"),
@@ -182,7 +170,7 @@ def test_where_there_is_no_room_there_is_a_sentence(root: Path, monkeypatch: pyt
         st.cache_resource.clear()  # a new session
         guests._here.add(object())
         monkeypatch.setenv(variable, value)
-        app = visit("runs")
+        app = open_page("runs")
         assert len(errors(app)) == 1 and words in errors(app)[0] and not app.title
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CAMDROP_SHARED", "1")
@@ -206,5 +194,5 @@ def test_a_server_that_was_started_otherwise_shows_nothing(
     as_it_should = st.get_option
     monkeypatch.setenv("CAMDROP_SHARED", shared)
     monkeypatch.setattr(st, "get_option", lambda name: value if name == option else as_it_should(name))
-    app = visit("explore")
+    app = open_page("explore")
     assert len(errors(app)) == 1 and words in errors(app)[0] and not app.title

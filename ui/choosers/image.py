@@ -11,6 +11,7 @@ import streamlit as st
 
 from ui.choosers.own_images import choose_own_images
 from ui.choosers.select import select
+from ui.components.packing import digest
 from ui.components.pictures import Moves, Panel, Raster, Tiles, pictures
 from ui.components.slider import live_slider
 from ui.words import literal
@@ -55,6 +56,13 @@ class ChosenImage:
     def truth(self, meta: Meta) -> str | None:
         """The true class of the image by the name that a network has for it; None where that is not known."""
         return None if self.label is None else meta.classes[self.label]
+
+    @functools.cached_property
+    def state(self) -> dict[str, int | str]:
+        """What the browser knows it by: the number, or what an own image is made of."""
+        if self.number is not None:
+            return {"image": self.number}
+        return {"own": repr((digest(self.original.numpy()), self.label))}
 
     def fit(self, meta: Meta) -> Tensor:
         """The pixels, uint8 (C, H, W), as another network of 1 or 3 channels takes them."""

@@ -49,48 +49,60 @@ def live_slider(
     ones that it can have, a step apart. `format` is a printf format as for `st.slider`. Without `local`, call it inside
     a fragment: a whole-page rerun is cut off by the next one, and so would never finish while the hand moves.
     """
-    integer = all(isinstance(number, int) for number in (min, max, step, default))
+    integer = _are_whole(min, max, step, default)
 
     def clean(value: Any) -> float:
         value = _snap(_number(value, default), min, max, step, log, integer)
         return value if values is None else builtins.min(values, key=lambda x: (abs(x - value), x))
 
     value, told = follow(key, default, clean)
+    data = _message(label, key, min, max, step, default, value, help, log, disabled, local)
+    data |= {"format": format} if format else {}
+    data |= {"values": None if values is None else list(values)}
+    _slider(key=key, data=data | told, on_state_change=nothing)
+    return value
+
+
+def slider_part(label: str, *, key: str, min: float, max: float, step: float, value: float) -> Part:
+    """What `live_slider` shows, for a page that is saved unseen; `value` is its default too."""
+    data = _message(label, key, min, max, step, value, value, local=True)
+    return Part(_slider, [data | {"revision": 0, "heard": None}])
+
+
+def _message(
+    label: str,
+    key: str,
+    min: float,
+    max: float,
+    step: float,
+    default: float,
+    value: float,
+    help: str = "",
+    log: bool = False,
+    disabled: bool = False,
+    local: bool = False,
+) -> dict[str, Any]:
+    integer = _are_whole(min, max, step, default)
     decimals = 0 if integer else 1 if step >= 1 else -math.floor(math.log10(step))
-    data = {
+    return {
         "label": label,
         "key": key,
         "min": min,
         "max": max,
         "step": step,
         "default": default,
-        "format": format or f"%.{decimals}f",
+        "format": f"%.{decimals}f",
         "help": help,
         "log": log,
         "integer": integer,
         "disabled": disabled,
         "local": local,
-        "values": None if values is None else list(values),
         "value": value,
-    } | told
-    _slider(key=key, data=data, on_state_change=nothing)
-    return value
-
-
-def slider_part(label: str, *, key: str, min: float, max: float, step: float, value: float) -> Part:
-    """What `live_slider` shows, for a page that is saved unseen; `value` is its default too."""
-    integer = all(isinstance(number, int) for number in (min, max, step, value))
-    data = {"label": label, "key": key, "min": min, "max": max, "step": step, "default": value, "value": value}
-    plain = {
-        "help": "",
-        "log": False,
-        "integer": integer,
-        "disabled": False,
-        "local": True,
-        "revision": 0,
-        "heard": None,
     }
-    return Part(_slider, [data | plain | {"format": "%d" if integer else "%.2f"}])
+
+
+def _are_whole(*numbers: float) -> bool:
+    return all(isinstance(number, int) for number in numbers)
 
 
 def _number(text: Any, default: float) -> float:

@@ -20,10 +20,10 @@ from ui.components.ahead import send_ahead
 from ui.components.packing import digest
 from ui.components.pictures import Board, State
 from ui.components.slider import Live
+from ui.panels.background import forget
 from ui.panels.shown import Shown, still
 
 _TABLES = 64
-_SHELF = 40_000_000  # bytes of messages that the browser surely still has
 _RANKS = 64  # channels
 _SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
 
@@ -91,8 +91,7 @@ def fill(key: str, portions: Iterable[Sequence[State]], boards: Callable[[State]
                 continue
             size = send_ahead([board for state in new for board in boards(state)], key=f"{key}.{i}")
             sent.update({repr((key, state)): size // len(new) for state in new})
-            while sum(sent.values()) > _SHELF:
-                sent.popitem(last=False)
+            forget(sent)
 
 
 def whole(portions: Sequence[Sequence[State]], boards: Callable[[State], Sequence[Board]]) -> Callable[[], list[Board]]:

@@ -10,9 +10,9 @@ from camdrop.analysis.attack_outcome import AttackOutcome, attack_image
 from camdrop.checkpoints import Checkpoint
 from camdrop.checkpoints.metadata import Meta
 from ui.choosers.image import ChosenImage
-from ui.components.packing import digest
 from ui.components.pictures import Board, Panel, State
 from ui.panels.attack import EVIDENCE, Choice, brief_titles, image_panel, panels
+from ui.panels.background import in_groups, scene_name
 
 _SMALL = 64  # pixels a side up to which attacks go ahead
 _LOAD = 12  # iterations, of all images and networks together, in one load at least
@@ -36,9 +36,7 @@ class Duels:
     @functools.cached_property
     def scene(self) -> str:
         """A name for all this, but for what the browser follows by itself."""
-        networks = [(name, c.meta, digest(c.model.fc.weight[0].numpy(force=True))) for name, c in self.networks]
-        shelf = [(panel.subtitle, panel.moves) for panel in self.extra]
-        return digest(repr((networks, self.choice, shelf)).encode())
+        return scene_name(self.networks, self.extra, self.choice)
 
     def outcomes(self, picture: ChosenImage) -> list[AttackOutcome]:
         """Of the attack on each network."""
@@ -50,9 +48,7 @@ class Duels:
 
     def boards(self, picture: ChosenImage, outcomes: Sequence[AttackOutcome], evidence: str) -> list[Board]:
         """The image, then a board for each network."""
-        own = repr((digest(picture.original.numpy()), picture.label))
-        image = {"own": own} if picture.number is None else {"image": picture.number}
-        state = State(self.scene, {**image, "evidence": evidence}, ("opacity",))
+        state = State(self.scene, {**picture.state, "evidence": evidence}, ("opacity",))
         first = [image_panel(picture, outcomes[0], picture.truth(self.meta)), *self.extra]
         return [
             Board("attack.image", first, columns=2, state=state),
@@ -75,8 +71,7 @@ def loads(duels: Duels, picture: ChosenImage, near: Sequence[int]) -> list[tuple
     if here is None or picture.pixels.shape[-1] > _SMALL:
         return []
     step = max(1, _LOAD // cost)
-    groups = [tuple(near[i : i + step]) for i in range(0, len(near), step)]
-    groups = sorted(groups if here in near else [*groups, (here,)], key=lambda group: min(abs(n - here) for n in group))
+    groups = in_groups(near, here, step)
     return [(duels.scene, group) for group in groups[: max(1, _MOST // (cost * step))]]
 
 

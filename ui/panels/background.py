@@ -8,14 +8,18 @@ session nothing but the list of the loads that it has.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
 from ui.components.ahead import send_ahead
-from ui.components.pictures import Board
+from ui.components.packing import digest
+from ui.components.pictures import Board, Panel
 from ui.fragments import fragment
+
+if TYPE_CHECKING:
+    from camdrop.checkpoints import Checkpoint
 
 T = TypeVar("T")
 _SHELF = 40_000_000  # bytes of messages that the browser surely still has
@@ -31,6 +35,20 @@ def plan(loads: Iterable[T], boards: Callable[[T], Iterable[Board]]) -> bool:
     return bool(missing)
 
 
+def in_groups(near: Sequence[int], here: int, size: int) -> list[tuple[int, ...]]:
+    """The numbers of images `near` another, and of that itself, in groups of a load, the nearest first."""
+    groups = [tuple(near[i : i + size]) for i in range(0, len(near), size)]
+    groups = groups if here in near else [*groups, (here,)]
+    return sorted(groups, key=lambda group: min(abs(n - here) for n in group))
+
+
+def scene_name(networks: Sequence[tuple[str, Checkpoint]], extra: Sequence[Panel], *choices: object) -> str:
+    """A name for what a page shows of networks beside `extra` panels, but for what the browser follows by itself."""
+    known = [(name, c.meta, digest(c.model.fc.weight[0].numpy(force=True))) for name, c in networks]
+    shelf = [(panel.subtitle, panel.moves) for panel in extra]
+    return digest(repr((known, shelf, choices)).encode())
+
+
 @fragment
 def carrier() -> None:
     """The hidden element that sends a load whenever the browser asks for one: called once in a page, at its end."""
@@ -40,6 +58,11 @@ def carrier() -> None:
     size = send_ahead(boards(load) if load else (), key="background", more=bool(missing), on_ask=_asked)
     if load:
         sent[repr(load)] = size
+    forget(sent)
+
+
+def forget(sent: OrderedDict[str, int]) -> None:
+    """Leave out the loads, by their bytes, that the browser may have no more: the oldest."""
     while sum(sent.values()) > _SHELF:
         sent.popitem(last=False)
 

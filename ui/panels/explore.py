@@ -23,9 +23,9 @@ from camdrop.figures import COLORMAPS, DIFFERENCE, css, lut
 from camdrop.figures.numbers import number, percent
 from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label, network_label
-from ui.components.packing import digest
 from ui.components.pictures import Board, Heat, Panel, Raster, Row, State
 from ui.components.slider import Live, live_slider
+from ui.panels.background import in_groups, scene_name
 from ui.panels.views import PREDICTED, TRUE, ColouredHeatmap, Style, arrange, class_of
 
 SHARED = "The same colour is the same evidence in all pictures; else each runs over its own range."
@@ -91,15 +91,11 @@ class View:
     def scene(self) -> str:
         """A name for all this, but for what the browser follows by itself."""
         style = dataclasses.replace(self.style, opacity=0.0, start=0.0, end=1.0)
-        networks = [(name, c.meta, digest(c.model.fc.weight[0].numpy(force=True))) for name, c in self.networks]
-        shelf = [(panel.subtitle, panel.moves) for panel in self.extra]
-        return digest(repr((networks, style, shelf, self.scored)).encode())
+        return scene_name(self.networks, self.extra, style, self.scored)
 
     def state(self, picture: ChosenImage, wanted: str, stage: str) -> State:
         """What the page shows, as the browser names it."""
-        own = digest(picture.original.numpy()), picture.label
-        image = {"own": repr(own)} if picture.number is None else {"image": picture.number}
-        return State(self.scene, {**image, "class": wanted, "stage": stage}, ("opacity", "from", "to"))
+        return State(self.scene, {**picture.state, "class": wanted, "stage": stage}, ("opacity", "from", "to"))
 
 
 @dataclass(frozen=True)
@@ -121,10 +117,8 @@ def loads(view: View, picture: ChosenImage, near: Sequence[int], wanted: str, st
     """
     if picture.number is None:
         return [Load(view.scene, (), str(view.state(picture, "", "").at))]
-    here, large = picture.number, picture.pixels.shape[-1] > _SMALL
-    step = 1 if large else _BATCH
-    groups = [tuple(near[i : i + step]) for i in range(0, len(near), step)]
-    groups = sorted(groups if here in near else [*groups, (here,)], key=lambda group: min(abs(n - here) for n in group))
+    large = picture.pixels.shape[-1] > _SMALL
+    groups = in_groups(near, picture.number, 1 if large else _BATCH)
     if large and view.style.difference:
         return [Load(view.scene, group, classes=(wanted,), stages=(stage,)) for group in groups]
     rare = len(view.meta.classes) > _CLASSES and wanted not in (TRUE, PREDICTED)

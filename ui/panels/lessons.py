@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 NETWORKS = tuple(f"fashion-resnet8-{method}" for method in ("baseline", "dropblock", "camdrop"))
 GUIDED = NETWORKS[-1]
+QUESTION = "Eight short lessons. In each: read, predict, try, then open the answer."
 LEAKY, LEAK_FREE = "fashion-noise-resnet8-camdrop-leaky", "fashion-noise-resnet8-camdrop"  # of lesson 4
 
 

@@ -67,6 +67,17 @@ def resume(folder: Path) -> None:
     scheduler.launch(folder.parent)
 
 
+def estimate(words: Callable[[], str]) -> None:
+    """How long something takes here, which `words` measures, or the sentence of its ValueError."""
+    with st.empty():
+        try:
+            with st.spinner("Measuring some real steps …"):
+                said = words()
+            st.markdown(said)
+        except ValueError as error:
+            st.error(literal(error), icon=":material/broken_image:")
+
+
 def manage(run: Run, *, key: str | None) -> None:
     """Stop, resume, rename, delete, download; `key` is that of a widget that holds the run's name, if there is one."""
     own = f".{run.name}"

@@ -16,14 +16,13 @@ from ui.components.component import Part
 from ui.components.pictures import Board, pictures_part
 from ui.components.slider import slider_part
 from ui.panels import tour
-from ui.panels.lessons import LEAK_FREE, LEAKY, LESSONS, Choice, Lesson
+from ui.panels.lessons import LEAK_FREE, LEAKY, LESSONS, QUESTION, Choice, Lesson
 from ui.saved.button import Offer
 from ui.saved.page import Block, Columns, Details, Links, Note, Page, Text, followed, page_html
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
 
-QUESTION = "Eight short lessons. In each: read, predict, try, then open the answer."
 _IMAGES = 40  # of lesson 7, which in the app has a thousand
 
 

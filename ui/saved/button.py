@@ -96,6 +96,14 @@ def offer(seen: Saveable | None) -> None:
     st.session_state["saved"] = seen
 
 
+def heading(title: str, question: str) -> None:
+    """The title of a page that can be saved, and the question that it answers."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title(title, width="content")
+        save_button()
+    st.caption(question)
+
+
 @fragment
 def save_button() -> None:
     """The button, in a fragment of its own: what it offers is put together only when it is open."""

@@ -14,7 +14,7 @@ from camdrop.report.paper_tables import preset_methods
 from camdrop.runs import scheduler
 from camdrop.runs.trainer import train
 from camdrop.training.config import NOISE_METHODS, Contender, Recipe, contender, make_recipe
-from tests.support import ROOT
+from tests.support.app_test import open_page
 from tests.support.shades import shades
 from ui.panels import race_setup
 
@@ -39,17 +39,6 @@ def finished(root: Path, data: str) -> runs.Run:
     recipe = Recipe("resnet8", epochs=2, batch_size=10, crop=1, flip=False, validation=0.2)
     runs.create(root / "shades", runs.RunConfig(data, recipe, CONTENDERS, "cpu", 1))
     return train(root / "shades")
-
-
-def open_page(name: str, session: dict[str, str] | None = None, **link: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
-    app.switch_page(f"pages/{name}.py")
-    app.query_params.update(link)
-    for key, value in (session or {}).items():
-        app.session_state[key] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
 
 
 def said(app: AppTest) -> str:
