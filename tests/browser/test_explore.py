@@ -12,7 +12,7 @@ FASHION = "&".join(f"checkpoints=fashion-resnet8-{name}" for name in ("baseline"
 
 def open_in_browser(page: Page, url: str) -> None:
     page.goto(url)
-    expect(page.get_by_role("listbox", name="The gallery")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("listbox", name="The gallery")).to_be_visible(timeout=150_000)
 
 
 def network_picture(page: Page, name: str, target: str) -> Locator:
@@ -85,7 +85,7 @@ def test_foreign_checkpoint_in_the_browser(page: Page, app_url: str) -> None:
 def test_image_class_and_stage_are_followed_without_the_server_which_draws_the_same(page: Page, app_url: str) -> None:
     page.add_init_script("window.loads = 0; window.addEventListener('camdrop:ahead', () => window.loads++)")
     open_in_browser(page, f"{app_url}/?{FASHION}&image=14")
-    page.wait_for_function("window.loads >= 12", timeout=60_000)
+    page.wait_for_function("window.loads >= 12", timeout=150_000)
 
     def words() -> list[str]:
         return page.locator("figure").all_inner_texts()
