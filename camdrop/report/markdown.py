@@ -80,10 +80,14 @@ def overview(folders: Sequence[Path], found: Found | None = None) -> str:
     """What the paper claims, and what became of it here: a line for each of `sections`, with links to them."""
     found = find(folders) if found is None else found
     lines = [row("", "The paper", "Here", "Verdict"), row(":--", ":--", ":--", ":--")]
+    settings: dict[str, str] = {}  # what a verdict was found on → what the table calls it
+
+    def short(setting: str) -> str:
+        return settings.setdefault(setting, f"S{len(settings) + 1}")
 
     def line(anchor: str, name: str, claim: str, here: str, verdicts: Sequence[Verdict]) -> None:
         link = unbroken(name)
-        lines.append(row(f"[{link}](#{anchor})", claim, here or "not run yet", in_words(verdicts)))
+        lines.append(row(f"[{link}](#{anchor})", claim, here or "not run yet", in_words(verdicts, short)))
 
     def table_line(n: int) -> None:
         paper = TABLES[n]
@@ -120,7 +124,8 @@ def overview(folders: Sequence[Path], found: Found | None = None) -> str:
     line("table-7", "Table 7", claim, here, json_results.attack_words(folders))
     claim = "Not spoken of: a mask that the true label guides tells the label"
     lines.append(row("[Leakage](#leakage)", claim, "; ".join(leak_verdicts(folders)) or "not run yet", "no claim"))
-    return "\n".join([*lines, "", RULE])
+    where = [f"- **{name}**: {setting}" for setting, name in settings.items()]
+    return "\n".join([*lines, "", *where, "", RULE])
 
 
 def sweeps(folders: Sequence[Path]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -42,25 +42,28 @@ def verdict(differences: Iterable[Paired | None]) -> Word:
     return "no difference"
 
 
-def in_words(found: Sequence[Verdict]) -> str:
-    """Verdicts with what they were found on, by word; of what has too few seeds no more than how much there is."""
+def in_words(found: Sequence[Verdict], name: Callable[[str], str] = str) -> str:
+    """Verdicts with what they were found on, by word; of what has too few seeds no more than how much there is.
+
+    `name` says a setting in short.
+    """
     parts = []
     for word in WORDS[:3]:
         if those := [one for one in found if one.word == word]:
-            parts.append(f"**{word}**: {_found_on(those)}")
+            parts.append(f"**{word}**: {_found_on(those, name)}")
     untested = [one for one in found if one.word == WORDS[3]]
     if not parts:
-        return f"**{WORDS[3]}**" + (f": {_found_on(untested)}" if untested else "")
+        return f"**{WORDS[3]}**" + (f": {_found_on(untested, name)}" if untested else "")
     return ". ".join([*parts, *([f"{WORDS[3]}: {len(untested)} more"] if untested else [])])
 
 
-def _found_on(those: Sequence[Verdict]) -> str:
+def _found_on(those: Sequence[Verdict], name: Callable[[str], str]) -> str:
     """Settings, each once, with its variants and seeds."""
     by_setting: dict[tuple[str, int], list[str]] = {}
     for one in those:
         by_setting.setdefault((one.setting, one.seeds), []).append(one.variant)
     return "; ".join(
-        f"{setting}, {count(seeds)}" + (f" ({' · '.join(names)})" if (names := [v for v in variants if v]) else "")
+        f"{name(setting)}, {count(seeds)}" + (f" ({' · '.join(filter(None, variants))})" if any(variants) else "")
         for (setting, seeds), variants in by_setting.items()
     )
 

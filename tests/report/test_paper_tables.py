@@ -70,8 +70,8 @@ def test_true_and_predicted_stand_side_by_side_with_what_they_share(tmp_path: Pa
     said = report.overview([tmp_path], found)
     # The predicted class: 28 is 1 below DropBlock's 29, and 3 ± 1 below the baseline, of which p = 0.035.
     both = "predicted class · predicted class, matched, positions 0.5, all channels"
-    words = f"**reproduced**: {head}, 3 seeds ({both})", f"**not reproduced**: {head}, 3 seeds (true class)"
-    assert ". ".join(words) in said
+    words = f"**reproduced**: S1, 3 seeds ({both})", "**not reproduced**: S1, 3 seeds (true class)"
+    assert ". ".join(words) in said and f"\n- **S1**: {head}\n" in said
     numbers = json.loads(report.json_report([tmp_path]))["tables"][0]["columns"][1]
     cell = numbers["cells"]["+ CamDrop, matched, positions 0.5, all channels"]
     assert (cell["errors"], cell["seeds"], cell["std"]) == ([24.0, 25.0, 26.0], [0, 1, 2], 1.0)
