@@ -20,7 +20,6 @@ _LAYOUT: Figure = {
     "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     "height": 320,
 }
-_DECADES: Figure = {"dtick": 1, "exponentformat": "power"}  # of a logarithmic axis
 
 
 def plotly_js() -> Path | None:
@@ -28,6 +27,12 @@ def plotly_js() -> Path | None:
     spec = importlib.util.find_spec("plotly")
     path = None if spec is None or spec.origin is None else Path(spec.origin).parent / "package_data" / "plotly.min.js"
     return path if path and path.exists() else None
+
+
+def _log_axis(title: str, low: float, high: float) -> Figure:
+    """A logarithmic axis with a tick a decade; where it has no two of them, at 1, 2 and 5 of each."""
+    few = not 0 < 100 * low < high
+    return {"type": "log", "title": {"text": title}, "dtick": "D2" if few else 1, "exponentformat": "power"}
 
 
 def bound_boxes(layers: Sequence[str], quantiles: Mapping[str, Sequence[Sequence[float]]], unit: str) -> Figure:
@@ -44,10 +49,7 @@ def bound_boxes(layers: Sequence[str], quantiles: Mapping[str, Sequence[Sequence
             "type": "box", "name": _name(method), "x": list(layers), "lowerfence": low, "q1": q1, "median": median,
             "q3": q3, "upperfence": high, "marker": {"color": method_css(method)}, "line": {"width": 1.5},
         })  # fmt: skip
-    axes: Figure = {
-        "yaxis": {"type": "log", "title": {"text": unit}} | _DECADES,
-        "boxmode": "group",
-    }
+    axes: Figure = {"yaxis": _log_axis(unit, max(floor, every.min()), every.max()), "boxmode": "group"}
     return {"data": traces, "layout": _LAYOUT | axes}
 
 
@@ -65,13 +67,7 @@ def ratio_histogram(edges: Array, counts: Mapping[str, Array]) -> Figure:
     one = {"type": "line", "x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1, "line": {"dash": "dot", "width": 1.5,
            "color": method_css("baseline")}}  # fmt: skip
     axes: Figure = {
-        "xaxis": {
-            "type": "log",
-            "title": {"text": "bound ÷ bound without a mask"},
-            "range": [-2, 1],
-            "dtick": 1,
-            "exponentformat": "power",
-        },
+        "xaxis": _log_axis("bound ÷ bound without a mask", 0.01, 10) | {"range": [-2, 1]},
         "yaxis": {"title": {"text": "% of pairs"}, "rangemode": "tozero"},
         "shapes": [one],
     }
@@ -80,23 +76,24 @@ def ratio_histogram(edges: Array, counts: Mapping[str, Array]) -> Figure:
 
 def under_the_bound(points: Mapping[str, Array]) -> Figure:
     """The gradient against its bound, (2, n) points a method; Eq. 15 says that none lies above the diagonal."""
-    traces: list[Figure] = []
-    low, high = np.inf, 1e-6
-    for method, (bound, gradient) in points.items():
-        shown = (bound > 1e-6) & (gradient > 1e-6)
-        low, high = min([low, *bound[shown]]), max([high, *bound[shown]])
-        traces.append({
-            "type": "scattergl", "mode": "markers", "name": _name(method), "x": bound[shown].tolist(),
-            "y": gradient[shown].tolist(), "marker": {"size": 4, "opacity": 0.7, "color": method_css(method)},
-        })  # fmt: skip
-    ends = [float(min(low, high)), float(high)]
+    shown = {method: found[:, (found > 1e-6).all(0)] for method, found in points.items()}
+    traces: list[Figure] = [
+        {
+            "type": "scattergl", "mode": "markers", "name": _name(method), "x": bound.tolist(), "y": gradient.tolist(),
+            "marker": {"size": 4, "opacity": 0.7, "color": method_css(method)},
+        }
+        for method, (bound, gradient) in shown.items()
+    ]  # fmt: skip
+    every = np.concatenate(list(shown.values()), axis=1)
+    (low, lowest), (high, highest) = every.min(1, initial=1.0).tolist(), every.max(1, initial=1e-6).tolist()
+    ends = [low, high]
     line = {"color": method_css("baseline"), "dash": "dot", "width": 1.5}
     traces.append(
         {"type": "scatter", "mode": "lines", "name": "equal", "x": ends, "y": ends, "line": line, "hoverinfo": "skip"}
     )
     axes: Figure = {
-        "xaxis": {"type": "log", "title": {"text": "bound ‖∂S/∂b‖₁"}} | _DECADES,
-        "yaxis": {"type": "log", "title": {"text": "gradient |∂L/∂b|"}} | _DECADES,
+        "xaxis": _log_axis("bound ‖∂S/∂b‖₁", *ends),
+        "yaxis": _log_axis("gradient |∂L/∂b|", lowest, highest),
     }
     return {"data": traces, "layout": _LAYOUT | axes}
 

@@ -11,6 +11,7 @@ import pytest
 
 from camdrop import figures
 from camdrop.figures import CANDIDATE, DOMINANT, DROPPED, INVALID, NEUTRAL, SEED, VALID
+from camdrop.figures.plots import bound_boxes, under_the_bound
 
 
 def array(*rows: tuple[float, ...]) -> np.ndarray:
@@ -225,3 +226,14 @@ def test_lines_of_the_methods_stand_out_on_light_and_dark(page: figures.Colour):
 def test_pictures_need_no_plotly():
     code = "import sys, camdrop.figures; sys.exit('plotly' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_logarithmic_axes_of_few_decades_have_more_ticks() -> None:
+    def points(high: float) -> dict[str, np.ndarray]:
+        return {"baseline": np.array([[0.5, high], [0.5, 0.001]]), "camdrop": np.zeros((2, 1))}
+
+    narrow, wide = (under_the_bound(points(high))["layout"] for high in (9.0, 900.0))
+    assert (narrow["xaxis"]["dtick"], wide["xaxis"]["dtick"], narrow["yaxis"]["dtick"]) == ("D2", 1, 1)
+    boxes = bound_boxes(["a"], {"baseline": [[0, 0.1, 0.2, 0.3, 2]]}, "bound")["layout"]["yaxis"]
+    assert boxes["dtick"] == "D2"  # nothing below the foot, which is half of 0.1
+    assert under_the_bound({"baseline": np.zeros((2, 0))})["layout"]["xaxis"]["type"] == "log"
