@@ -219,3 +219,30 @@ def test_a_lesson_begins_with_its_control_as_at_first(tour: Pages) -> None:
 def test_without_checkpoints_the_text_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = Pages(tmp_path, monkeypatch).open("tour", lesson="4")
     assert "make checkpoints" in app.info[0].value and app.expander[0].label == "Answer"
+
+
+def test_lessons_quote_the_results_that_ship():
+    """Lesson 7 those of Figure 3, lesson 8 those of Table 7."""
+    from camdrop.report.groups import against_first, over_seeds
+
+    def shipped(name: str) -> dict[str, Any]:
+        return json.loads((ROOT / "results" / f"{name}.json").read_text())
+
+    heatmaps, attack = LESSONS[6].answer, LESSONS[7].answer
+    shares = [100 * one["coverage"]["mean"] for one in shipped("compare/fashion")["results"]]
+    assert "{:.1f} % (baseline), {:.1f} % (DropBlock) and {:.1f} % (CamDrop)".format(*shares) in heatmaps
+    alone = shipped("compare/fashion")["results"][2]["minus_first"]["coverage"]
+    points = [100 * alone[name] for name in ("mean", "low", "high")]
+    assert "by {:.1f} points (95 % interval {:.1f} to {:.1f})".format(*points) in heatmaps
+    test = against_first(over_seeds(shipped("compare/fashion-noise"))[3], "coverage")
+    points = [100 * value for value in (test.mean, test.low, test.high)]
+    words = "by {:.1f} points (95 % interval over the networks {:.1f} to {:.1f})".format(*points)
+    assert words.replace("-", "−") in heatmaps
+
+    rates = [one["success_rate"] for one in shipped("attack/fashion")["results"]]
+    assert "in {:.1f} (baseline), {:.1f} (DropBlock) and {:.1f} % (CamDrop)".format(*rates) in attack
+    groups = {one["network"]: one["success_rate"] for one in over_seeds(shipped("attack/fashion-noise"))}
+    baseline, _, blocks, predicted = list(groups.values())[:4]
+    assert {one["n"] for one in (baseline, blocks, predicted)} == {5} and "five seeds" in attack
+    three = (one["mean"] for one in (baseline, blocks, predicted))
+    assert "{:.1f} % for the baseline, {:.1f} for DropBlock and {:.1f} for CamDrop".format(*three) in attack
