@@ -68,10 +68,13 @@ def page() -> None:
     if plan is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Start", type="primary", icon=":material/play_arrow:", on_click=sweeps.start, args=(plan,))
-            run_actions.estimate(lambda: sweeps.forecast(plan))
+            beside = st.container(width="content")
         guests.limits()
     if examples := report.find_sweeps([shipped("results")]):
         fragment(example)(examples)
+    if plan is not None:
+        with beside:  # last, as it takes seconds
+            run_actions.estimate(lambda: sweeps.forecast(plan))
 
 
 def example(examples: list[Sweep]) -> None:
