@@ -12,6 +12,7 @@ from ui.choosers.scene import carry_over, choose_rates, choose_scene, draw_again
 from ui.choosers.select import select
 from ui.choosers.training_switch import choose_training, training_sites
 from ui.components.pictures import Picked, pictures
+from ui.components.present import present_button
 from ui.entry import through_app
 from ui.fragments import fragment
 from ui.saved.button import Seen, heading, offer
@@ -70,8 +71,9 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
 
     model, meta, sites = chosen[1].model, chosen[1].meta, chosen[1].model.drop_sites
     names = {kind.__name__: name for name, kind in reversed(METHODS.items())}
-    rates, switches = st.container(), st.container(horizontal=True, vertical_alignment="center")
+    rates, switches = st.container(key="rates"), st.container(horizontal=True, vertical_alignment="center")
     with switches:
+        present_button(mask_lab.STEPS)
         training = choose_training(chosen[0], meta)
         guess = st.toggle("Guess the class from the mask", key="guess", bind="query-params", help=GUESS)
         means = st.toggle("Mean of draws", key="means", bind="query-params", help=MEANS)
