@@ -5,6 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.components.back import back_returns
 from ui.components.popover_focus import popover_focus
 from ui.fragments import told
 from ui.guests import admit
@@ -21,6 +22,7 @@ def run(page: st.Page) -> None:
         with told():
             page.run()
         popover_focus()
+        back_returns()
     finally:
         _in_app.reset(token)
 
