@@ -14,7 +14,7 @@ from ui.choosers.training_switch import choose_training, training_sites
 from ui.components.pictures import Picked, pictures
 from ui.components.present import present_button
 from ui.entry import through_app
-from ui.fragments import fragment
+from ui.fragments import callback, fragment
 from ui.saved.button import Seen, heading, offer
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ dropped* with 1 − γ. The reading *matched* (under More) spends DropBlock's bu
 """
 
 
+@callback
 def enlarge(picked: Picked) -> None:
     st.session_state["rank"] = picked.index + 1
 
@@ -66,6 +67,7 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     from ui.panels import ahead, mask_draws, mask_lab, mask_message
     from ui.panels.shown import still
 
+    @callback
     def visit(picked: Picked) -> None:
         st.session_state["site"] = sites[picked.index].name
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from ui.choosers.select import not_here
 from ui.entry import through_app
+from ui.fragments import callback, told
 from ui.words import literal
 
 through_app()
@@ -29,10 +30,9 @@ def page() -> None:
         from ui.components.curves import curves
         from ui.panels import races, run_actions
 
-    run_actions.attempt(scheduler.launch, root())
+    with told():
+        scheduler.launch(root())
     found, broken = runs.survey(root())
-    if problem := st.session_state.pop("race.problem", None):
-        st.error(literal(problem), icon=":material/error:")
     for folder, reason in broken.items():
         with st.container(horizontal=True, vertical_alignment="center"):
             st.error(literal(reason), icon=":material/broken_image:", width="stretch")
@@ -53,9 +53,14 @@ def page() -> None:
     )  # fmt: skip
     listed = [run for run in found if races.matches(run, words or "")]
 
+    @callback
     def choose() -> None:
         rows = st.session_state["runs.table"]["selection"]["rows"]
         st.session_state["runs"] = [listed[row].name for row in rows]
+
+    @callback
+    def figure_2() -> None:
+        st.session_state["curves"] = list(MEASURES)[:2]
 
     st.dataframe(
         races.overview(listed), key="runs.table", on_select=choose, selection_mode="multi-row", hide_index=True,
@@ -87,7 +92,7 @@ def page() -> None:
     measures = list(dict.fromkeys([*MEASURES, *(title for _, titles in readable for title in titles)]))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Figure 2", icon=":material/stacked_line_chart:", help="Training left, validation right, as in the "
-                  "paper", on_click=lambda: st.session_state.update(curves=list(MEASURES)[:2]))  # fmt: skip
+                  "paper", on_click=figure_2)  # fmt: skip
         shown = st.pills(
             "Curves", measures, selection_mode="multi", default=measures[:2], key="curves",
             bind="query-params", label_visibility="collapsed",

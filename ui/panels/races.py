@@ -39,6 +39,7 @@ from camdrop.runs.seeds import paired_test, reference
 from camdrop.runs.sweep import Sweep
 from camdrop.training.config import Contender, method_name
 from ui.choosers.run_checkpoints import PREFIX
+from ui.fragments import prepared
 from ui.words import literal
 
 STATES = {"queued": "waiting", "running": "running", "stopped": "stopped", "finished": "finished", "failed": "failed"}
@@ -253,13 +254,12 @@ def downloads(run: Run) -> None:
 
     knobs = _turned(run)
     name = run.name + (" knobs turned" if knobs else "")
-    st.download_button("Checkpoints (ZIP)", checkpoints, f"{name}.zip", icon=":material/folder_zip:", on_click="ignore")
-    st.download_button(
-        "Metrics (CSV)", lambda: metrics_csv(records(run)), f"{name}.csv", icon=":material/table:", on_click="ignore"
-    )
-    st.download_button(
-        "Configuration (JSON)", run.config.to_json, f"{name}.json", icon=":material/data_object:", on_click="ignore"
-    )
+    for title, make, suffix, icon in (
+        ("Checkpoints (ZIP)", checkpoints, "zip", "folder_zip"),
+        ("Metrics (CSV)", lambda: metrics_csv(records(run)), "csv", "table"),
+        ("Configuration (JSON)", run.config.to_json, "json", "data_object"),
+    ):
+        st.download_button(title, prepared(make), f"{name}.{suffix}", icon=f":material/{icon}:", on_click="ignore")
     st.caption("The same again, from the command line:")
     st.code(command(run.config, f"runs/{run.name} again", knobs), language="bash", wrap_lines=True)
 
