@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from camdrop.figures.numbers import NBSP
 from ui.choosers.select import not_here
 from ui.entry import through_app
 from ui.fragments import callback, told
@@ -66,7 +67,7 @@ def page() -> None:
         races.overview(listed), key="runs.table", on_select=choose, selection_mode="multi-row", hide_index=True,
         height=min(320, 38 + 35 * max(1, len(listed))),
         column_config={
-            "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0.0, max_value=1.0),
+            "progress": st.column_config.ProgressColumn("Progress", format=f"%.0f{NBSP}%%", min_value=0, max_value=100),
             "Its error (%)": st.column_config.NumberColumn(format="%.2f"),
             "started": st.column_config.DatetimeColumn("Created", format="D MMM, HH:mm"),
         },

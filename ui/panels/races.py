@@ -205,7 +205,7 @@ def overview(listed: Sequence[Run]) -> dict[str, list[Any]]:
     return {
         "Name": [run.name for run in listed],
         "State": [STATES[run.state] for run in listed],
-        "progress": [1.0 if run.state == "finished" else run.step / run.total if run.total else 0.0 for run in listed],
+        "progress": [100.0 * (run.state == "finished" or (run.step / run.total if run.total else 0)) for run in listed],
         "Best": [row.name if row else "" for row in best],
         "Its error (%)": [row and row.error for row in best],
         "Contenders": [", ".join(_names(run)) for run in listed],
