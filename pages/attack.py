@@ -12,9 +12,8 @@ from ui.choosers.checkpoint import choose_subjects
 from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.pictures import pictures
 from ui.entry import through_app
-from ui.fragments import fragment
+from ui.fragments import fragment, prepared
 from ui.saved.button import Seen, heading, offer
-from ui.words import literal
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
@@ -72,11 +71,9 @@ def page() -> None:
         )  # fmt: skip
         st.button("Stop", icon=":material/stop:", on_click=attack_table.stop, disabled=not busy)
         st.download_button(
-            "Table", lambda: attack_table.table_csv(bout), "attack.csv", icon=":material/download:",
+            "Table", prepared(lambda: attack_table.table_csv(bout)), "attack.csv", icon=":material/download:",
             on_click="ignore", help="The numbers as CSV", disabled=bout is None,
         )  # fmt: skip
-    if failure := st.session_state.get("attack.problem"):
-        st.error(literal(failure), icon=":material/error:")
     pace = attack_table.EVERY if busy else None
     fragment(attack_table.show, run_every=pace)(bout)
     carrier()

@@ -14,7 +14,7 @@ from ui.components.choice import live_choice
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
-from ui.fragments import fragment
+from ui.fragments import fragment, prepared
 from ui.saved.button import Seen as Shown
 from ui.saved.button import offer, save_button
 from ui.saved.page import Markup
@@ -82,23 +82,29 @@ def page() -> None:
             style = choose_style(opacity)
         st.html(legend(style))
         state: dict[str, Seen] = st.session_state.setdefault("explore", {})
+
+        def seen() -> Seen:
+            if "seen" not in state:
+                raise ValueError("There is no heatmap yet: choose an image that the networks can take.")
+            return state["seen"]
+
         if st.button(
             "Deletion and insertion", icon=":material/query_stats:", help="Does the network use what the heatmap shows?"
         ):
             with st.spinner("Deleting and inserting pixels …"):
-                for explanation in state["seen"].explanations:
+                for explanation in seen().explanations:
                     scores(explanation, compute=True)
             st.session_state["explore.scored"] = st.session_state.get("explore.scored", 0) + 1
         files: dict[str, tuple[Callable[[], bytes], str, str]] = {
-            "Table": (lambda: table(state["seen"]), "explore.csv", "The numbers as CSV"),
+            "Table": (lambda: table(seen()), "explore.csv", "The numbers as CSV"),
             "Everything": (
-                lambda: bundle(state["seen"], style),
+                lambda: bundle(seen(), style),
                 "explore.zip",
                 "Pictures, maps, numbers, settings as ZIP",
             ),
         }
         for label, (make, name, what) in files.items():
-            st.download_button(label, make, name, icon=":material/download:", on_click="ignore", help=what)
+            st.download_button(label, prepared(make), name, icon=":material/download:", on_click="ignore", help=what)
     with board:
         look_at(chosen, shelf, style)
     carrier()

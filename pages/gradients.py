@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from camdrop.figures.numbers import PERCENT
 from ui.choosers.checkpoint import choose_checkpoint
 from ui.choosers.select import segments, select, whole_number
 from ui.components.slider import live_slider
@@ -120,9 +121,8 @@ def page() -> None:
         st.caption(f"**Gradients at {literal(layer)} under their bounds** (Eq. 15: none above the line)")
         st.plotly_chart(panels.scatter(detail, t), key="scatter")
     columns = panels.table(pairs)
-    formats = {key: "%.3f" if "÷" in key else "percent" for key in columns if key != "Layer"}
-    config = {key: st.column_config.NumberColumn(format=how) for key, how in formats.items()}
-    st.dataframe(columns, hide_index=True, column_config=config)
+    numbers = {key: st.column_config.NumberColumn(format="%.3f" if "÷" in key else PERCENT) for key in columns}
+    st.dataframe(columns, hide_index=True, column_config=numbers)
 
 
 st.title("Gradients")

@@ -12,8 +12,9 @@ from ui.choosers.scene import carry_over, choose_rates, choose_scene, draw_again
 from ui.choosers.select import select
 from ui.choosers.training_switch import choose_training, training_sites
 from ui.components.pictures import Picked, pictures
+from ui.components.present import present_button
 from ui.entry import through_app
-from ui.fragments import fragment
+from ui.fragments import callback, fragment
 from ui.saved.button import Seen, heading, offer
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ dropped* with 1 − γ. The reading *matched* (under More) spends DropBlock's bu
 """
 
 
+@callback
 def enlarge(picked: Picked) -> None:
     st.session_state["rank"] = picked.index + 1
 
@@ -65,13 +67,15 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     from ui.panels import ahead, mask_draws, mask_lab, mask_message
     from ui.panels.shown import still
 
+    @callback
     def visit(picked: Picked) -> None:
         st.session_state["site"] = sites[picked.index].name
 
     model, meta, sites = chosen[1].model, chosen[1].meta, chosen[1].model.drop_sites
     names = {kind.__name__: name for name, kind in reversed(METHODS.items())}
-    rates, switches = st.container(), st.container(horizontal=True, vertical_alignment="center")
+    rates, switches = st.container(key="rates"), st.container(horizontal=True, vertical_alignment="center")
     with switches:
+        present_button(mask_lab.STEPS)
         training = choose_training(chosen[0], meta)
         guess = st.toggle("Guess the class from the mask", key="guess", bind="query-params", help=GUESS)
         means = st.toggle("Mean of draws", key="means", bind="query-params", help=MEANS)

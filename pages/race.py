@@ -8,7 +8,7 @@ import streamlit as st
 
 from ui.choosers.select import not_here, select
 from ui.entry import through_app
-from ui.fragments import fragment
+from ui.fragments import fragment, told
 from ui.words import literal
 
 through_app()
@@ -75,7 +75,8 @@ def page() -> None:
         from ui.choosers.run_checkpoints import root
         from ui.panels import heatmap_history, race_contenders, race_setup, races, run_actions
 
-    run_actions.attempt(scheduler.launch, root())
+    with told():
+        scheduler.launch(root())
     found, broken = runs.survey(root())
     names = [run.name for run in found]
     wanted = st.query_params.get("run")
@@ -83,8 +84,6 @@ def page() -> None:
         name = select("Race", [NEW, *names], key="run", width=520)
         if name != NEW:
             run_actions.manage(runs.load_run(root() / name), key="run")
-    if problem := st.session_state.pop("race.problem", None):
-        st.error(literal(problem), icon=":material/error:")
     if wanted and root() / wanted in broken:
         st.error(literal(broken[root() / wanted]), icon=":material/broken_image:")
     elif wanted and wanted not in (NEW, *names):
@@ -122,7 +121,7 @@ def watch(before: Any, live: bool) -> None:
     from camdrop.runs.records import over_seeds, results, turned
     from ui import guests
     from ui.components.curves import curves
-    from ui.panels import heatmap_history, race_setup, races, run_actions
+    from ui.panels import heatmap_history, race_setup, races
 
     try:
         run = runs.load_run(before.folder)
@@ -134,7 +133,8 @@ def watch(before: Any, live: bool) -> None:
     if run.state != before.state or live != races.under_way(relatives):
         st.rerun()  # other buttons, and another pace
     if live:
-        run_actions.attempt(scheduler.launch, run.folder.parent)
+        with told():
+            scheduler.launch(run.folder.parent)
     others = races.finished(relatives)
     rows, spreads = results(run, records), over_seeds(run, others)
     races.progress(run)

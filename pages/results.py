@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ui.entry import through_app
+from ui.fragments import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,18 +72,21 @@ def page() -> None:
     st.html(STYLE)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link("pages/five_methods.py", label="Figure 1: five ways to drop", icon=":material/view_in_ar:")
-        st.download_button(
-            "Report (HTML)", lambda: report.html_report(folders), "report.html", icon=":material/html:",
-            on_click="ignore", help="This page as a file, with its pictures",
-        )  # fmt: skip
-        st.download_button(
-            "Report (Markdown)", lambda: report.markdown_report(folders), "report.md", icon=":material/markdown:",
-            on_click="ignore", help="Its tables, for a repository or a paper",
-        )  # fmt: skip
-        st.download_button(
-            "Numbers (JSON)", lambda: report.json_report(folders), "report.json", icon=":material/data_object:",
-            on_click="ignore", help="Each cell with its seeds, its spread and its paired tests",
-        )  # fmt: skip
+        for title, make, name, icon, what in (
+            ("Report (HTML)", report.html_report, "report.html", "html", "This page as a file, with its pictures"),
+            ("Report (Markdown)", report.markdown_report, "report.md", "markdown",
+             "Its tables, for a repository or a paper"),
+            ("Numbers (JSON)", report.json_report, "report.json", "data_object",
+             "Each cell with its seeds, its spread and its paired tests"),
+        ):  # fmt: skip
+            st.download_button(
+                title,
+                prepared(functools.partial(make, folders)),
+                name,
+                icon=f":material/{icon}:",
+                on_click="ignore",
+                help=what,
+            )
     claims = report.fragment(report.overview(folders, found), "What the paper claims, and what became of it here")
     st.html(f'<div class="claims">{claims}</div>')
     st.markdown(report.WHY)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from camdrop.figures.numbers import NBSP
 from ui.choosers.select import not_here
 from ui.entry import through_app
+from ui.fragments import callback, told
 from ui.words import literal
 
 through_app()
@@ -29,10 +31,9 @@ def page() -> None:
         from ui.components.curves import curves
         from ui.panels import races, run_actions
 
-    run_actions.attempt(scheduler.launch, root())
+    with told():
+        scheduler.launch(root())
     found, broken = runs.survey(root())
-    if problem := st.session_state.pop("race.problem", None):
-        st.error(literal(problem), icon=":material/error:")
     for folder, reason in broken.items():
         with st.container(horizontal=True, vertical_alignment="center"):
             st.error(literal(reason), icon=":material/broken_image:", width="stretch")
@@ -53,15 +54,20 @@ def page() -> None:
     )  # fmt: skip
     listed = [run for run in found if races.matches(run, words or "")]
 
+    @callback
     def choose() -> None:
         rows = st.session_state["runs.table"]["selection"]["rows"]
         st.session_state["runs"] = [listed[row].name for row in rows]
+
+    @callback
+    def figure_2() -> None:
+        st.session_state["curves"] = list(MEASURES)[:2]
 
     st.dataframe(
         races.overview(listed), key="runs.table", on_select=choose, selection_mode="multi-row", hide_index=True,
         height=min(320, 38 + 35 * max(1, len(listed))),
         column_config={
-            "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0.0, max_value=1.0),
+            "progress": st.column_config.ProgressColumn("Progress", format=f"%.0f{NBSP}%%", min_value=0, max_value=100),
             "Its error (%)": st.column_config.NumberColumn(format="%.2f"),
             "started": st.column_config.DatetimeColumn("Created", format="D MMM, HH:mm"),
         },
@@ -87,7 +93,7 @@ def page() -> None:
     measures = list(dict.fromkeys([*MEASURES, *(title for _, titles in readable for title in titles)]))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Figure 2", icon=":material/stacked_line_chart:", help="Training left, validation right, as in the "
-                  "paper", on_click=lambda: st.session_state.update(curves=list(MEASURES)[:2]))  # fmt: skip
+                  "paper", on_click=figure_2)  # fmt: skip
         shown = st.pills(
             "Curves", measures, selection_mode="multi", default=measures[:2], key="curves",
             bind="query-params", label_visibility="collapsed",

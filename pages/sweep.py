@@ -8,7 +8,7 @@ import streamlit as st
 
 from ui.choosers.select import not_here, segments, select
 from ui.entry import through_app
-from ui.fragments import fragment
+from ui.fragments import fragment, told
 from ui.words import literal
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def page() -> None:
         from ui.choosers.run_checkpoints import root
         from ui.panels import run_actions, sweeps
 
-    run_actions.attempt(scheduler.launch, root())
+    with told():
+        scheduler.launch(root())
     names = [found.folder.name for found in list_sweeps(root())]
     wanted = st.query_params.get("sweep")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -54,8 +55,6 @@ def page() -> None:
         if name != NEW:
             found = load_sweep(root() / name)
             sweeps.manage(found)
-    if problem := st.session_state.pop("race.problem", None):
-        st.error(literal(problem), icon=":material/error:")
     if wanted and wanted not in (NEW, *names):
         st.warning(not_here([wanted], "the sweep "), icon=":material/link_off:")
     for reason in sweeps.broken().values():
@@ -92,7 +91,7 @@ def watch(before: Any) -> None:
     """The live part: reads the folder, every two seconds while cells are trained."""
     from camdrop.runs import RunError, scheduler
     from camdrop.runs.sweep import load_sweep
-    from ui.panels import run_actions, sweeps
+    from ui.panels import sweeps
 
     try:
         found = load_sweep(before.folder)
@@ -102,7 +101,8 @@ def watch(before: Any) -> None:
     if found.state != before.state:
         st.rerun()  # other buttons, and another pace
     if found.state == "queued":
-        run_actions.attempt(scheduler.launch, found.folder.parent)
+        with told():
+            scheduler.launch(found.folder.parent)
     sweeps.progress(found)
     if not found.cells:
         waits = found.state == "queued"

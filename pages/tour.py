@@ -9,7 +9,7 @@ from ui.choosers.select import segments
 from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
-from ui.fragments import fragment
+from ui.fragments import callback, fragment
 from ui.panels.lessons import LESSONS, QUESTION, Lesson, Slider
 from ui.saved.button import offer, save_button
 
@@ -28,6 +28,7 @@ TITLE = '<div tabindex="-1" role="heading" aria-level="2"></div>'
 _title = st.components.v2.component("camdrop.tour", html=TITLE, js=FOCUS)
 
 
+@callback
 def begin() -> None:
     """All controls as at first."""
     for lesson in LESSONS:
@@ -38,6 +39,7 @@ def begin() -> None:
             st.session_state.pop(key, None)
 
 
+@callback
 def go(step: int) -> None:
     """To another lesson."""
     st.session_state["lesson"] += step

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.components.back import back_returns
 from ui.components.popover_focus import popover_focus
-from ui.fragments import told
+from ui.fragments import tell_waiting, told
 from ui.guests import admit
 
 _in_app = ContextVar("in_app", default=False)
@@ -18,9 +19,11 @@ def run(page: st.Page) -> None:
     admit()
     token = _in_app.set(True)
     try:
+        tell_waiting()
         with told():
             page.run()
         popover_focus()
+        back_returns()
     finally:
         _in_app.reset(token)
 

@@ -6,6 +6,7 @@ import functools
 import re
 
 NBSP = "\N{NO-BREAK SPACE}"
+PERCENT = f"%.2f{NBSP}%%"  # the printf format of a column in percent
 
 
 def number(value: float, how: str = ".3g") -> str:

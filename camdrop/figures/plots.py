@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camdrop.figures.colours import NEUTRAL, css, method_css
+from camdrop.figures.numbers import NBSP
 
 Array = npt.NDArray[Any]
 Figure = dict[str, Any]
@@ -60,7 +61,7 @@ def ratio_histogram(edges: Array, counts: Mapping[str, Array]) -> Figure:
         {
             "type": "scatter", "mode": "lines", "line": {"shape": "hvh", "color": method_css(method), "width": 2},
             "name": _name(method), "x": centres.tolist(), "y": (100 * count / max(1, count.sum())).tolist(),
-            "hovertemplate": "× %{x:.2f}: %{y:.1f} %",
+            "hovertemplate": f"× %{{x:.2f}}: %{{y:.1f}}{NBSP}%",
         }
         for method, count in counts.items()
     ]  # fmt: skip
@@ -120,7 +121,7 @@ def sweep_surface(rates: Sequence[float], keeps: Sequence[float], errors: Array,
         "type": "scatter3d", "mode": "markers",
         "x": np.array(rates)[row].tolist(), "y": np.array(keeps)[column].tolist(), "z": errors[row, column].tolist(),
         "marker": {"size": 2, "color": css(NEUTRAL)},
-        "hovertemplate": "lr %{x}<br>γ %{y}<br>error %{z:.1f} %<extra></extra>",
+        "hovertemplate": f"lr %{{x}}<br>γ %{{y}}<br>error %{{z:.1f}}{NBSP}%<extra></extra>",
     }  # fmt: skip
     grid = {"gridcolor": css(NEUTRAL), "gridwidth": 1}
     x = {"type": "log", "title": {"text": "lr"}, "tickvals": list(rates)[::2], "range": _span(np.log10(rates))}

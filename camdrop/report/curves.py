@@ -8,6 +8,7 @@ from typing import Any
 
 from camdrop.data.text import plotly_text
 from camdrop.figures import METHOD_COLOURS, method_css
+from camdrop.figures.numbers import NBSP
 from camdrop.figures.plots import Figure
 from camdrop.runs import Run, RunConfig
 from camdrop.runs.records import KNOB_SIGNS, Record, label, turned
@@ -157,7 +158,7 @@ def side_by_side(drawn: Sequence[dict[str, Any]]) -> Figure:
     for panel, suffix, left in zip(drawn, ("", "2"), (0.0, 0.55), strict=True):
         grid = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False}
         layout[f"xaxis{suffix}"] = {"domain": [left, left + 0.45], "title": {"text": "Epoch"}} | grid
-        layout[f"yaxis{suffix}"] = {"anchor": f"x{suffix}", "ticksuffix": f" {panel['unit']}"} | grid
+        layout[f"yaxis{suffix}"] = {"anchor": f"x{suffix}", "ticksuffix": f"{NBSP}{panel['unit']}"} | grid
         layout["annotations"].append({
             "text": f"<b>{panel['title']}</b>", "xref": "paper", "yref": "paper", "x": left, "y": 1, "showarrow": False,
             "xanchor": "left", "yanchor": "bottom",

@@ -41,6 +41,9 @@ def test_dragging_gamma_moves_the_picture_and_the_link_restores_it(page: Page, a
     other.get_by_role("link", name=re.compile("all five methods")).click()
     expect(other.get_by_role("heading", name="Five methods")).to_be_visible()
     expect(other).to_have_url(re.compile(r"five_methods\?(?=.*gamma=0\.\d+)(?=.*site=layer1\.0\.conv2)"))
+    other.go_back()
+    expect(other).to_have_url(re.compile(r"mask_lab\?.*gamma=0\.\d+"))
+    other.get_by_role("img", name=shown, exact=True).wait_for()
     other.close()
 
 

@@ -50,3 +50,7 @@ def test_a_real_race_from_start_to_explore(page: Page, race_url: str):
     page.get_by_role("link", name="Open in Explore").click()
     expect(page.get_by_text("run:fashion-sample resnet8/baseline").first).to_be_visible()
     expect(page.get_by_role("img", name=re.compile("baseline", re.I)).first).to_be_visible(timeout=60_000)
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"/race\?run=fashion-sample"))
+    expect(page.get_by_role("combobox", name="Race")).to_have_value("fashion-sample resnet8")
+    expect(page.get_by_role("link", name="Open in Explore")).to_be_visible(timeout=60_000)

@@ -113,6 +113,12 @@ def goes_on(offline: Page) -> None:
         channels.press("End")
         offline.keyboard.press("Enter")
         expect(missing).to_be_hidden()
+        offline.get_by_role("button", name="Present").click()
+        offline.keyboard.press("End")
+        expect(offline.locator("figure.stage .title")).to_have_text("6 · Masked features")
+        expect(offline.get_by_role("heading", level=1)).to_be_hidden()
+        expect(board.first).to_be_visible()
+        offline.keyboard.press("Escape")
 
 
 def test_the_tour_is_a_site_without_a_server(offline: Page, tmp_path: Path) -> None:

@@ -35,10 +35,27 @@ def test_a_page_goes_through_app_before_all_else(name: str) -> None:
     assert first == "through_app()"
 
 
-def test_every_fragment_tells_the_errors_of_the_library() -> None:
-    files = [*(ROOT / "pages").glob("*.py"), *(ROOT / "ui").rglob("*.py")]
-    used = [file.name for file in files if re.search(r"st\.fragment[(\n]", file.read_text("utf-8"))]
-    assert used == ["fragments.py"]
+FILES = {path: path.read_text("utf-8") for room in ("pages", "ui") for path in (ROOT / room).rglob("*.py")}
+
+
+def last_name(node: ast.expr) -> str:
+    return ast.unparse(node).rpartition(".")[2]
+
+
+def test_every_fragment_callback_and_download_tells_the_errors_of_the_library() -> None:
+    assert [path.name for path, text in FILES.items() if re.search(r"st\.fragment[(\n]", text)] == ["fragments.py"]
+    nodes = [node for text in FILES.values() for node in ast.walk(ast.parse(text))]
+    telling = {
+        node.name for node in nodes if isinstance(node, ast.FunctionDef)
+        if "callback" in map(last_name, node.decorator_list)
+    }  # fmt: skip
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    words = [word for call in calls for word in call.keywords if not isinstance(word.value, ast.Constant)]
+    kinds = ("on_click", "on_change", "on_select", "on_pick", "on_ask")
+    given = {last_name(word.value) for word in words if word.arg in kinds}
+    assert len(given) > 15 and given - {*kinds} - telling == set()
+    made = [call.args[1] for call in calls if last_name(call.func) == "download_button"]
+    assert len(made) > 4 and all(ast.unparse(make).startswith("prepared(") for make in made)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from tests.support.app_test import errors, open_page
 from tests.support.checkpoint_files import make_checkpoint
 from ui import guests
 from ui.choosers.data_set import choose_data_set
+from ui.fragments import callback
 from ui.panels import race_setup, run_actions, sweeps
 
 pytestmark = pytest.mark.slow  # it opens pages
@@ -90,9 +91,9 @@ def test_nothing_of_others_or_the_servers_can_be_changed(root: Path) -> None:
     for name in ("race", "the server's", "broken", "plane"):  # and if a button were there
         folder = root / name
         for act in (runs.stop, runs.delete, run_actions.resume, sweep.stop, sweep.delete):
-            st.session_state.pop("race.problem", None)
+            st.session_state["problems"] = []
             run_actions.change(folder, act)
-            assert "somebody else's" in st.session_state["race.problem"]
+            assert "somebody else's" in st.session_state["problems"][0]
         run_actions.change(folder, run_actions._rename, "new", None)
         assert folder.exists() and not (root / "new").exists()
 
@@ -175,8 +176,9 @@ def test_where_there_is_no_room_there_is_a_sentence(root: Path, monkeypatch: pyt
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CAMDROP_SHARED", "1")
         assert "used up" in guests.memory_problem()
-        run_actions.attempt(run_actions.begin, "x", lambda folder: None)
-        assert "used up" in st.session_state["race.problem"] and list(root.iterdir()) == []
+        st.session_state["problems"] = []
+        callback(run_actions.begin)("x", lambda folder: None)
+        assert "used up" in st.session_state["problems"][0] and list(root.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,8 @@ def test_a_saved_page_has_the_messages_of_the_page_and_links_to_its_state(
         else:  # as in the app, but for values of which there are no pictures
             (own,) = [data for data in sent if isinstance(data, dict) and data["label"] == message["label"]]
             assert own | {k: message[k] for k in ("values", "min", "max", "options") if k in message} == message
-            kept = message.get("options") or message.get("values") or [message["value"]]
-            assert message["value"] in kept and len(kept) == len(set(kept))
+            kept = message.get("options") or message.get("values") or [message.get("value")]
+            assert message.get("value") in kept and len(kept) == len(set(kept))
     assert "ahead" in names
     assert key in header["parameters"] and not found.own
     assert ("image" in header["parameters"]) != bool(re.search("Of .*Image", found.words))

@@ -16,6 +16,7 @@ from camdrop.policy import policy
 from ui.choosers.labels import network_label
 from ui.choosers.machine import may_name_paths
 from ui.choosers.overrides import override
+from ui.fragments import callback
 from ui.guests import memory_problem
 from ui.words import literal
 
@@ -193,12 +194,11 @@ def _row(name: str, key: str, folder: Path) -> None:
                 override(name, added(), folder / _GIVEN)
             where = f"Into {folder.name}/, where it stays, and can be in a link"
             if policy().keeps:
-                st.button("Keep", key=f"{key}.keep.{name}", on_click=_keep, args=(name, key, folder), help=where)
+                st.button("Keep", key=f"{key}.keep.{name}", on_click=_keep, args=(name, folder), help=where)
             st.button("Forget", key=f"{key}.forget.{name}", on_click=_forget, args=(name,), help="From this session")
-        if problem := st.session_state.pop(f"{key}.problem.{name}", ""):
-            _complain(problem)
 
 
+@callback
 def _to_describe(key: str) -> None:
     st.session_state[f"{key}.add"] = False  # it would lie over the dialog
     st.session_state["overrides.opened"] = st.session_state.get("overrides.opened", 0) + 1
@@ -214,21 +214,19 @@ def plain(name: str) -> str:
     return stem.strip(".-") or "network"
 
 
-def _keep(name: str, key: str, folder: Path) -> None:
-    from camdrop.checkpoints import CheckpointError, save
+@callback
+def _keep(name: str, folder: Path) -> None:
+    from camdrop.checkpoints import save
 
     stem = plain(name)
     taken = {path.stem for path in folder.iterdir()} if folder.is_dir() else set()
     names = (stem, *(f"{stem}-{n}" for n in range(2, len(taken) + 3)))
     path = folder / f"{next(n for n in names if n not in taken)}.safetensors"
-    try:
-        save(path, added()[name].model, added()[name].meta)
-    except CheckpointError as error:
-        st.session_state[f"{key}.problem.{name}"] = str(error)
-        return
+    save(path, added()[name].model, added()[name].meta)
     _forget(name, path.stem)
 
 
+@callback
 def _forget(name: str, instead: str = "") -> None:
     added().pop(name, None)
     st.session_state.setdefault("uploads.gone", {})[name] = instead

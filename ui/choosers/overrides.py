@@ -9,6 +9,7 @@ import streamlit as st
 
 from camdrop.policy import policy
 from ui.choosers.image import TITLES
+from ui.fragments import callback
 from ui.words import literal
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _choose_dataset(meta: Meta, key: str) -> str:
     fitting = [name for name in TITLES if len(INFO[name].classes) == meta.num_classes]
     options = list(dict.fromkeys([meta.dataset, *fitting, ""]))
 
+    @callback
     def fill() -> None:
         if chosen := st.session_state[f"{key}.dataset"]:
             st.session_state[f"{key}.names"] = "\n".join(INFO[chosen].classes if chosen in INFO else meta.classes)
@@ -129,6 +131,7 @@ def _choose_names(meta: Meta, key: str) -> str:
     store = st.session_state
     store.setdefault(f"{key}.names", "\n".join(meta.classes))
 
+    @callback
     def read() -> None:
         file = store[f"{key}.file"]
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.scene import PREDICTED, TRUE
+from ui.fragments import callback
 
 if TYPE_CHECKING:
     from camdrop.checkpoints.metadata import Meta
@@ -51,6 +52,7 @@ def training_sites(model: Network, meta: Meta, method: Method) -> frozenset[str]
     return Contender("lab", method).sites(model)
 
 
+@callback
 def _begin() -> None:
     st.session_state[_OF] = ""
 

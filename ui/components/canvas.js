@@ -35,7 +35,7 @@ function makeCanvas(theme, overlay) {
     paintLayers,
     update(panel, blob) {
       painters = panel.layers.map((layer, i) => DECODERS[layer.kind](layer, blob, theme, scratch(i)));
-      setAttribute(canvas, "style", `aspect-ratio: ${panel.aspect.join(" / ")}`);
+      setAttribute(canvas, "style", `--ratio: ${panel.aspect.join(" / ")}`);
     },
     remove: () => watcher.disconnect(),
   };

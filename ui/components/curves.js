@@ -84,7 +84,7 @@ function axes(unit, suffix, { left, upper, w, h, isBottom }, log, faint) {
     anchor: `x${suffix}`,
     type: log ? "log" : "linear",
     tickvals: log ? LOG_TICKS : undefined,
-    ticksuffix: unit ? ` ${unit}` : "",
+    ticksuffix: unit ? `\u00a0${unit}` : "",
     hoverformat: ".4~g",
   };
   return [x, y];

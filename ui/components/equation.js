@@ -1,9 +1,11 @@
 // An add-on of a panel: the button ƒ, and the popover with the equation of the picture.
 
-function addEquation(root, head) {
+// `beside`: it is always there, beside the picture.
+function addEquation(root, head, beside) {
   const attributes = { class: "tool", type: "button", title: "Equation", "aria-haspopup": "dialog" };
   const button = element("button", attributes, "ƒ");
-  const popover = element("div", { class: "equation", popover: "manual", role: "dialog", "aria-label": "Equation" });
+  const over = { popover: "manual", role: "dialog", "aria-label": "Equation" };
+  const popover = element("div", { class: "equation", ...(beside ? {} : over) });
   head.append(button);
   root.append(popover);
   let panel = null;
@@ -17,8 +19,8 @@ function addEquation(root, head) {
     popover.style.left = `${Math.max(8, Math.min(at.right - box.width, window.innerWidth - box.width - 8))}px`;
     popover.style.top = `${below ? at.bottom + 6 : at.top - box.height - 6}px`;
   };
-  const isOpen = () => popover.matches(":popover-open");
-  const close = () => isOpen() && popover.hidePopover();
+  const isOpen = () => beside || popover.matches(":popover-open");
+  const close = () => popover.matches(":popover-open") && popover.hidePopover();
   // MathML is written only when it is looked at: it costs as much as a picture.
   const write = () => {
     const html = say(panel.equation);
@@ -40,10 +42,10 @@ function addEquation(root, head) {
   return {
     update(next) {
       panel = next;
-      button.hidden = !panel.equation.length;
+      button.hidden = beside || !panel.equation.length;
       setAttribute(button, "aria-label", `Equation of ${panel.title}`);
-      if (button.hidden) close();
-      else if (isOpen()) write();
+      if (!panel.equation.length) close();
+      if (isOpen()) write();
     },
     remove: close,
   };

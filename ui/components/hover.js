@@ -42,6 +42,8 @@ function addHover(frame, canvas, theme, changed, pick) {
   let panel = null;
   let cells = null;
   let hovered = -1;
+  let read = null; // what is under the pointer, where there are no cells
+  let pointed = null;
 
   // What is said of the cell that is pointed at, "" for none.
   function words() {
@@ -50,7 +52,7 @@ function addHover(frame, canvas, theme, changed, pick) {
     active.hidden = hovered < 0; // nothing is an option until something is pointed at
     setAttribute(frame, "aria-activedescendant", active.hidden ? null : "active");
     setAttribute(frame, "aria-label", cells ? say(panel.alt) : null);
-    return label;
+    return read && pointed ? read(...pointed) : label;
   }
   function hover(index) {
     if (!cells || index >= cells.count || index < -1) index = -1;
@@ -64,10 +66,18 @@ function addHover(frame, canvas, theme, changed, pick) {
     return panel.selected === null ? -1 : current(panel.selected);
   };
   const canPick = () => hovered >= 0 && panel.pickable;
-  const under = (event) => cells.at(event.offsetX / canvas.clientWidth, event.offsetY / canvas.clientHeight);
+  const shareOf = (event) => [event.offsetX / canvas.clientWidth, event.offsetY / canvas.clientHeight];
+  const under = (event) => cells.at(...shareOf(event));
+  function point(place) {
+    pointed = place;
+    changed(words());
+  }
 
-  canvas.addEventListener("pointermove", (event) => cells && hover(under(event)));
-  canvas.addEventListener("pointerleave", () => hover(-1));
+  canvas.addEventListener("pointermove", (event) => {
+    if (cells) hover(under(event));
+    else if (read) point(shareOf(event));
+  });
+  canvas.addEventListener("pointerleave", () => (read ? point(null) : hover(-1)));
   canvas.addEventListener("click", (event) => {
     if (!cells) return;
     hover(under(event));
@@ -96,9 +106,10 @@ function addHover(frame, canvas, theme, changed, pick) {
       if (hovered >= 0) mark(hovered, "primary");
     },
     words,
-    update(next, nextCells) {
+    update(next, nextCells, blob) {
       panel = next;
       cells = nextCells;
+      read = !cells && panel.readings.length ? decodeReadings(panel.readings, blob) : null;
       if (hovered >= (cells?.count ?? 0)) hovered = -1;
       canvas.classList.toggle("pickable", Boolean(cells && panel.pickable));
       setAttribute(frame, "role", cells ? "listbox" : null);

@@ -1,6 +1,8 @@
 // One panel: a picture with its words and rows, and what is added to it: hover, turning, equation, download.
 
-function makePanel(theme, pick, turned) {
+// `staged` is the one that is presented: its equation stands beside the picture, not behind a button. `told(words)` is
+// called with what is said of what is pointed at.
+function makePanel(theme, pick, turned, { staged = false, told = () => {} } = {}) {
   const title = element("div", { class: "title" });
   const subtitle = element("div", { class: "subtitle" });
   const picture = makeCanvas(theme, (...area) => hover.paint(...area));
@@ -15,11 +17,12 @@ function makePanel(theme, pick, turned) {
   const showLines = (label) => setText(lines, label || panel.lines.map(say).join("\n"));
   const changed = (label) => {
     showLines(label);
+    told(label && `${panel.title}: ${label}`);
     picture.paint();
   };
   const turning = addTurning(frame, picture.canvas, turned);
   const hover = addHover(frame, picture.canvas, theme, changed, pick);
-  const equation = addEquation(root, head);
+  const equation = addEquation(root, head, staged);
   const download = addDownload(head, picture.paintLayers);
 
   // All that may follow a slider but the picture.
@@ -44,11 +47,11 @@ function makePanel(theme, pick, turned) {
       solid = panel.layers.some((layer) => layer.kind === "voxels");
       picture.update(panel, blob);
       turning.update(solid, cells);
-      hover.update(panel, cells);
+      hover.update(panel, cells, blob);
       download.update(panel);
       setText(title, panel.title);
       setText(subtitle, panel.subtitle);
-      lines.hidden = !panel.lines.length && !cells;
+      lines.hidden = !panel.lines.length && !panel.readings.length && !cells;
       frame.hidden = panel.layers.length === 0;
       root.classList.toggle("words", frame.hidden);
       setAttribute(frame, "tabindex", cells || solid ? 0 : null);

@@ -40,7 +40,8 @@ function sizeGrid(grid, { columns: most, panels, min_width, max_width }) {
 function mount(root) {
   const note = element("p", { class: "note" });
   const grid = element("div", { class: "grid" });
-  root.append(note, grid);
+  const board = element("div", { class: "board" }, note, grid);
+  root.append(board);
   const theme = makeTheme(grid);
   const panels = new Map();
   let header = null;
@@ -48,6 +49,10 @@ function mount(root) {
   let latest = null;
   let pick = null;
 
+  const pickFrom = (...picked) => pick(...picked);
+  // Small pictures that are presented have no lines of their own.
+  const told = (words) => stage.isOn() && setText(note, words || said());
+  const stage = makeStage(board, grid, () => makePanel(theme.read, pickFrom, turned, { staged: true }));
   const turned = () => {
     for (const panel of panels.values()) if (panel.isSolid()) panel.paint();
   };
@@ -55,6 +60,7 @@ function mount(root) {
   const follow = (event) => {
     const { key } = event.detail;
     showWaiting();
+    stage.follow(key);
     const followers = [...panels.values()].filter((panel) => panel.follows(key));
     for (const panel of followers) panel.follow();
     if (followers.length) showNote();
@@ -81,7 +87,7 @@ function mount(root) {
         panels.delete(id);
       }
     header.panels.forEach((next, i) => {
-      if (!panels.has(next.id)) panels.set(next.id, makePanel(theme.read, (...picked) => pick(...picked), turned));
+      if (!panels.has(next.id)) panels.set(next.id, makePanel(theme.read, pickFrom, turned, { told }));
       const panel = panels.get(next.id);
       if (grid.children[i] !== panel.root) grid.insertBefore(panel.root, grid.children[i] ?? null);
       panel.update(next, blob, force);
@@ -93,9 +99,10 @@ function mount(root) {
     const waits = Object.entries(header.waits ?? {});
     grid.classList.toggle("waits", waits.some(([key, value]) => (live[key] ?? value) !== value));
   }
+  const said = () => (header.note === null ? "" : say(header.note) || "\u00a0");
   function showNote() {
     note.hidden = header.note === null;
-    setText(note, note.hidden ? "" : say(header.note) || "\u00a0");
+    setText(note, said());
   }
   function show(message, force) {
     shown = message;
@@ -104,6 +111,8 @@ function mount(root) {
     showNote();
     showWaiting();
     updatePanels(message.blob, force);
+    stage.update(message);
+    if (force) stage.repaint();
     painted(header.key);
   }
 

@@ -22,9 +22,12 @@ from ui.components.layers import Marks as Marks
 from ui.components.layers import Raster as Raster
 from ui.components.layers import Voxels as Voxels
 from ui.components.packing import Blobs, digest, plain
+from ui.components.readings import Reading as Reading
+from ui.components.readings import pack_reading
 from ui.components.slider import Live
 
-_pictures = component("pictures", "shelf", "layers", "voxels", "canvas", "hover", "equation", "download", "panel")
+_PARTS = ("shelf", "layers", "voxels", "canvas", "readings", "hover", "equation", "download", "panel", "stage")
+_pictures = component("pictures", *_PARTS)
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,13 @@ class Moves:
 class Panel:
     """One picture with its words.
 
-    `layers` are drawn in order; the first one's shape gives the proportions unless `aspect` (width, height) does.
-    `alt` says the picture in words. `tiles` or a `Bars` layer make it explorable by pointer and arrow keys, `labels`
-    naming what is pointed at; with `pickable`, click and Enter report it; `selected` is outlined. With `sets` the
-    browser goes to the `State` in which that key has the index picked, with `moves` it moves a slider instead of
-    reporting, and outlines the tile at which that stands. `equation` is trusted HTML with MathML behind a button.
-    `download` is a file name, and gives a button too. `id` tells panels apart between updates (default: the place in
-    the row).
+    `layers` are drawn in order; the first one's shape gives the proportions unless `aspect` (width, height) does. `alt`
+    says the picture in words. `tiles` or a `Bars` layer make it explorable by pointer and arrow keys, `labels` naming
+    what is pointed at; of any other picture `readings` say what is under the pointer. With `pickable`, click and Enter
+    report it; `selected` is outlined. With `sets` the browser goes to the `State` in which that key has the index
+    picked, with `moves` it moves a slider instead of reporting, and outlines the tile at which that stands. `equation`
+    is trusted HTML with MathML behind a button. `download` is a file name, and gives a button too. `id` tells panels
+    apart between updates (default: the place in the row).
     """
 
     title: str
@@ -103,6 +106,7 @@ class Panel:
     aspect: tuple[int, int] | None = None
     tiles: Tiles | None = None
     labels: Sequence[Text] = ()
+    readings: Sequence[Reading] = ()
     pickable: bool = False
     selected: int | Live | None = None
     sets: str = ""
@@ -147,6 +151,7 @@ class Board:
     state: State | None = None
     waits: Mapping[str, float] | None = None
     planned: bool = False
+    presented: bool = False
 
 
 def pictures(
@@ -160,6 +165,7 @@ def pictures(
     state: State | None = None,
     waits: Mapping[str, float] | None = None,
     planned: bool = False,
+    presented: bool = False,
     on_pick: Callable[[Picked], None] | None = None,
 ) -> Picked | None:
     """Panels side by side, at most `columns` of them and each `min_width` to `max_width` px wide; they wrap.
@@ -167,6 +173,7 @@ def pictures(
     `note` is a line above them, whose place is kept where it is "". Canvases stay and are repainted in place. With a
     `state` the browser moves to other states by itself, as far as `send_ahead` has sent them; `planned` is whether more
     is to be sent. Pictures that only the server can draw are pale as long as a slider is not at its value of `waits`.
+    A board to be `presented` fills the screen step by step, a panel each, when `present_button` (present.py) says so.
     Returns what was clicked, in the run that the click caused; `on_pick` gets it before that run, so that it may set
     widgets. One call for many panels: each element of a page costs time.
     """
@@ -176,7 +183,7 @@ def pictures(
         if on_pick and event:
             on_pick(Picked(**event))
 
-    data = _message(Board(key, panels, columns, min_width, max_width, note, state, waits, planned))
+    data = _message(Board(key, panels, columns, min_width, max_width, note, state, waits, planned, presented))
     event = _pictures(key=key, data=data, on_picked_change=picked).get("picked")
     return Picked(**event) if event else None
 
@@ -204,10 +211,11 @@ def pack_frame(board: Board) -> dict[str, Any]:
 def pack_panel(panel: Panel, place: int, blobs: Blobs) -> dict[str, Any]:
     """A panel at its place in the row, the same."""
     shapes = [shape(layer) for layer in panel.layers]
-    packed = {k: plain(v) for k, v in vars(panel).items() if k != "layers"} | {
+    packed = {k: plain(v) for k, v in vars(panel).items() if k not in ("layers", "readings")} | {
         "id": panel.id or str(place),
         "aspect": panel.aspect or (shapes[0][::-1] if shapes else (1, 1)),
         "layers": [pack_layer(layer, blobs) for layer in panel.layers],
+        "readings": [pack_reading(reading, blobs) for reading in panel.readings],
     }
     packed["follows"] = sorted(set(_sliders(packed)))
     # The browser leaves a panel alone whose digest is as before, and outlines by itself where a slider stands.

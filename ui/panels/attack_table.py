@@ -17,6 +17,7 @@ from camdrop.checkpoints.metadata import Meta
 from camdrop.data import DataError, Dataset, load_dataset
 from camdrop.report.json_results import ATTACKED
 from ui.choosers.data_set import choose_data_set
+from ui.fragments import callback
 from ui.panels.attack import titles
 from ui.saved.page import Block, Note, Table
 from ui.words import literal
@@ -115,18 +116,16 @@ def choose_data(meta: Meta) -> tuple[str, int]:
     return data, int(limit)
 
 
+@callback
 def start(chosen: Sequence[tuple[str, Checkpoint]], data: str, limit: int) -> None:
-    """Begin a bout with the attack that the page shows: a callback."""
+    """Begin a bout with the attack that the page shows."""
     choice = st.session_state["attack.choice"]
-    try:
-        st.session_state["attack.bout"] = begin(chosen, choice.attack, data, limit, choice.seed)
-        st.session_state.pop("attack.problem", None)
-    except ValueError as error:
-        st.session_state["attack.problem"] = str(error)
+    st.session_state["attack.bout"] = begin(chosen, choice.attack, data, limit, choice.seed)
 
 
+@callback
 def stop() -> None:
-    """End the bout with what is done: a callback."""
+    """End the bout with what is done."""
     st.session_state["attack.bout"].stop()
 
 

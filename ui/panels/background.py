@@ -16,7 +16,7 @@ import streamlit as st
 from ui.components.ahead import send_ahead
 from ui.components.packing import digest
 from ui.components.pictures import Board, Panel
-from ui.fragments import fragment
+from ui.fragments import callback, fragment
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
@@ -72,5 +72,6 @@ def _sent() -> OrderedDict[str, int]:
     return st.session_state.setdefault("background.sent", OrderedDict())
 
 
+@callback
 def _asked() -> None:
     st.session_state["background.asked"] = True

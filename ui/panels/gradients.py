@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from camdrop.analysis.bound_summary import RATIOS, Chain, summarise
 from camdrop.analysis.gradient_bounds import capture, compare
 from camdrop.data import fit_pixels, gallery, normalise
-from camdrop.figures.numbers import percent
+from camdrop.figures.numbers import percent, percentage
 from camdrop.figures.plots import Figure, bound_boxes, ratio_histogram, under_the_bound
 from camdrop.training.config import method_name
 from ui.choosers.image import TITLES
@@ -118,23 +118,26 @@ def verdict(pairs: Sequence[Pair], traditional: Method) -> str:
 
 
 def table(pairs: Sequence[Pair]) -> dict[str, list[Any]]:
-    """The numbers by columns; shares and ratios of the rescaled masks but for one column."""
+    """The numbers by columns, shares in percent; those of the rescaled masks but for one column."""
 
     def column(read: Callable[[Chain], float]) -> list[float]:
         return [read(rescaled) for rescaled, _ in pairs]
 
+    def shares(read: Callable[[Chain], float]) -> list[float]:
+        return [percentage(share) for share in column(read)]
+
     return {
         "Layer": [rescaled.layer for rescaled, _ in pairs],
-        "c ≤ t ≤ none": column(lambda chain: chain.holds),
-        "not rescaled": [plain.holds for _, plain in pairs],
-        "c ≤ t": column(lambda chain: chain.guided_below_traditional),
-        "t ≤ none": column(lambda chain: chain.traditional_below_none),
-        "c ≤ none": column(lambda chain: chain.guided_below_none),
+        "c ≤ t ≤ none": shares(lambda chain: chain.holds),
+        "not rescaled": [percentage(plain.holds) for _, plain in pairs],
+        "c ≤ t": shares(lambda chain: chain.guided_below_traditional),
+        "t ≤ none": shares(lambda chain: chain.traditional_below_none),
+        "c ≤ none": shares(lambda chain: chain.guided_below_none),
         "t ÷ none": column(lambda chain: chain.ratio["traditional"]),
         "c ÷ none": column(lambda chain: chain.ratio["guided"]),
-        "dropped by t": column(lambda chain: chain.dropped["traditional"]),
-        "dropped by c": column(lambda chain: chain.dropped["guided"]),
-        "Eq. 15": column(lambda chain: chain.gradient_below_bound),
+        "dropped by t": shares(lambda chain: chain.dropped["traditional"]),
+        "dropped by c": shares(lambda chain: chain.dropped["guided"]),
+        "Eq. 15": shares(lambda chain: chain.gradient_below_bound),
     }
 
 

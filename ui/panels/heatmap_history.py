@@ -18,7 +18,7 @@ from camdrop.runs.records import label, turned
 from camdrop.training.config import Contender
 from ui.components.pictures import Heat, Panel, Raster, Tiles, pictures
 from ui.components.slider import live_slider
-from ui.fragments import fragment
+from ui.fragments import callback, fragment
 from ui.panels import races
 from ui.words import literal
 
@@ -128,6 +128,7 @@ def _between(tiles: np.ndarray) -> np.ndarray:
     return (gaps[..., None] * np.array([*NEUTRAL, 255])).astype(np.uint8)
 
 
+@callback
 def _play(on: bool, count: int) -> None:
     st.session_state["history.play"] = on
     if on and st.session_state.get("live.frame", count) >= count:
@@ -145,13 +146,11 @@ def knobs(run: Run) -> None:
             st.form_submit_button("Turn", on_click=_turn, args=(run, contender, values, key))
 
 
+@callback
 def _turn(run: Run, contender: Contender, before: dict[str, float], key: str) -> None:
     wanted = {name: st.session_state[key + name] for name in before if st.session_state[key + name] != before[name]}
-    try:
-        if wanted:
-            runs.turn_knobs(run.folder, contender.name, wanted)
-    except (RunError, ValueError) as error:
-        st.session_state["race.problem"] = str(error)
+    if wanted:
+        runs.turn_knobs(run.folder, contender.name, wanted)
 
 
 def _knobs_of(run: Run, contender: Contender, asked: dict[str, float], key: str) -> dict[str, float]:

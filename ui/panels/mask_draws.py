@@ -8,9 +8,9 @@ import numpy as np
 
 from camdrop.analysis.mask_steps import Draws
 from camdrop.figures import DROPPED, css, lut
-from camdrop.figures.numbers import percent
+from camdrop.figures.numbers import NBSP, percent
 from ui.choosers.scene import Scene
-from ui.components.pictures import Bars, Heat, Panel, Row
+from ui.components.pictures import Bars, Heat, Panel, Reading, Row
 from ui.panels.mask_lab import legend, share_row
 
 
@@ -23,6 +23,7 @@ def mean(drawn: Draws, channel: int) -> Panel:
         f"How often each unit of channel {channel} is dropped in many draws: {percent(found.max())} at most",
         [Heat(found, colours, 0.0, max(float(found.max()), 1e-9), smooth=False)],
         id="mean",
+        readings=[Reading(100 * found, "dropped in", f"{NBSP}%")],
         subtitle=f"how often a unit of channel {channel} is dropped",
         rows=[
             legend("most often", percent(found.max()), tuple(colours[-1].tolist())),

@@ -31,10 +31,12 @@ from camdrop.figures import (
 from camdrop.figures.numbers import number, percent
 from camdrop.masks import CamDrop
 from ui.choosers.scene import Scene
-from ui.components.pictures import Along, Bars, Board, Heat, Marks, Panel, Raster, Row, State, Text, Tiles
+from ui.components.pictures import Along, Bars, Board, Heat, Marks, Panel, Raster, Reading, Row, State, Text, Tiles
 from ui.components.slider import Live
 from ui.panels import equations
 from ui.panels.shown import Shown
+
+STEPS = 7  # panels of the strip
 
 
 def legend(label: str, text: Text, colour: Colour) -> Row:
@@ -69,6 +71,12 @@ def pixels(scene: Scene) -> Picture:
     return scene.picture.pixels.permute(1, 2, 0).expand(-1, -1, 3).numpy()
 
 
+def pixel_readings(pixels: Picture) -> list[Reading]:
+    """The values of an image's pixels, uint8 (H, W, 3)."""
+    grey = bool((pixels == pixels[..., :1]).all())
+    return [Reading(pixels[..., 0], "grey") if grey else Reading(pixels, "RGB")]
+
+
 def boards(scene: Scene, shown: Shown, rank: int, state: State | None, remark: str = "") -> list[Board]:
     """The pictures of one mask, by their keys: the steps of one of its channels, all channels, and the numbers."""
     every = None  # of the channels: the grid itself follows the one that is picked
@@ -79,7 +87,7 @@ def boards(scene: Scene, shown: Shown, rank: int, state: State | None, remark: s
         every = dataclasses.replace(state, at=at, along=(*along, "rank"), clicks=("seed",))
     note = shown.numbers(lambda m: " ".join([scene.remark, *m.remarks, remark]).strip())
     return [
-        Board("strip", strip(scene, shown, rank), columns=7, min_width=140, note=note, state=state),
+        Board("strip", strip(scene, shown, rank), STEPS, min_width=140, note=note, state=state, presented=True),
         Board("grid", [channels(shown, rank)], columns=1, max_width=760, state=every),
         Board("numbers", [enlarged(shown, rank), numbers(scene, shown)], columns=2, state=state),
     ]
@@ -100,6 +108,10 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
     positions = np.zeros((h, w), bool) if d.mask.positions is None else d.mask.positions[0].numpy()
     marked = np.zeros(len(alpha), bool) if d.mask.channels is None else d.mask.channels[0][d.order].numpy()
     sown = Marks(seeds, css(SEED), shown.gamma)
+    evidence = Reading(cam, "J")
+    is_seed = Reading(seeds, words=("", "seed"), gamma=shown.gamma)
+    is_dropped = Reading(dropped, words=("kept", "dropped"), gamma=shown.gamma)
+    centres = d.valid.numpy().astype(np.uint8) + candidates
     sown_count, lost_count = shown.count(seeds, str), shown.count(dropped, str)
     return [
         _untouched(scene),
@@ -113,6 +125,7 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
                 legend("highest J", number(high), tuple(colours[-1].tolist())),
                 legend("lowest J", number(low), tuple(colours[0].tolist())),
             ],
+            readings=[evidence],
             equation=equations.activation_map(d, scene.label_name),
             download="1-image.png",
         ),
@@ -123,6 +136,7 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
             id="positions",
             subtitle="where J is largest" if guided else unused,
             rows=[legend("dominant", f"{positions.sum()} of {units}", DOMINANT)],
+            readings=[evidence, Reading(positions, words=("", "dominant"))],
             equation=equations.positions(d),
             download="2-dominant-positions.png",
         ),
@@ -153,6 +167,7 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
                 legend("candidates", f"{candidates.sum()}", CANDIDATE),
                 legend("seeds", sown_count, SEED),
             ],
+            readings=[Reading(centres, words=("no valid centre", "valid centre", "candidate")), is_seed],
             equation=equations.seeds(shown),
             download="4-candidates-and-seeds.png",
         ),
@@ -163,6 +178,7 @@ def strip(scene: Scene, shown: Shown, rank: int) -> list[Panel]:
             id="blocks",
             subtitle=here,
             rows=[legend("dropped", (lost_count, f" of {units}"), DROPPED)],
+            readings=[is_dropped, is_seed],
             equation=equations.blocks(d),
             download="5-blocks.png",
         ),
@@ -177,6 +193,7 @@ def _untouched(scene: Scene) -> Panel:
         "0 · Image",
         f"The image as it is: {scene.picture.name}",
         [Raster(pixels(scene))],
+        readings=pixel_readings(pixels(scene)),
         id="image",
         subtitle=scene.picture.name,
         rows=[Row(scene.meta.classes[answer], percent(float(scene.activation.before[answer]), ".0f"))],
@@ -196,6 +213,7 @@ def _channel(shown: Shown, channel: int, title: str, name: str, subtitle: str) -
             legend("dropped", shown.count(dropped, lambda n: percent(n / dropped.size)), DROPPED),
             Row("kept units", shown.numbers(lambda m: f"× {m.scale:.4g}")),
         ],
+        readings=[Reading(feature, "X"), Reading(dropped, words=("kept", "dropped"), gamma=shown.gamma)],
         equation=equations.masked(shown),
         download=f"{name}-channel-{channel}.png",
     )

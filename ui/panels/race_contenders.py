@@ -13,6 +13,7 @@ from camdrop.resnet import ARCHITECTURES, KINDS
 from camdrop.runs.records import brief, label, short_names
 from camdrop.schedules import KEEP_SCHEDULES
 from camdrop.training.config import NOISE_METHODS, Contender, contender, make_method, method_name
+from ui.fragments import callback
 
 _R = 4  # of a contender that is added, as in the default race
 _GUESS = "race.guess"
@@ -124,6 +125,7 @@ def _offer(chosen: Sequence[Contender], last: str) -> None:
             st.button(title, key=f"race.add.{name}", on_click=_add, args=(contender(name, {"block_size": _R}),))
 
 
+@callback
 def _add(new: Contender) -> None:
     number = max(st.session_state["race.contenders"], default=-1) + 1
     st.session_state["race.methods"][number] = method_name(new.method)
@@ -131,6 +133,7 @@ def _add(new: Contender) -> None:
     st.session_state.update(_set_to(number, new))
 
 
+@callback
 def _remove(number: int) -> None:
     st.session_state["race.contenders"].remove(number)
 

@@ -33,9 +33,10 @@ from camdrop.training.config import (
 )
 from camdrop.training.speed import seconds_per_image
 from ui.choosers.data_set import choose_data_set
+from ui.fragments import callback
 from ui.panels import race_contenders
 from ui.panels.races import duration, relatives
-from ui.panels.run_actions import attempt, begin
+from ui.panels.run_actions import begin
 from ui.words import literal
 
 SIZES = {"fashion-sample": 6_000, "fashion-mnist": 60_000, "mnist": 60_000, "cifar10": 50_000}
@@ -117,6 +118,7 @@ _RECIPE = (
 def _recipe() -> dict[str, Any]:
     """The rarer parts of a recipe, by their names in `Recipe`; at first they are those of the preset `DEFAULT`."""
 
+    @callback
     def fill_in() -> None:
         if name := st.session_state["race.preset"]:
             st.session_state.update(_filled_in(name))
@@ -163,32 +165,26 @@ def _recipe() -> dict[str, Any]:
     }  # fmt: skip
 
 
+@callback
 def start(config: RunConfig, key: str, guess: str | None) -> None:
-    """Put a race in the queue, with the guess at who wins if there is one, and show it: a callback."""
+    """Put a race in the queue, with the guess at who wins if there is one, and show it."""
+    data = short_name(config.data)
+    stem = "".join(c if c.isalnum() or c in " .+-_" else "-" for c in f"{data} {config.recipe.model}")
 
-    def act() -> None:
-        data = short_name(config.data)
-        stem = "".join(c if c.isalnum() or c in " .+-_" else "-" for c in f"{data} {config.recipe.model}")
+    def make(folder: Path) -> None:
+        runs.create(folder, config)
+        if guess:
+            runs.record_guess(folder, guess)
 
-        def make(folder: Path) -> None:
-            runs.create(folder, config)
-            if guess:
-                runs.record_guess(folder, guess)
-
-        st.session_state[key] = begin(stem[-60:].lstrip(" .+-"), make)
-
-    attempt(act)
     race_contenders.forget_guess()
+    st.session_state[key] = begin(stem[-60:].lstrip(" .+-"), make)
 
 
+@callback
 def more_seeds(run: Run, count: int) -> None:
-    """The same race with the next seeds that none of its kind has, put in the queue: a callback."""
-
-    def act() -> None:
-        for config in next_seeds(run.config, [other.config for other in relatives(run)], count):
-            begin(f"{run.name[:60]} seed {config.recipe.seed}", functools.partial(runs.create, config=config))
-
-    attempt(act)
+    """The same race with the next seeds that none of its kind has, put in the queue."""
+    for config in next_seeds(run.config, [other.config for other in relatives(run)], count):
+        begin(f"{run.name[:60]} seed {config.recipe.seed}", functools.partial(runs.create, config=config))
 
 
 @st.cache_data(show_spinner=False, max_entries=8)

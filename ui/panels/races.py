@@ -39,6 +39,7 @@ from camdrop.runs.seeds import paired_test, reference
 from camdrop.runs.sweep import Sweep
 from camdrop.training.config import Contender, method_name
 from ui.choosers.run_checkpoints import PREFIX
+from ui.fragments import prepared
 from ui.words import literal
 
 STATES = {"queued": "waiting", "running": "running", "stopped": "stopped", "finished": "finished", "failed": "failed"}
@@ -204,7 +205,7 @@ def overview(listed: Sequence[Run]) -> dict[str, list[Any]]:
     return {
         "Name": [run.name for run in listed],
         "State": [STATES[run.state] for run in listed],
-        "progress": [1.0 if run.state == "finished" else run.step / run.total if run.total else 0.0 for run in listed],
+        "progress": [100.0 * (run.state == "finished" or (run.step / run.total if run.total else 0)) for run in listed],
         "Best": [row.name if row else "" for row in best],
         "Its error (%)": [row and row.error for row in best],
         "Contenders": [", ".join(_names(run)) for run in listed],
@@ -253,13 +254,12 @@ def downloads(run: Run) -> None:
 
     knobs = _turned(run)
     name = run.name + (" knobs turned" if knobs else "")
-    st.download_button("Checkpoints (ZIP)", checkpoints, f"{name}.zip", icon=":material/folder_zip:", on_click="ignore")
-    st.download_button(
-        "Metrics (CSV)", lambda: metrics_csv(records(run)), f"{name}.csv", icon=":material/table:", on_click="ignore"
-    )
-    st.download_button(
-        "Configuration (JSON)", run.config.to_json, f"{name}.json", icon=":material/data_object:", on_click="ignore"
-    )
+    for title, make, suffix, icon in (
+        ("Checkpoints (ZIP)", checkpoints, "zip", "folder_zip"),
+        ("Metrics (CSV)", lambda: metrics_csv(records(run)), "csv", "table"),
+        ("Configuration (JSON)", run.config.to_json, "json", "data_object"),
+    ):
+        st.download_button(title, prepared(make), f"{name}.{suffix}", icon=f":material/{icon}:", on_click="ignore")
     st.caption("The same again, from the command line:")
     st.code(command(run.config, f"runs/{run.name} again", knobs), language="bash", wrap_lines=True)
 

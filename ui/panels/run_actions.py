@@ -12,27 +12,17 @@ from camdrop import runs
 from camdrop.runs import Run, RunError, scheduler
 from ui import guests
 from ui.choosers.run_checkpoints import root
+from ui.fragments import callback
 from ui.panels.races import downloads
 from ui.words import literal
 
 
-def attempt(act: Callable[..., object], *args: Any) -> None:
-    """Do it: a callback; what cannot be done is a sentence on the page (`race.problem`)."""
-    try:
-        act(*args)
-    except (ValueError, OSError) as error:
-        st.session_state["race.problem"] = str(error)
-
-
+@callback
 def change(folder: Path, act: Callable[..., object], *args: Any) -> None:
-    """`act(folder, *args)` where this session may change the run in the folder: a callback, as `attempt`."""
-
-    def permitted() -> None:
-        if not guests.is_mine(folder):
-            raise RunError(f"{folder.name} is somebody else's: only whoever started it can change it")
-        act(folder, *args)
-
-    attempt(permitted)
+    """`act(folder, *args)` where this session may change the run in the folder."""
+    if not guests.is_mine(folder):
+        raise RunError(f"{folder.name} is somebody else's: only whoever started it can change it")
+    act(folder, *args)
 
 
 def begin(stem: str, make: Callable[[Path], None]) -> str:

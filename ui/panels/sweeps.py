@@ -20,9 +20,10 @@ from camdrop.training.speed import seconds_per_image
 from ui import guests
 from ui.choosers.data_set import choose_data_set
 from ui.choosers.run_checkpoints import root
+from ui.fragments import callback
 from ui.panels.race_setup import SIZES, read_size
 from ui.panels.races import duration, state_words
-from ui.panels.run_actions import attempt, begin, change, resume
+from ui.panels.run_actions import begin, change, resume
 from ui.words import literal
 
 MEASURES = {"Validation error": "validation_error", "Training error": "train_error"}
@@ -73,15 +74,12 @@ def forecast(plan: Plan) -> str:
     return f"{len(plan.cells)} trainings of {count:,} images, {cores} at a time: **about {time}**.{notes}"
 
 
+@callback
 def start(plan: Plan) -> None:
-    """Make the folder, put it on the waiting list, show it: a callback."""
-
-    def act() -> None:
-        data = "".join(c if c.isalnum() or c in ".-_" else "-" for c in short_name(plan.data))
-        make = functools.partial(sweep.create, plan=plan)
-        st.session_state["sweep"] = begin(f"sweep {plan.method} {data}", make)
-
-    attempt(act)
+    """Make the folder, put it on the waiting list, show it."""
+    data = "".join(c if c.isalnum() or c in ".-_" else "-" for c in short_name(plan.data))
+    make = functools.partial(sweep.create, plan=plan)
+    st.session_state["sweep"] = begin(f"sweep {plan.method} {data}", make)
 
 
 def _delete(folder: Path) -> None:

@@ -13,7 +13,7 @@ import streamlit as st
 from ui.choosers.labels import network_label
 from ui.components.ahead import ahead_part
 from ui.components.component import Part, parts
-from ui.fragments import fragment
+from ui.fragments import fragment, prepared
 from ui.saved.page import Block, Columns, Details, Facts, Note, Page, Text, followed, page_html, steps
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def save_button() -> None:
         st.markdown(f"One HTML file that opens in any browser, without a server or a network. {found.words}")
         agreed = not found.own or st.checkbox("My own image may go into the file", key="save.own")
         st.download_button(
-            "Download", lambda: page_html(found.page).encode(), f"camdrop-{found.name}.html", "text/html",
+            "Download", prepared(lambda: page_html(found.page).encode()), f"camdrop-{found.name}.html", "text/html",
             type="primary", icon=":material/download:", on_click="ignore", disabled=not agreed,
         )  # fmt: skip
 

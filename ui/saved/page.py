@@ -172,6 +172,7 @@ def followed(part: Part) -> set[str]:
     boards = _boards(part)
     keys = {key for board in boards if not board["state"] for key in _keys(board["panels"])}
     keys |= {key for board in boards if board["state"] for key in board["state"]["along"]}
+    keys |= {"present" for board in boards if board["presented"]}
     return keys | {key for key, values in steps(part).items() if len(values) > 1}
 
 

@@ -1,14 +1,19 @@
 """Race, Runs and Results beside runs of which something is damaged: a sentence for each, and the others stay usable."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 
+from camdrop.runs import RunError, load_run
+from tests.support.app_test import errors, open_page, press
 from tests.support.finished_runs import finish
 from tests.support.lab_pages import Pages
+from ui.fragments import prepared
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "paused": lambda run: (run / "status.json").write_text('{"state": "paused"}'),
@@ -59,3 +64,10 @@ def test_pages_stay_usable(tmp_path: Path, lab: Pages, monkeypatch: pytest.Monke
     assert "whole" in list(app.dataframe[0].value["Name"])
     app = lab.open("results")
     assert any("attack" in part.proto.body and "cannot be read" in part.proto.body for part in app.get("html"))
+    app = lab.open("race", run="whole")
+    shutil.rmtree(tmp_path / "whole")
+    assert any("whole" in said for said in errors(press(app, "Delete for good")))
+    with pytest.raises(RunError):
+        prepared(lambda: load_run(tmp_path / "number"))()
+    app = open_page("race", {"problems": st.session_state.pop("problems")})
+    assert any("data must be a text" in said for said in errors(app))

@@ -34,10 +34,11 @@ def test_the_table_is_the_library(lab: Pages, checkpoint: Checkpoint) -> None:
     methods = Dropout(keep_prob=0.6), CamDrop(keep_prob=0.6, block_size=3, reading="matched")
     rescaled, plain = (summarise(comparison, "weight") for comparison in compare(activation, *methods, 9))
     (row,) = app.dataframe[0].value.to_dict("records")
-    assert row["Layer"] == "layer3.0.conv1" and row["Eq. 15"] == 1
-    assert row["c ≤ t ≤ none"] == pytest.approx(rescaled.holds) and row["not rescaled"] == pytest.approx(plain.holds)
+    assert row["Layer"] == "layer3.0.conv1" and row["Eq. 15"] == 100
+    assert row["c ≤ t ≤ none"] == pytest.approx(100 * rescaled.holds)
+    assert row["not rescaled"] == pytest.approx(100 * plain.holds)
     assert row["c ÷ none"] == pytest.approx(rescaled.ratio["guided"])
-    assert row["dropped by t"] == pytest.approx(rescaled.dropped["traditional"])
+    assert row["dropped by t"] == pytest.approx(100 * rescaled.dropped["traditional"])
     said = verdict(app)
     assert f"holds for {100 * rescaled.holds:.0f}\u00a0% of the pairs" in said and "Dropout *loosens*" in said
     assert "**Eq. 15** holds for every one" in said

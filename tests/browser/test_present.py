@@ -1,0 +1,97 @@
+"""The mask lab before a class: its steps fill the screen one by one, without the server, and can be read on a wall."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+SIZES = ((1024, 768), (1280, 720), (1920, 1080))
+# What is on the screen, also in the components' own trees, and is too small, beyond the edges, or to be scrolled.
+FAULTS = """
+() => {
+  const found = [];
+  const look = (node) => {
+    if (!node.checkVisibility({ visibilityProperty: true, opacityProperty: true })) return;
+    const style = getComputedStyle(node);
+    const box = node.getBoundingClientRect();
+    const words = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    const text = node.textContent.slice(0, 40) || node.value;
+    if (words || node.matches("input[type=text]")) {
+      if (box.width && parseFloat(style.fontSize) < 20) found.push(["small", style.fontSize, text]);
+      if (box.right > innerWidth || box.bottom > innerHeight || box.left < 0 || box.top < 0) found.push(["out", text]);
+    }
+    const scrolls = (overflow, all, seen) => /auto|scroll/.test(overflow) && all > seen + 1;
+    if (scrolls(style.overflowY, node.scrollHeight, node.clientHeight)) found.push(["scrolls down", text]);
+    if (scrolls(style.overflowX, node.scrollWidth, node.clientWidth)) found.push(["scrolls aside", text]);
+  };
+  const walk = (root) =>
+    root.querySelectorAll("body *, :host *").forEach((node) => {
+      if (!node.matches("style, script, title")) look(node);
+      if (node.shadowRoot) walk(node.shadowRoot);
+    });
+  walk(document);
+  if (document.documentElement.scrollHeight > innerHeight) found.push(["the page scrolls"]);
+  return found;
+}
+"""
+
+
+def test_the_steps_fill_the_screen_one_by_one_without_the_server(page: Page, app_url: str) -> None:
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.goto(f"{app_url}/mask_lab?checkpoint=fashion-resnet8-camdrop&reading=matched")
+    header, pictures = page.get_by_test_id("stHeader"), page.locator(".board .grid figure")
+    stage = page.locator("figure.stage")
+    page.get_by_text("Every drop site").wait_for()
+    page.get_by_role("button", name="Present").click()
+    expect(stage.get_by_text("0 · Image")).to_be_visible()
+    expect(header).to_be_hidden()
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        page.keyboard.press("Home")
+        for step in range(7):
+            expect(stage.locator(".title")).to_have_text(re.compile(f"^{step} · "))
+            assert pictures.filter(visible=True).count() == (step + 1 if step else 0)
+            assert (stage.locator("math").count() > 0) == (step > 0)
+            page.wait_for_timeout(60)
+            assert page.evaluate(FAULTS) == [], (width, step)
+            page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(500)
+    expect(page).to_have_url(re.compile("present=6"))
+    sent.clear()
+    page.keyboard.press("ArrowLeft")
+    pictures.nth(4).click()
+    expect(stage.locator(".title")).to_have_text("4 · Candidates, seeds")
+    page.wait_for_timeout(400)
+    assert not sent
+    # A value under the pointer, in the large picture and in a small one.
+    box = stage.locator("canvas").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    expect(stage.locator(".lines")).to_have_text("row 1, column 1: no valid centre")
+    pictures.nth(1).locator("canvas").hover()
+    expect(page.locator(".presented > .note")).to_have_text(
+        re.compile(r"^1 · Image with J: row \d+, column \d+: J −?\d")
+    )
+    # The sliders work, and the arrow keys go on from step to step after a drag.
+    gamma = page.get_by_role("slider", name="Keep rate γ")
+    track, equation = gamma.bounding_box(), stage.locator(".equation")
+    assert track
+    before = equation.inner_text()
+    gamma.click(position={"x": 0.2 * track["width"], "y": track["height"] / 2})
+    expect(equation).not_to_have_text(before)
+    page.keyboard.press("ArrowRight")
+    expect(stage.locator(".title")).to_have_text("5 · Blocks")
+    expect(page).to_have_url(re.compile(r"(?=.*gamma=0)(?=.*present=5)"))
+
+    other = page.context.new_page()
+    other.goto(page.url)
+    expect(other.locator("figure.stage .title")).to_have_text("5 · Blocks", timeout=60_000)
+    expect(other.get_by_test_id("stHeader")).to_be_hidden()
+    other.get_by_role("button", name="End the presentation").click()
+    expect(other.get_by_test_id("stHeader")).to_be_visible()
+    expect(other).not_to_have_url(re.compile("present"))
+    other.close()
+    page.keyboard.press("Escape")
+    expect(stage).to_have_count(0)
+    expect(page.get_by_role("heading", name="Mask lab")).to_be_visible()
+    expect(page).not_to_have_url(re.compile("present"))
