@@ -85,7 +85,7 @@ def page() -> None:
         return
     board = st.container()
     st.page_link("pages/mask_lab.py", label="One of these masks, step by step", icon=":material/layers:")
-    with st.expander("How it is computed"):
+    with st.expander("How it is computed", icon=":material/function:"):
         st.markdown(HOW)
     with board:  # the last of a run, as it goes on working ahead
         blocks(chosen, row)

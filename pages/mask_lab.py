@@ -154,7 +154,7 @@ def page() -> None:
     st.html(ROOM)
     board = st.container(key="board")
     st.page_link("pages/five_methods.py", label="These features under all five methods", icon=":material/view_in_ar:")
-    with st.expander("How it is computed"):
+    with st.expander("How it is computed", icon=":material/function:"):
         st.markdown(HOW)
     with board:  # the last of a run, as it goes on working ahead
         lab(chosen, row)
