@@ -13,6 +13,7 @@ from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.pictures import pictures
 from ui.entry import through_app
 from ui.fragments import fragment, prepared
+from ui.rooms import SCREEN, room
 from ui.saved.button import Seen, heading, offer
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def page() -> None:
     if subjects is None:
         return
     chosen, shelf = subjects
-    duels(chosen, shelf)
+    with room("board", SCREEN):
+        duels(chosen, shelf)
     st.subheader("Over a data set")
     bout: attack_table.Bout | None = st.session_state.get("attack.bout")
     with st.container(horizontal=True, vertical_alignment="bottom"):

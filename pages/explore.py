@@ -15,6 +15,7 @@ from ui.components.pictures import pictures
 from ui.components.slider import live_slider
 from ui.entry import through_app
 from ui.fragments import fragment, prepared
+from ui.rooms import GALLERY, room
 from ui.saved.button import Seen as Shown
 from ui.saved.button import offer, save_button
 from ui.saved.page import Markup
@@ -75,7 +76,7 @@ def page() -> None:
     if subjects is None:
         return
     chosen, shelf = subjects
-    board, tools = st.container(), st.container(horizontal=True, vertical_alignment="center")
+    board, tools = room("board", GALLERY), st.container(horizontal=True, vertical_alignment="center")
     with tools:
         opacity = live_slider("Opacity", key="opacity", min=0.0, max=1.0, step=0.01, default=0.6, local=True)
         with st.popover("Colours", icon=":material/palette:", help="Colour map and range; differences"):

@@ -12,6 +12,7 @@ from ui.choosers.select import segments, whole_number
 from ui.components.pictures import pictures
 from ui.entry import through_app
 from ui.fragments import fragment
+from ui.rooms import ROW, SCREEN, room
 from ui.saved.button import Seen, heading, offer
 
 if TYPE_CHECKING:
@@ -78,12 +79,12 @@ def blocks(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
 
 
 def page() -> None:
-    row = st.container(horizontal=True, vertical_alignment="bottom")
+    row = room("choosers", ROW).container(horizontal=True, vertical_alignment="bottom")
     with row, st.container(width=340):
         chosen = choose_checkpoint("Checkpoint", key="checkpoint")
     if chosen is None:
         return
-    board = st.container()
+    board = room("board", SCREEN)
     st.page_link("pages/mask_lab.py", label="One of these masks, step by step", icon=":material/layers:")
     with st.expander("How it is computed", icon=":material/function:"):
         st.markdown(HOW)

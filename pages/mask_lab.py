@@ -15,6 +15,7 @@ from ui.components.pictures import Picked, pictures
 from ui.components.present import present_button
 from ui.entry import through_app
 from ui.fragments import callback, fragment
+from ui.rooms import LINE, ROW, SCREEN, room
 from ui.saved.button import Seen, heading, offer
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ through_app()
 
 TITLE, QUESTION = "Mask lab", "Which units does a mask drop, and why just those?"
 LARGE = 128  # pixels
-ROOM = "<style>.st-key-board { min-height: 100vh; }</style>"  # nothing below it jumps as pictures come
 GUESS = "A probe, a logistic regression, names the class from what is dropped. It sees neither image nor network."
 MEANS = "How often each unit is dropped in 100 draws, and how much is dropped on average."
 HOW = """
@@ -73,7 +73,8 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
 
     model, meta, sites = chosen[1].model, chosen[1].meta, chosen[1].model.drop_sites
     names = {kind.__name__: name for name, kind in reversed(METHODS.items())}
-    rates, switches = st.container(key="rates"), st.container(horizontal=True, vertical_alignment="center")
+    rates = room("rates", LINE).container(key="rates")
+    switches = room("switches", LINE).container(horizontal=True, vertical_alignment="center")
     with switches:
         present_button(mask_lab.STEPS)
         training = choose_training(chosen[0], meta)
@@ -146,13 +147,12 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
 
 
 def page() -> None:
-    row = st.container(horizontal=True, vertical_alignment="bottom")
+    row = room("choosers", ROW).container(horizontal=True, vertical_alignment="bottom")
     with row, st.container(width=400):
         chosen = choose_checkpoint("Checkpoint", key="checkpoint")
     if chosen is None:
         return
-    st.html(ROOM)
-    board = st.container(key="board")
+    board = room("board", SCREEN)
     st.page_link("pages/five_methods.py", label="These features under all five methods", icon=":material/view_in_ar:")
     with st.expander("How it is computed", icon=":material/function:"):
         st.markdown(HOW)

@@ -117,5 +117,5 @@ with st.container(horizontal=True, vertical_alignment="bottom", horizontal_align
         st.caption(QUESTION)
     chosen = segments("Lesson", range(1, len(LESSONS) + 1), key="lesson", on_change=begin)
     save_button()
-_title(data={"title": f"Lesson {chosen}: {LESSONS[chosen - 1].title}"}, key="tour.title")
 show(chosen)
+_title(data={"title": f"Lesson {chosen}: {LESSONS[chosen - 1].title}"}, key="tour.title")

@@ -11,7 +11,8 @@ from ui.fragments import tell_waiting, told
 from ui.guests import admit
 
 _in_app = ContextVar("in_app", default=False)
-_ROOT = Path(__file__).parent.parent
+_HERE = Path(__file__).parent
+_ROOT = _HERE.parent
 
 
 def run(page: st.Page) -> None:
@@ -19,6 +20,7 @@ def run(page: st.Page) -> None:
     admit()
     token = _in_app.set(True)
     try:
+        st.html(_HERE / "entry.css")  # at once: it takes a while until the browser can read it
         tell_waiting()
         with told():
             page.run()

@@ -20,6 +20,7 @@ from ui.choosers.errors import offer_errors
 from ui.choosers.image import ChosenImage, Filter, Shelf, choose_shelf
 from ui.choosers.run_checkpoints import run_checkpoints
 from ui.choosers.select import not_here, select
+from ui.rooms import ROW, room
 from ui.words import literal
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def choose_subjects(
     """
     from camdrop.data import DataError
 
-    row = st.container(horizontal=True, vertical_alignment="bottom")
+    row = room("choosers", ROW).container(horizontal=True, vertical_alignment="bottom")
     chosen = choose_checkpoints("Checkpoints", key="checkpoints", row=row)
     if not chosen:
         return None
