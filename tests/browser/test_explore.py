@@ -1,5 +1,7 @@
 """Explore: its main path, and a file of another repository."""
 
+import re
+
 import torch
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
@@ -35,6 +37,10 @@ def test_main_path(page: Page, browser: BrowserContext, app_url: str) -> None:
     expect(page.get_by_role("img", name="The image: Fashion-MNIST 9 · Bag")).to_be_visible()
     canvas = network_picture(page, "fashion-resnet8-camdrop", "Bag")
     expect(canvas).to_be_visible()
+    canvas.hover()
+    expect(page.get_by_text(re.compile(r"^row \d+, column \d+: J −?\d"))).to_be_visible()  # the value there
+    word = page.locator(".term").get_by_text("entropy", exact=True).first
+    expect(word).to_have_attribute("title", re.compile("0 is a single pixel"))
     page.get_by_role("combobox", name="Heatmap of").select_option("Coat")
     canvas = network_picture(page, "fashion-resnet8-camdrop", "Coat")
     expect(canvas).to_be_visible()

@@ -1,8 +1,10 @@
 """What every component is made of: JavaScript and CSS that lie beside its Python face, and the messages it shows."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import streamlit as st
@@ -46,12 +48,15 @@ def parts() -> dict[str, Part]:
     return st.session_state.setdefault("parts", {})
 
 
-def component(name: str, *parts: str, isolate: bool = True) -> Component:
+def component(
+    name: str, *parts: str, isolate: bool = True, constants: Mapping[str, Any] = MappingProxyType({})
+) -> Component:
     """The component of `name`.js and `name`.css. common.js and `parts` go before: the browser gets one module.
 
-    With `isolate` its styles are its own, and it sees none of the page's.
+    With `isolate` its styles are its own, and it sees none of the page's. `constants` are JSON that it knows by name.
     """
-    javascript = SHARED + "".join((_HERE / f"{part}.js").read_text("utf-8") for part in (*parts, name))
+    known = "".join(f"const {key} = {json.dumps(value)};\n" for key, value in constants.items())
+    javascript = SHARED + known + "".join((_HERE / f"{part}.js").read_text("utf-8") for part in (*parts, name))
     css = (_HERE / f"{name}.css").read_text("utf-8")
     render = st.components.v2.component(f"camdrop.{name}", js=javascript, css=css, isolate_styles=isolate)
     return Component(name, javascript, css, isolate, render)

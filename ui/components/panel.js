@@ -14,8 +14,11 @@ function makePanel(theme, pick, turned, { staged = false, told = () => {} } = {}
 
   let panel = null;
   let solid = false; // shows voxels, and so can be turned
-  const showLines = (label) => setText(lines, label || panel.lines.map(say).join("\n"));
+  const showLines = (label) => setWords(lines, label || panel.lines.map(say).join("\n"));
   const changed = (label) => {
+    // What is said of what is pointed at moves nothing below it.
+    if (!label) lines.style.minHeight = "";
+    else lines.style.minHeight ||= `${lines.offsetHeight}px`;
     showLines(label);
     told(label && `${panel.title}: ${label}`);
     picture.paint();
@@ -49,8 +52,8 @@ function makePanel(theme, pick, turned, { staged = false, told = () => {} } = {}
       turning.update(solid, cells);
       hover.update(panel, cells, blob);
       download.update(panel);
-      setText(title, panel.title);
-      setText(subtitle, panel.subtitle);
+      setWords(title, panel.title);
+      setWords(subtitle, panel.subtitle);
       lines.hidden = !panel.lines.length && !panel.readings.length && !cells;
       frame.hidden = panel.layers.length === 0;
       root.classList.toggle("words", frame.hidden);
@@ -72,7 +75,7 @@ function updateRows(root, rows) {
   while (root.children.length > rows.length) root.lastChild.remove();
   rows.forEach(({ label, text, share, marked, color }, i) => {
     const row = root.children[i] ?? root.appendChild(element("div", {}, element("span"), element("span")));
-    setText(row.children[0], label);
+    setWords(row.children[0], label);
     setText(row.children[1], say(text));
     row.classList.toggle("marked", marked);
     const bar = `--share: ${100 * Math.min(1, Math.max(0, say(share)))}%`;

@@ -25,9 +25,10 @@ from ui.components.packing import Blobs, digest, plain
 from ui.components.readings import Reading as Reading
 from ui.components.readings import pack_reading
 from ui.components.slider import Live
+from ui.words import TERMS
 
-_PARTS = ("shelf", "layers", "voxels", "canvas", "readings", "hover", "equation", "download", "panel", "stage")
-_pictures = component("pictures", *_PARTS)
+_PARTS = ("shelf", "layers", "voxels", "canvas", "terms", "readings", "hover", "equation", "download", "panel", "stage")
+_pictures = component("pictures", *_PARTS, constants={"TERMS": TERMS})
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from ui.components.packing import Blobs, plain
 from ui.components.slider import Live
 
+_MOST = 64 * 64
+
 
 @dataclass(frozen=True, eq=False)
 class Reading:
@@ -24,6 +26,17 @@ class Reading:
     unit: str = ""
     words: Sequence[str] = ()
     gamma: float | Live | None = None
+
+
+def of_pixels(pixels: npt.NDArray[np.uint8]) -> list[Reading]:
+    """The values of an image's pixels, (H, W, 3): one number where they are grey."""
+    grey = bool((pixels == pixels[..., :1]).all())
+    return [Reading(pixels[..., 0], "grey") if grey else Reading(pixels, "RGB")]
+
+
+def of_map(values: npt.NDArray[Any], name: str) -> list[Reading]:
+    """The values of a map (H, W), unless it is too large to send them along with the picture."""
+    return [Reading(values, name)] if values.size <= _MOST else []
 
 
 def pack_reading(reading: Reading, blobs: Blobs) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ui.choosers.labels import method_label
 from ui.choosers.select import select, whole_number
 from ui.components.choice import live_choice
 from ui.components.pictures import Heat, Panel, Raster, Row
+from ui.components.readings import of_map, of_pixels
 from ui.components.slider import Live, live_slider
 from ui.panels.views import PREDICTED, TRUE
 from ui.words import literal
@@ -68,6 +69,7 @@ def image_panel(picture: ChosenImage, outcome: AttackOutcome, truth: str | None)
         "Image",
         f"The image: {picture.name}",
         [Raster(outcome.before.picture)],
+        readings=of_pixels(outcome.before.picture),
         id="image",
         subtitle=picture.name,
         lines=[f"True class: {truth or 'unknown'}", f"Target: {aim}"],
@@ -115,6 +117,7 @@ def panels(outcome: AttackOutcome, title: str, evidence: str, opacity: float) ->
                 title if i == 0 else "Under attack",
                 f"{outcome.name} {words}: where it looks for {outcome.classes[shown[i]]}",
                 [Raster(prediction.picture), heat],
+                readings=of_map(heats[i], "J"),
                 id=words,
                 subtitle="Before the attack" if i == 0 else outcome.verdict,
                 lines=[f"{outcome.classes[shown[i]]}: {_range(heats[i])}"],
@@ -153,6 +156,7 @@ def _perturbation(outcome: AttackOutcome) -> Panel:
         "Perturbation",
         f"What the attack adds to the image for {outcome.name}: red brighter, blue darker",
         [Raster(outcome.before.picture), Heat(mean, lut(DIFFERENCE), -reach, reach, smooth=False)],
+        readings=of_map(mean, "change"),
         id="perturbation",
         subtitle=f"Blue −{reach:g} to red +{reach:g}{colours}",
         lines=[f"{percent((change.abs().amax(0) > 0.01).float().mean(), '.0f')} of the pixels changed"],
@@ -166,6 +170,7 @@ def _attacked(outcome: AttackOutcome) -> Panel:
         "Attacked image",
         f"The attacked image for {outcome.name}",
         [Raster(outcome.after.picture)],
+        readings=of_pixels(outcome.after.picture),
         id="attacked",
         subtitle="What it was given",
         lines=[f"Largest change: {change:.3g} of 255"],

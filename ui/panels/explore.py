@@ -24,6 +24,7 @@ from camdrop.figures.numbers import number, percent
 from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label, network_label
 from ui.components.pictures import Board, Heat, Panel, Raster, Row, State
+from ui.components.readings import of_map, of_pixels
 from ui.components.slider import Live, live_slider
 from ui.panels.background import in_groups, scene_name
 from ui.panels.views import PREDICTED, TRUE, ColouredHeatmap, Style, arrange, class_of
@@ -53,6 +54,7 @@ def image_panel(picture: ChosenImage, explanation: Explanation, truth: str | Non
         "Image",
         f"The image: {picture.name}",
         [Raster(prediction.picture)],
+        readings=of_pixels(prediction.picture),
         id="image",
         subtitle=picture.name,
         lines=[f"True class: {truth or 'unknown'}", f"{width} × {height} pixels"],
@@ -201,6 +203,7 @@ def _network_panel(heatmap: ColouredHeatmap, title: str, style: Style, truth: st
         title,
         f"Where {explanation.name} looks for {explanation.target_name}",
         [Raster(explanation.prediction.picture), heat],
+        readings=of_map(explanation.cam, "J"),
         id=f"network {explanation.name}",
         subtitle=network_label(meta).partition(" · ")[2],
         lines=lines,

@@ -32,6 +32,7 @@ from camdrop.figures.numbers import number, percent
 from camdrop.masks import CamDrop
 from ui.choosers.scene import Scene
 from ui.components.pictures import Along, Bars, Board, Heat, Marks, Panel, Raster, Reading, Row, State, Text, Tiles
+from ui.components.readings import of_pixels
 from ui.components.slider import Live
 from ui.panels import equations
 from ui.panels.shown import Shown
@@ -69,12 +70,6 @@ def meaning(scene: Scene, d: Dissection) -> str:
 def pixels(scene: Scene) -> Picture:
     """The image, uint8 (H, W, 3)."""
     return scene.picture.pixels.permute(1, 2, 0).expand(-1, -1, 3).numpy()
-
-
-def pixel_readings(pixels: Picture) -> list[Reading]:
-    """The values of an image's pixels, uint8 (H, W, 3)."""
-    grey = bool((pixels == pixels[..., :1]).all())
-    return [Reading(pixels[..., 0], "grey") if grey else Reading(pixels, "RGB")]
 
 
 def boards(scene: Scene, shown: Shown, rank: int, state: State | None, remark: str = "") -> list[Board]:
@@ -193,7 +188,7 @@ def _untouched(scene: Scene) -> Panel:
         "0 · Image",
         f"The image as it is: {scene.picture.name}",
         [Raster(pixels(scene))],
-        readings=pixel_readings(pixels(scene)),
+        readings=of_pixels(pixels(scene)),
         id="image",
         subtitle=scene.picture.name,
         rows=[Row(scene.meta.classes[answer], percent(float(scene.activation.before[answer]), ".0f"))],

@@ -100,7 +100,9 @@ def test_what_goes_ahead_is_what_the_page_shows(folder: Path, monkeypatch: pytes
             shown = lab.boards["board"]
             assert ahead.state == shown.state
             for one, other in zip(ahead.panels, shown.panels, strict=True):
-                words = [dataclasses.replace(panel, layers=[], rows=[], selected=None) for panel in (one, other)]
+                words = [
+                    dataclasses.replace(panel, layers=[], rows=[], readings=[], selected=None) for panel in (one, other)
+                ]
                 assert words[0] == words[1]
                 assert [(r.label, r.text, r.marked) for r in one.rows] == [
                     (r.label, r.text, r.marked) for r in other.rows
@@ -108,6 +110,8 @@ def test_what_goes_ahead_is_what_the_page_shows(folder: Path, monkeypatch: pytes
                 for a, b in zip(one.layers, other.layers, strict=True):
                     values = [layer.values if isinstance(layer, Heat) else layer.pixels for layer in (a, b)]
                     np.testing.assert_allclose(*values, atol=1e-4)
+                for said, too in zip(one.readings, other.readings, strict=True):
+                    np.testing.assert_allclose(said.values, too.values, atol=1e-4)
 
 
 def test_gallery_opens_on_the_page_of_the_image(folder: Path) -> None:
