@@ -79,7 +79,14 @@ def test_the_steps_fill_the_screen_one_by_one_without_the_server(page: Page, app
     before = equation.inner_text()
     gamma.click(position={"x": 0.2 * track["width"], "y": track["height"] / 2})
     expect(equation).not_to_have_text(before)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    stage.locator("canvas").click()  # goes on; where there are channels to pick, it picks one
+    expect(stage.locator(".title")).to_have_text("3 · Channel weights α")
+    stage.locator("canvas").click()
+    expect(stage.locator(".lines")).not_to_have_text("")
     page.keyboard.press("ArrowRight")
+    stage.locator("canvas").click()
     expect(stage.locator(".title")).to_have_text("5 · Blocks")
     expect(page).to_have_url(re.compile(r"(?=.*gamma=0)(?=.*present=5)"))
 

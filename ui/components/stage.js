@@ -19,6 +19,12 @@ function makeStage(board, grid, makeFigure) {
     true,
   );
 
+  // One on the large picture goes on, unless it picks something there.
+  const goOn = (event) => {
+    const panel = header.panels[at()];
+    if (!panel.pickable && event.target.matches("canvas")) moveTo("present", at() + 1);
+  };
+
   function show() {
     const step = at();
     board.classList.toggle("presented", step !== null);
@@ -27,7 +33,10 @@ function makeStage(board, grid, makeFigure) {
       stage = null;
       return;
     }
-    stage ??= makeFigure();
+    if (!stage) {
+      stage = makeFigure();
+      stage.root.addEventListener("click", goOn);
+    }
     [...grid.children].forEach((figure, i) => {
       figure.classList.toggle("hidden", i > step);
       figure.classList.toggle("current", i === step);
