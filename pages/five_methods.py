@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -69,27 +70,29 @@ def blocks(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
 
     drawn = [ahead.show(dissect(scene.activation, m, scene.label, seed), seed) for m in methods(r)]
     state = ahead.state_of(chosen[0], scene, methods(r)[-1], r, seed)
-    pictures(**vars(figure_1(scene, drawn, state)))
-    facts = scene_facts(chosen[0], scene) | {"Reading of the paper": reading, "Seed of the draw": str(seed)}
     near = list(ahead.neighbours(state, range(1, 17))) if ahead.can_fill(scene.activation) else []
+    planned = ahead.fill(near, boards)
+    pictures(**vars(dataclasses.replace(figure_1(scene, drawn, state), planned=planned)))
+    facts = scene_facts(chosen[0], scene) | {"Reading of the paper": reading, "Seed of the draw": str(seed)}
     offer(
         Seen(TITLE, QUESTION, [[["blocks"]]], facts, [chosen], HOW, scene.picture.own, ahead=ahead.whole(near, boards))
     )
-    ahead.fill("ahead", near, boards)
 
 
 def page() -> None:
+    from ui.panels.background import carrier
+
     row = room("choosers", ROW).container(horizontal=True, vertical_alignment="bottom")
     with row, st.container(width=340):
         chosen = choose_checkpoint("Checkpoint", key="checkpoint")
     if chosen is None:
         return
-    board = room("board", SCREEN)
+    with room("board", SCREEN):
+        blocks(chosen, row)
     st.page_link("pages/mask_lab.py", label="One of these masks, step by step", icon=":material/layers:")
     with st.expander("How it is computed", icon=":material/function:"):
         st.markdown(HOW)
-    with board:  # the last of a run, as it goes on working ahead
-        blocks(chosen, row)
+    carrier()
 
 
 heading(TITLE, QUESTION)

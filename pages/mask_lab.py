@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -103,6 +104,17 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     shown = ahead.show(d, seed) if alone else still(d, "", answer=not passed)
     remark = "Training masks other sites, so the mask of this one is drawn alone." if passed and not passed.here else ""
     strip, grid, numbers = mask_lab.boards(scene, shown, rank, state, remark)
+
+    def boards(near: State) -> list[Board]:
+        other = make_method(name, {}, options | {"keep_prob": gamma, "block_size": near.at["r"]})
+        assert other is not None
+        drawn = ahead.show_whole(scene.activation, other, scene.label, int(near.at["seed"]))
+        return mask_lab.boards(scene, drawn, int(near.at["rank"]), near)
+
+    sizes = range(1, 17) if blocks else ()
+    can_fill = ahead.can_fill(scene.activation)
+    near = list(ahead.neighbours(state, sizes, len(d.alpha))) if state and can_fill else []
+    planned = ahead.fill(near, boards)
     rests = mask_message.hand_rests((chosen[0], training, guess, name), method)
     message, missing = mask_message.message(scene, d, passed, seed, guess)
     if message:
@@ -117,7 +129,7 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
             panel = mask_draws.mean(drawn, int(d.order[rank]))
             pictures([panel], key="mean", max_width=310, waits=waits and {**waits, "rank": rank})
     with right:
-        pictures(**vars(numbers))
+        pictures(**vars(dataclasses.replace(numbers, planned=planned)))
         # A whole pass with all masks at every move: too slow for large images to come unasked.
         if every := scene.image.shape[-1] <= LARGE or st.toggle(
             "Every drop site", key="every", bind="query-params", help="Mask all of them at each move: slower"
@@ -129,35 +141,26 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     if missing:
         with switches:
             mask_message.ask(missing, meta, rests)
-
-    def boards(near: State) -> list[Board]:
-        other = make_method(name, {}, options | {"keep_prob": gamma, "block_size": near.at["r"]})
-        assert other is not None
-        drawn = ahead.show_whole(scene.activation, other, scene.label, int(near.at["seed"]))
-        return mask_lab.boards(scene, drawn, int(near.at["rank"]), near)
-
-    sizes = range(1, 17) if blocks else ()
-    can_fill = ahead.can_fill(scene.activation)
-    near = list(ahead.neighbours(state, sizes, len(d.alpha))) if state and can_fill else []
     rows = [[["strip"]], [["grid"], ["numbers", *(["mean"] if means else []), *(["sites"] if every else [])]]]
     rows = [[["message"]], *rows] if message else rows
     facts = scene_facts(chosen[0], scene) | {"Method": type(method).__name__, "Seed of the draw": str(seed)}
     offer(Seen(TITLE, QUESTION, rows, facts, [chosen], HOW, scene.picture.own, ahead=ahead.whole(near, boards)))
-    ahead.fill("ahead", near, boards)
 
 
 def page() -> None:
+    from ui.panels.background import carrier
+
     row = room("choosers", ROW).container(horizontal=True, vertical_alignment="bottom")
     with row, st.container(width=400):
         chosen = choose_checkpoint("Checkpoint", key="checkpoint")
     if chosen is None:
         return
-    board = room("board", SCREEN)
+    with room("board", SCREEN):
+        lab(chosen, row)
     st.page_link("pages/five_methods.py", label="These features under all five methods", icon=":material/view_in_ar:")
     with st.expander("How it is computed", icon=":material/function:"):
         st.markdown(HOW)
-    with board:  # the last of a run, as it goes on working ahead
-        lab(chosen, row)
+    carrier()
 
 
 heading(TITLE, QUESTION)

@@ -4,6 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.support.browser import until_quiet
 from ui.choosers.scene import FIRST_DRAW
 
 
@@ -61,9 +62,9 @@ def test_a_class_that_another_network_lacks_is_no_longer_in_the_box(page: Page, 
 def test_gamma_and_r_are_dragged_without_the_server_and_it_draws_the_same(page: Page, app_url: str) -> None:
     sent: list[object] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    page.add_init_script("window.loads = 0; window.addEventListener('camdrop:ahead', () => window.loads++)")
     page.goto(f"{app_url}/mask_lab?checkpoint=fashion-resnet8-camdrop&image=19&gamma=0.5")
-    page.wait_for_function("window.loads >= 28", timeout=60_000)  # this state, 15 r, 32 channels by 8, 8 draws
+    page.locator("figure", has_text="This mask in numbers").wait_for()
+    until_quiet(page, sent)
     numbers = page.locator("figure", has_text="This mask in numbers")
     at_first = numbers.inner_text()
     page.wait_for_timeout(300)
@@ -73,7 +74,7 @@ def test_gamma_and_r_are_dragged_without_the_server_and_it_draws_the_same(page: 
         followed.append(numbers.inner_text())
     assert len({at_first, *followed}) > 2
     expect(page).to_have_url(re.compile(f"seed={FIRST_DRAW + 3}"))
-    page.wait_for_function("window.loads >= 28 + 15 + 4 + 8", timeout=60_000)
+    until_quiet(page, sent)
     assert numbers.inner_text() == followed[-1]
     grid = page.get_by_role("listbox", name=re.compile("All 32 channels"))
     grid.focus()
@@ -82,9 +83,8 @@ def test_gamma_and_r_are_dragged_without_the_server_and_it_draws_the_same(page: 
     page.keyboard.press("Enter")
     expect(page.get_by_text("rank 2 of 32")).to_be_visible()
     expect(page).to_have_url(re.compile("rank=2"))
-    page.wait_for_timeout(2000)
+    until_quiet(page, sent)
     expect(page.get_by_text("rank 2 of 32")).to_be_visible()
-    sent.clear()
     for name, share in (("Block size r", 0.1), ("Keep rate γ", 0.7)):
         track = page.get_by_role("slider", name=name).bounding_box()
         y = track["y"] + track["height"] / 2
@@ -98,6 +98,6 @@ def test_gamma_and_r_are_dragged_without_the_server_and_it_draws_the_same(page: 
         page.wait_for_timeout(1500)
         assert sent
         assert page.locator(".grid").all_inner_texts()[:3] == followed[:3]
-        sent.clear()
+        until_quiet(page, sent)
     assert numbers.inner_text() != at_first
     expect(page).to_have_url(re.compile(r"(?=.*gamma=0\.[67])(?=.*r=[23])"))

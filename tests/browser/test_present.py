@@ -4,6 +4,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.support.browser import until_quiet
+
 SIZES = ((1024, 768), (1280, 720), (1920, 1080))
 # What is on the screen, also in the components' own trees, and is too small, beyond the edges, or to be scrolled.
 FAULTS = """
@@ -57,7 +59,7 @@ def test_the_steps_fill_the_screen_one_by_one_without_the_server(page: Page, app
             page.keyboard.press("ArrowRight")
     page.wait_for_timeout(500)
     expect(page).to_have_url(re.compile("present=6"))
-    sent.clear()
+    until_quiet(page, sent)
     page.keyboard.press("ArrowLeft")
     pictures.nth(4).click()
     expect(stage.locator(".title")).to_have_text("4 · Candidates, seeds")

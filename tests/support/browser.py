@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Page, Playwright
 
 from tests.support import ROOT
 
@@ -74,3 +74,11 @@ def launch(playwright: Playwright) -> Browser:
     if not os.path.exists(path):
         raise RuntimeError("The browser tests need Chromium: run scripts/get-chromium, or apt install chromium.")
     return playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+
+
+def until_quiet(page: Page, sent: list[object]) -> None:
+    """Wait until the browser has all that it asks for ahead: until no frame was `sent` for two seconds."""
+    sent.append(None)
+    while sent:
+        sent.clear()
+        page.wait_for_timeout(2000)

@@ -16,7 +16,6 @@ from tests.support import ROOT
 from ui.choosers.image import FIRST
 from ui.components.pictures import Along, Board, Marks, Panel, Text, Voxels, say
 from ui.components.slider import Live
-from ui.panels import ahead
 
 
 def first_image(checkpoint: Checkpoint) -> tuple[torch.Tensor, int]:
@@ -24,9 +23,6 @@ def first_image(checkpoint: Checkpoint) -> tuple[torch.Tensor, int]:
     split, _ = gallery("fashion-mnist")
     image = split.images[FIRST - 1 : FIRST]
     return normalise(image, checkpoint.meta.mean, checkpoint.meta.std), int(split.labels[FIRST - 1])
-
-
-FILL = ahead.fill
 
 
 class Pages:
@@ -39,7 +35,7 @@ class Pages:
         patch.setattr("ui.choosers.checkpoint.FOLDER", folder)
         patch.setattr("ui.components.pictures.pictures", self._remember)
         self._patch = patch
-        patch.setattr("ui.panels.ahead.fill", lambda *_: None)  # seconds of work
+        patch.setattr("ui.panels.background.plan", lambda *_: False)  # seconds of work
 
     def open(self, page: str, **query: str) -> AppTest:
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
@@ -53,17 +49,14 @@ class Pages:
     def open_and_fill(self, page: str, **query: str) -> list[Board]:
         """Open a page, and let it send the browser what it may need next: that is returned."""
         sent: list[Board] = []
-        self._patch.setattr("ui.panels.ahead.send_ahead", lambda boards, *, key: sent.extend(boards) or 1)
-        self._patch.setattr("ui.panels.ahead.fill", FILL)
 
         def plan(loads: Iterable[Any], boards: Callable[[Any], Iterable[Board]]) -> bool:
-            for load in loads:
+            for load in {repr(load): load for load in loads}.values():
                 sent.extend(boards(load))
             return False
 
         self._patch.setattr("ui.panels.background.plan", plan)
         self.open(page, **query)
-        self._patch.setattr("ui.panels.ahead.fill", lambda *_: None)
         self._patch.setattr("ui.panels.background.plan", lambda *_: False)
         return sent
 

@@ -27,7 +27,6 @@ def st_navigation_has_run(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def nothing_goes_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages do not go on with what the browser may need next: seconds of work."""
-    monkeypatch.setattr("ui.panels.ahead.fill", lambda *_: None)
     monkeypatch.setattr("ui.panels.background.plan", lambda *_: False)
 
 

@@ -1,6 +1,7 @@
 // ahead: messages for `pictures` that may be needed next. Shows nothing. See ui/components/ahead.py.
 
 const REST = 150; // ms for which no hand has moved anything before the server is asked for more
+const AGAIN = 10_000; // ms after which a question counts as lost: Streamlit may drop it when it begins another run
 
 // Messages from the server are deflated, behind four zeros; those of a saved page are not.
 async function inflate(data) {
@@ -14,24 +15,43 @@ function mount() {
   let ask = null;
   let timer;
   let moved = 0;
+  let held = false; // a pointer is down: a hand that drags and pauses
+  let leaving = false; // for another page: Streamlit would take a question that comes now for one of the page before
 
-  function askSoon() {
+  function askIn(wait) {
     clearTimeout(timer);
-    timer = setTimeout(() => ask("ask", Date.now()), Math.max(0, moved + REST - performance.now()));
+    timer = setTimeout(() => {
+      if (held || leaving) return;
+      ask("ask", Date.now());
+      askIn(AGAIN);
+    }, wait);
   }
+  const askSoon = () => askIn(Math.max(0, moved + REST - performance.now()));
   const planned = () => ask && askSoon();
   const move = () => {
     moved = performance.now();
     if (timer) askSoon();
   };
-  window.addEventListener("camdrop:planned", planned);
-  window.addEventListener("camdrop:live", move);
+  const press = () => (held = true);
+  const release = () => {
+    held = false;
+    move();
+  };
+  const leave = ({ type, target, ctrlKey, metaKey, shiftKey }) => {
+    leaving ||= type === "popstate" || (target.closest?.("a[href]") && !(ctrlKey || metaKey || shiftKey));
+  };
+  const heard = {
+    "camdrop:planned": planned, "camdrop:live": move, pointerdown: press, pointerup: release, pointercancel: release,
+    click: leave, popstate: leave,
+  };
+  for (const [event, listener] of Object.entries(heard)) window.addEventListener(event, listener, true);
 
   return {
     async update({ data, setTriggerValue }) {
       ask = setTriggerValue;
       if (data === latest) return;
       latest = data;
+      leaving = false;
       clearTimeout(timer);
       timer = null;
       const bytes = await inflate(data);
@@ -48,8 +68,7 @@ function mount() {
     },
     unmount() {
       clearTimeout(timer);
-      window.removeEventListener("camdrop:planned", planned);
-      window.removeEventListener("camdrop:live", move);
+      for (const [event, listener] of Object.entries(heard)) window.removeEventListener(event, listener, true);
     },
   };
 }

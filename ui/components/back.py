@@ -1,8 +1,8 @@
-"""Works around links that the browser's Back does not undo: Streamlit leaves two entries in its history.
+"""Works around links that the browser's Back does not undo: Streamlit leaves two or three entries in its history.
 
-The first has the old page's path with the new page's parameters: Back goes there, and the old page has lost its own.
-The browser half lets the second entry take the first one's place. Where the browser or Streamlit lets it not, Back does
-what it did.
+Mostly the first has the old page's path with the new page's parameters: Back goes there, and the old page has lost its
+own. Or the first has the new page's path alone. The browser half lets each of them take the first one's place. Where
+the browser or Streamlit lets it not, Back does what it did.
 """
 
 from pathlib import Path

@@ -16,11 +16,10 @@ from camdrop.analysis.gamma_table import GammaTable, gamma_table
 from camdrop.analysis.mask_steps import Activation, Dissection, dissect
 from camdrop.masks import Method
 from ui.choosers.scene import Scene
-from ui.components.ahead import send_ahead
 from ui.components.packing import digest
 from ui.components.pictures import Board, State
 from ui.components.slider import Live
-from ui.panels.background import forget
+from ui.panels import background
 from ui.panels.shown import Shown, still
 
 _TABLES = 64
@@ -73,25 +72,15 @@ def neighbours(state: State, sizes: Sequence[int], channels: int = 0) -> Iterato
     r, seed, rank = (int(here.at[key]) for key in ("r", "seed", "rank"))
     yield [here]
     yield from ([go("r", size)] for size in sorted(sizes, key=lambda size: abs(size - r)))
-    ranks = sorted(range(channels), key=lambda other: abs(other - rank))[:_RANKS]
-    yield from ([go("rank", other) for other in ranks[i : i + 8]] for i in range(0, len(ranks), 8))
+    ranks = [range(i, min(i + 8, channels)) for i in range(0, channels, 8)]
+    near = sorted(ranks, key=lambda some: abs(some.start - rank // 8 * 8))[: _RANKS // 8]
+    yield from ([go("rank", other) for other in some] for some in near)
     yield from ([go("seed", seed + i)] for i in range(1, 9))
 
 
-def fill(key: str, portions: Iterable[Sequence[State]], boards: Callable[[State], Sequence[Board]]) -> None:
-    """Send the boards of states, one portion after the other, as long as the person asks for nothing else.
-
-    Call it at the very end of a run. `key` is that of the hidden elements that carry them.
-    """
-    sent: OrderedDict[str, int] = st.session_state.setdefault("ahead.sent", OrderedDict())
-    with st.container(gap=None):
-        for i, portion in enumerate(portions):
-            new = [state for state in portion if repr((key, state)) not in sent]
-            if not new:
-                continue
-            size = send_ahead([board for state in new for board in boards(state)], key=f"{key}.{i}")
-            sent.update({repr((key, state)): size // len(new) for state in new})
-            forget(sent)
+def fill(portions: Iterable[Sequence[State]], boards: Callable[[State], Sequence[Board]]) -> bool:
+    """Have the boards of states sent, a portion at a time (background.py); whether there is any to send."""
+    return background.plan(map(tuple, portions), lambda states: [board for state in states for board in boards(state)])
 
 
 def whole(portions: Sequence[Sequence[State]], boards: Callable[[State], Sequence[Board]]) -> Callable[[], list[Board]]:

@@ -30,7 +30,7 @@ def plan(loads: Iterable[T], boards: Callable[[T], Iterable[Board]]) -> bool:
 
     A load is known by its `repr`, and goes once. Returns whether there is any to send: `pictures` tells the browser.
     """
-    missing = [load for load in loads if repr(load) not in _sent()]
+    missing = [load for name, load in {repr(load): load for load in loads}.items() if name not in _sent()]
     st.session_state["background.plan"] = missing, boards
     return bool(missing)
 
