@@ -87,11 +87,12 @@ def page() -> None:
         chosen = choose_checkpoint("Checkpoint", key="checkpoint")
     if chosen is None:
         return
-    with room("board", SCREEN):
-        blocks(chosen, row)
+    board = room("board", SCREEN)
     st.page_link("pages/mask_lab.py", label="One of these masks, step by step", icon=":material/layers:")
     with st.expander("How it is computed", icon=":material/function:"):
         st.markdown(HOW)
+    with board:  # after what stands below, which then moves no more
+        blocks(chosen, row)
     carrier()
 
 

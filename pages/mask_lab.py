@@ -155,11 +155,12 @@ def page() -> None:
         chosen = choose_checkpoint("Checkpoint", key="checkpoint")
     if chosen is None:
         return
-    with room("board", SCREEN):
-        lab(chosen, row)
+    board = room("board", SCREEN)
     st.page_link("pages/five_methods.py", label="These features under all five methods", icon=":material/view_in_ar:")
     with st.expander("How it is computed", icon=":material/function:"):
         st.markdown(HOW)
+    with board:  # after what stands below, which then moves no more
+        lab(chosen, row)
     carrier()
 
 

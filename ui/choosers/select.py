@@ -62,8 +62,6 @@ def segments(
     store, usual = st.session_state, options[0] if default is None else default
     if key in store and store[key] not in options:
         store[key] = usual
-    elif key in store and store[key] == usual:
-        del store[key]  # else the link would say what it says by saying nothing
     chosen = st.segmented_control(
         label, options, default=None if key in store else usual, required=True, key=key, bind="query-params", help=help,
         disabled=disabled, label_visibility="collapsed" if hide_label else "visible", on_change=on_change,
