@@ -35,6 +35,7 @@ _SHARED = {
     "seed": FIRST_DRAW,
     "rank": 1,
 }
+_OPTIONS = {"guide": "cam", "channels": "dominant"}  # of CamDrop, in the mask lab
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +160,9 @@ def carry_over(page: str) -> None:
     Streamlit loses those that came by the link and were not touched since.
     """
     if st.session_state.get("stop.page", page) != page:
+        for key, at_first in (_SHARED | _OPTIONS).items():
+            if key in st.session_state and st.session_state[key] == at_first and key not in st.query_params:
+                del st.session_state[key]  # else the link would say it
         values = {key: st.session_state.get(key, at_first) for key, at_first in _SHARED.items()}
         kept = {key: v for key, v in values.items() if v != _SHARED[key] and key not in st.query_params}
         st.session_state.update(kept)
