@@ -21,9 +21,14 @@ function mount() {
   function askIn(wait) {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      if (held || leaving) return;
-      ask("ask", Date.now());
-      askIn(AGAIN);
+      if (held) return;
+      if (leaving) {
+        leaving = false; // the link led nowhere else, if this is still there by then
+        askIn(AGAIN);
+        return;
+      }
+      ask("ask", { got: shelf.got ?? 0 });
+      askIn(Math.max(AGAIN, 2 * wait)); // a busy server is not asked the more
     }, wait);
   }
   const askSoon = () => askIn(Math.max(0, moved + REST - performance.now()));
@@ -62,6 +67,7 @@ function mount() {
           header.messages.map((message) => ({ header: whole(message), blob })),
           bytes.length,
         );
+        if (header.number) shelf.got = header.number;
         window.dispatchEvent(new CustomEvent("camdrop:ahead"));
       }
       if (header.more) askSoon();

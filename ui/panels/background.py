@@ -51,14 +51,24 @@ def scene_name(networks: Sequence[tuple[str, Checkpoint]], extra: Sequence[Panel
 
 @fragment
 def carrier() -> None:
-    """The hidden element that sends a load whenever the browser asks for one: called once in a page, at its end."""
-    store, sent = st.session_state, _sent()
+    """The hidden element that sends a load whenever the browser asks for one: called once in a page, at its end.
+
+    A load is there when the browser says so with its next question. Until then it comes again: Streamlit may cut off
+    the run that computes it, or drop what it sends.
+    """
+    store = st.session_state
     missing, boards = store.get("background.plan", ([], None))
-    load = missing.pop(0) if store.pop("background.asked", False) and missing else None
-    size = send_ahead(boards(load) if load else (), key="background", more=bool(missing), on_ask=_asked)
-    if load:
-        sent[repr(load)] = size
-    forget(sent)
+    load = missing[0] if store.pop("background.asked", False) and missing else None
+    number = store.get("background.number", 0) + 1
+    size = send_ahead(
+        () if load is None else boards(load),
+        key="background",
+        number=0 if load is None else number,
+        more=bool(missing),
+        on_ask=_asked,
+    )
+    if load is not None:
+        store["background.number"], store["background.last"] = number, (number, repr(load), size)
 
 
 def forget(sent: OrderedDict[str, int]) -> None:
@@ -74,4 +84,12 @@ def _sent() -> OrderedDict[str, int]:
 
 @callback
 def _asked() -> None:
-    st.session_state["background.asked"] = True
+    """The browser asks for a load, and says the number of the last one that it has got."""
+    store, sent = st.session_state, _sent()
+    store["background.asked"] = True
+    number, name, size = store.get("background.last", (0, "", 0))
+    if number and number == (store["background"].get("ask") or {}).get("got"):
+        sent[name] = size
+        forget(sent)
+        missing = store["background.plan"][0]
+        missing[:] = [load for load in missing if repr(load) != name]
