@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,7 +12,7 @@ from ui.choosers.checkpoint import choose_checkpoint
 from ui.choosers.mask_options import choose_options
 from ui.choosers.scene import carry_over, choose_rates, choose_scene, draw_again, scene_facts
 from ui.choosers.select import select
-from ui.choosers.training_switch import choose_training, training_sites
+from ui.choosers.training_switch import choose_training
 from ui.components.pictures import Picked, pictures
 from ui.components.present import present_button
 from ui.entry import through_app
@@ -20,6 +21,8 @@ from ui.rooms import LINE, ROW, SCREEN, room
 from ui.saved.button import Seen, heading, offer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from streamlit.delta_generator import DeltaGenerator
 
     from camdrop.checkpoints import Checkpoint
@@ -62,89 +65,93 @@ def enlarge(picked: Picked) -> None:
 @fragment
 def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     """What follows the hand: all but the checkpoint. The choosers are in `row`."""
-    from camdrop.analysis.mask_steps import dissect, many_draws, masked_pass, shares
     from camdrop.masks import METHODS
-    from camdrop.training.config import make_method
-    from ui.panels import ahead, mask_draws, mask_lab, mask_message
-    from ui.panels.shown import still
+    from ui.panels import ahead, mask_lab, mask_message, second
+    from ui.panels.mask_side import BLOCKS, Side
 
-    @callback
-    def visit(picked: Picked) -> None:
-        st.session_state["site"] = sites[picked.index].name
+    def visit(side: Side) -> Callable[[Picked], None]:
+        @callback
+        def go(picked: Picked) -> None:
+            st.session_state["site"] = side.scene.activation.model.drop_sites[picked.index].name
 
-    model, meta, sites = chosen[1].model, chosen[1].meta, chosen[1].model.drop_sites
+        return go
+
     names = {kind.__name__: name for name, kind in reversed(METHODS.items())}
     rates = room("rates", LINE).container(key="rates")
     switches = room("switches", LINE).container(horizontal=True, vertical_alignment="center")
     with switches:
         present_button(mask_lab.STEPS)
-        training = choose_training(chosen[0], meta)
+        training = choose_training(chosen[0], chosen[1].meta)
         guess = st.toggle("Guess the class from the mask", key="guess", bind="query-params", help=GUESS)
         means = st.toggle("Mean of draws", key="means", bind="query-params", help=MEANS)
     with row:
         scene = choose_scene(chosen[1])
         if scene is None:
             return
-        name = names[select("Method", list(names), key="method", width=150)]
+        kind = names[select("Method", list(names), key="method", width=150)]
         draw_again()
-        options, seed, rank = choose_options(name == "camdrop", scene.activation.site.channels)
-    blocks = name in ("camdrop", "dropblock")
+        options, seed, rank = choose_options(kind == "camdrop", scene.activation.site.channels)
+    with switches:
+        compare = second.choose_compare(kind == "camdrop")
+        # A whole pass with all masks at every move: too slow for large images to come unasked.
+        every = scene.image.shape[-1] <= LARGE or st.toggle(
+            "Every drop site", key="every", bind="query-params", help="Mask all of them at each move: slower"
+        )
     with rates:
-        gamma, r = choose_rates(blocks)
-    method = make_method(name, {}, options | {"keep_prob": gamma, "block_size": r})
-    assert method is not None  # as it is for the baseline, which is no choice here
-    passed = None
-    if training:
-        masked = training_sites(model, meta, method)
-        passed = masked_pass(scene.activation, scene.image, method, scene.label, seed, masked)
-    d = passed.here if passed and passed.here else dissect(scene.activation, method, scene.label, seed)
+        gamma, r = choose_rates(kind in BLOCKS)
+    label = st.session_state["label"]
     # The browser cannot follow: behind other masks every γ has features of its own, and a probe sees each mask.
-    alone = not passed and not guess
-    state = ahead.state_of(chosen[0], scene, method, r, seed, rank) if alone else None
-    shown = ahead.show(d, seed) if alone else still(d, "", answer=not passed)
-    remark = "Training masks other sites, so the mask of this one is drawn alone." if passed and not passed.here else ""
-    strip, grid, numbers = mask_lab.boards(scene, shown, rank, state, remark)
+    alone = not training and not guess
+    a = Side(chosen[0], scene, label, kind, options, gamma, r, seed, rank, training, alone)
+    sides, networks = [a], [chosen]
+    if compare and (found := second.choose_second(a, chosen[1], names)):
+        b, network = found
+        sides, networks = [dataclasses.replace(a, mark="A"), b], [*networks, (b.checkpoint, network)]
 
     def boards(near: State) -> list[Board]:
-        other = make_method(name, {}, options | {"keep_prob": gamma, "block_size": near.at["r"]})
-        assert other is not None
-        drawn = ahead.show_whole(scene.activation, other, scene.label, int(near.at["seed"]))
-        return mask_lab.boards(scene, drawn, int(near.at["rank"]), near)
+        return [board for side in sides if side.at(near) for board in side.boards(near)]
 
-    sizes = range(1, 17) if blocks else ()
-    can_fill = ahead.can_fill(scene.activation)
-    near = list(ahead.neighbours(state, sizes, len(d.alpha))) if state and can_fill else []
+    near: list[list[State]] = []
+    for portion in itertools.zip_longest(*(side.near() for side in sides), fillvalue=()):
+        states = [state for some in portion for state in some]
+        near.append([state for i, state in enumerate(states) if state not in states[:i]])
     planned = ahead.fill(near, boards)
-    rests = mask_message.hand_rests((chosen[0], training, guess, name), method)
-    message, missing = mask_message.message(scene, d, passed, seed, guess)
-    if message:
-        pictures(message, key="message", columns=3)
-    pictures(**vars(strip), on_pick=enlarge)
-    left, right = st.columns(2)
-    with left:
-        pictures(**vars(grid), on_pick=enlarge)
-        waits = {"gamma": gamma, "r": r, "seed": seed} if state else None
-        if means:
-            drawn = many_draws(d.activation, method, scene.label, seed)
-            panel = mask_draws.mean(drawn, int(d.order[rank]))
-            pictures([panel], key="mean", max_width=310, waits=waits and {**waits, "rank": rank})
-    with right:
-        pictures(**vars(dataclasses.replace(numbers, planned=planned)))
-        # A whole pass with all masks at every move: too slow for large images to come unasked.
-        if every := scene.image.shape[-1] <= LARGE or st.toggle(
-            "Every drop site", key="every", bind="query-params", help="Mask all of them at each move: slower"
-        ):
-            draws = max(1, 36 // len(sites))
-            found = shares(model, scene.image, method, scene.label, seed, draws)
-            panels = mask_draws.sites(scene, found, 1 - gamma, draws)
-            pictures(panels, key="sites", columns=2, waits=waits, on_pick=visit)
+    rests = mask_message.hand_rests((training, guess, *map(second.fixed, sides)), [side.drawn for side in sides])
+    missing = []
+    for side in sides:
+        message, unknown = side.message(guess)
+        if message:
+            pictures(message, key=side.key("message"), columns=3, note=side.name or None)
+        if unknown:
+            missing.append((unknown, side.scene.meta))
+    strips, grids, numbers = zip(*(side.seen() for side in sides), strict=True)
+    for strip in strips:
+        pictures(**vars(strip), on_pick=enlarge)
+    below = st.columns(2)
+    for i, side in enumerate(sides):
+        left, right = below if len(sides) == 1 else (below[i], below[i])
+        with left:
+            pictures(**vars(grids[i]), on_pick=enlarge)
+            if means:
+                waits = side.waits and {**side.waits, "rank": rank}
+                pictures([side.mean()], key=side.key("mean"), max_width=310, waits=waits)
+        with right:
+            pictures(**vars(dataclasses.replace(numbers[i], planned=planned and side is sides[-1])))
+            if every:
+                pictures(
+                    side.sites(),
+                    key=side.key("sites"),
+                    columns=2,
+                    waits=side.waits,
+                    on_pick=visit(side),
+                )
     if missing:
         with switches:
-            mask_message.ask(missing, meta, rests)
-    rows = [[["strip"]], [["grid"], ["numbers", *(["mean"] if means else []), *(["sites"] if every else [])]]]
-    rows = [[["message"]], *rows] if message else rows
-    facts = scene_facts(chosen[0], scene) | {"Method": type(method).__name__, "Seed of the draw": str(seed)}
-    offer(Seen(TITLE, QUESTION, rows, facts, [chosen], HOW, scene.picture.own, ahead=ahead.whole(near, boards)))
+            mask_message.ask(*missing[0], rests)
+    facts = scene_facts(chosen[0], scene) | {"Method": type(a.drawn).__name__, "Seed of the draw": str(seed)}
+    drawn, own = [side.rows() for side in sides], scene.picture.own
+    rows = [*(row for some in drawn for row in some[:-1]), [column for some in drawn for column in some[-1]]]
+    offer(Seen(TITLE, QUESTION, rows, facts, networks, HOW, own, ahead=ahead.whole(near, boards)))
 
 
 def page() -> None:

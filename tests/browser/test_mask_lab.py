@@ -101,3 +101,33 @@ def test_gamma_and_r_are_dragged_without_the_server_and_it_draws_the_same(page: 
         until_quiet(page, sent)
     assert numbers.inner_text() != at_first
     expect(page).to_have_url(re.compile(r"(?=.*gamma=0\.[67])(?=.*r=[23])"))
+
+
+def test_one_gamma_moves_two_settings_without_the_server_and_the_link_has_both(page: Page, app_url: str) -> None:
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.goto(f"{app_url}/mask_lab?checkpoint=fashion-resnet8-camdrop&image=19&label=Sneaker&gamma=0.5")
+    page.get_by_text("A | B", exact=True).click()
+    page.get_by_text("B · fashion-resnet8-camdrop · DropBlock.").wait_for()
+    until_quiet(page, sent)
+    strips = page.get_by_role("img", name=re.compile("units are dropped in channel"))
+    before = strips.evaluate_all("all => all.map((canvas) => canvas.ariaLabel)")
+    assert len(before) == 2
+    track = page.get_by_role("slider", name="Keep rate γ", exact=True).bounding_box()
+    y = track["y"] + track["height"] / 2
+    page.mouse.move(track["x"] + 0.5 * track["width"], y)
+    page.mouse.down()
+    page.mouse.move(track["x"] + 0.1 * track["width"], y, steps=5)
+    page.wait_for_timeout(100)
+    assert not sent  # before the release
+    followed = strips.evaluate_all("all => all.map((canvas) => canvas.ariaLabel)")
+    assert all(a != b for a, b in zip(before, followed, strict=True))
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"(?=.*gamma=0\.[01])(?=.*ab=true)(?=.*b_method=DropBlock)"))
+    page.wait_for_timeout(1000)
+    assert strips.evaluate_all("all => all.map((canvas) => canvas.ariaLabel)") == followed
+    other = page.context.new_page()
+    other.goto(page.url)
+    for name in followed:
+        expect(other.get_by_role("img", name=name, exact=True).first).to_be_visible()
+    other.close()

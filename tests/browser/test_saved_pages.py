@@ -13,6 +13,11 @@ from ui.panels.saved_tour import site
 # By the address: a slider that goes on working, the last of the page's pictures, and what the link says.
 PAGES = {
     "mask_lab?checkpoint=fashion-resnet8-camdrop&r=5&gamma=0.5": ("Block size r", "Mean of each stage", "r=5"),
+    "mask_lab?checkpoint=fashion-resnet8-camdrop&ab=true&b_label=Coat&b_own=true&b_r=3": (
+        "Block size r of B",
+        "Mean of each stage",
+        "b_r=3",
+    ),
     "five_methods?checkpoint=fashion-resnet8-camdrop&gamma=0.89": ("Keep rate γ", "CamDrop", "gamma=0.89"),
     "?checkpoints=fashion-resnet8-baseline&opacity=0.59": ("Opacity", "Gallery", "opacity=0.59"),
     "attack?checkpoints=fashion-resnet8-baseline&opacity=0.59": ("Opacity", "Attacked image", "opacity=0.59"),
@@ -80,7 +85,7 @@ def test_a_page_is_saved_and_lives_without_a_server(
     assert pixels(pictures) not in (low, before)
     offline.mouse.up()
     offline.wait_for_timeout(400)  # the slider writes the address of the page
-    goes_on(offline)
+    goes_on(offline, moved.partition("=")[2])
     background = "getComputedStyle(document.documentElement).backgroundColor"
     assert offline.evaluate(background) == "rgb(17, 23, 28)"
     offline.get_by_role("button", name="Light").click()
@@ -91,8 +96,8 @@ def test_a_page_is_saved_and_lives_without_a_server(
     expect(words).to_be_visible()
 
 
-def goes_on(offline: Page) -> None:
-    """From image to image, and to no choice that the file lacks without a word."""
+def goes_on(offline: Page, saved: str) -> None:
+    """From image to image, and to no choice that the file lacks without a word; `saved` is where the slider was."""
     image, board = offline.get_by_role("img", name=re.compile("^The image: ")), offline.get_by_role("slider")
     missing = offline.get_by_role("status")
     expect(missing).to_be_hidden()
@@ -101,13 +106,13 @@ def goes_on(offline: Page) -> None:
         offline.get_by_role("slider", name="Image", exact=True).press("End")
         assert image.get_attribute("aria-label") != before
         expect(missing).to_be_hidden()
-    channels = offline.get_by_role("listbox", name=re.compile("^All .* channels"))
+    channels = offline.get_by_role("listbox", name=re.compile("^All .* channels")).first
     if channels.is_visible() and offline.get_by_role("button", name="Draw again").is_visible():  # Mask lab
         channels.press("End")
         offline.keyboard.press("Enter")
         expect(missing).to_be_visible()
-        number = offline.get_by_role("textbox", name=re.compile("^Block size r"))
-        number.fill("5")
+        number = offline.get_by_role("textbox", name=re.compile("^Block size r")).last
+        number.fill(saved)
         number.press("Enter")
         expect(missing).to_be_hidden()
         channels.press("End")

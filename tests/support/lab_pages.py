@@ -14,7 +14,7 @@ from camdrop.checkpoints import Checkpoint
 from camdrop.data import gallery, normalise
 from tests.support import ROOT
 from ui.choosers.image import FIRST
-from ui.components.pictures import Along, Board, Marks, Panel, Text, Voxels, say
+from ui.components.pictures import Along, Board, Marks, Panel, Reading, Text, Voxels, say
 from ui.components.slider import Live
 
 
@@ -80,6 +80,8 @@ def seen(value: object, gamma: float) -> object:
         return value.key
     if isinstance(value, Marks | Voxels):
         return value.color, (round(100 * gamma) < value.below).tolist()
+    if isinstance(value, Reading) and value.gamma is not None:
+        return value.words, (round(100 * gamma) < value.values).tolist()
     if isinstance(value, tuple) and value and all(isinstance(part, str | Along) for part in value):
         return "".join(str(seen(part, gamma)) for part in value)
     if isinstance(value, list | tuple):

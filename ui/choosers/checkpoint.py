@@ -97,7 +97,7 @@ def choose_checkpoint(label: str, *, key: str) -> tuple[str, Checkpoint] | None:
     if added or st.session_state.get(key) in gone:
         st.session_state[key] = added[-1] if added else gone[st.session_state[key]] or names[preferred]
     name = select(label, names, key=key, default=names[preferred], place=place)
-    return next(iter(_open([name])), None)
+    return next(iter(open_checkpoints([name])), None)
 
 
 def choose_checkpoints(
@@ -139,7 +139,7 @@ def choose_checkpoints(
     )
     if not names:
         st.info("Choose at least one checkpoint above to see where it looks.", icon=":material/arrow_upward:")
-    return _open(names)
+    return open_checkpoints(names)
 
 
 def choose_subjects(
@@ -186,7 +186,7 @@ def _rank(name: str) -> tuple[bool, bool]:
     return not name.startswith(FIRST_SET), name.endswith("-leaky")
 
 
-def _open(names: list[str]) -> list[tuple[str, Checkpoint]]:
+def open_checkpoints(names: list[str]) -> list[tuple[str, Checkpoint]]:
     from camdrop.checkpoints import CheckpointError
 
     opened = []
@@ -207,15 +207,20 @@ def _open(names: list[str]) -> list[tuple[str, Checkpoint]]:
     return opened
 
 
+def at_hand() -> dict[str, Meta]:
+    """The headers of all checkpoints that can be chosen, by their names, in the order of lists."""
+    kept = sorted(_kept(), key=lambda entry: _rank(entry[0].stem))
+    metas = {path.stem: meta for path, meta in kept} | _of_runs()
+    return metas | {name: checkpoint.meta for name, checkpoint in add.added().items()}
+
+
 def _offer(
     key: str, row: DeltaGenerator, width: Literal["stretch"] | int = "stretch"
 ) -> tuple[DeltaGenerator, dict[str, Meta], list[str], dict[str, str]]:
     """In `row`, a place for the choice and the button to add checkpoints; what there is then, what came and went."""
     place = row.container(width=width)
     added, gone = add.offer(key, FOLDER, row)
-    kept = sorted(_kept(), key=lambda entry: _rank(entry[0].stem))
-    metas = {path.stem: meta for path, meta in kept} | _of_runs()
-    metas |= {name: checkpoint.meta for name, checkpoint in add.added().items()}
+    metas = at_hand()
     problems = [why for folder in _folders() for _, why in _listing(folder, folder.stat().st_mtime_ns)[1]]
     for problem in problems:
         st.error(literal(problem), icon=":material/broken_image:")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -63,6 +63,12 @@ class ChosenImage:
         if self.number is not None:
             return {"image": self.number}
         return {"own": repr((digest(self.original.numpy()), self.label))}
+
+    def seen_by(self, other: Meta, meta: Meta) -> ChosenImage:
+        """The image, chosen for a network of `meta`, as another takes it; the class is the one of the same name."""
+        truth = self.truth(meta)
+        label = other.classes.index(truth) if truth in other.classes else None
+        return replace(self, pixels=self.fit(other), label=label)
 
     def fit(self, meta: Meta) -> Tensor:
         """The pixels, uint8 (C, H, W), as another network of 1 or 3 channels takes them."""

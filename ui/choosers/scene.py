@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from camdrop.analysis.mask_steps import Activation
     from camdrop.checkpoints import Checkpoint
     from camdrop.checkpoints.metadata import Meta
+    from camdrop.resnet import Network
 
 TRUE, PREDICTED = "True label", "Predicted label"
 FIRST_DRAW = 651  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
@@ -55,6 +56,12 @@ class Scene:
         return self.meta.classes[self.label]
 
 
+def first_site(model: Network) -> str:
+    """Where pages begin: the first end of a residual branch in the middle stage; other people's networks name none."""
+    middle = model.stage_names[len(model.stage_names) // 2]
+    return min(model.drop_sites, key=lambda s: (s.stage != middle, s.kind != "branch")).name
+
+
 def scene_facts(checkpoint: str, scene: Scene) -> dict[str, str]:
     """The choices of a scene, by the names of their widgets."""
     site = scene.activation.site.name
@@ -70,10 +77,7 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     model, meta = checkpoint.model, checkpoint.meta
     with st.popover("Image", icon=":material/image:", help="Another image: from a gallery, a file or the camera"):
         picture = choose_picture(meta, key="image")
-    names = [site.name for site in model.drop_sites]
-    middle = model.stage_names[len(model.stage_names) // 2]
-    # The first end of a residual branch in the middle stage; other people's networks name none.
-    first = min(model.drop_sites, key=lambda s: (s.stage != middle, s.kind != "branch")).name
+    first = first_site(model)
     label = select(
         "Label y",
         [TRUE, PREDICTED, *meta.classes],
@@ -84,7 +88,7 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     )
     site = select(
         "Drop site",
-        names,
+        [site.name for site in model.drop_sites],
         key="site",
         default=first,
         width=150 if len(first) < 20 else 300,
@@ -93,7 +97,16 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     if picture is None:
         st.info("Choose an image first: press Image above.", icon=":material/arrow_upward:")
         return None
-    image, activation = _captured(checkpoint, picture, site)
+    return make_scene(checkpoint, picture, label, site)
+
+
+def make_scene(checkpoint: Checkpoint, picture: ChosenImage, label: str, site: str, *, place: str = "scene") -> Scene:
+    """The image and drop site of those names, guided by one of the choices of *Label y*.
+
+    What it costs is kept in the session under `place`, until another scene takes that.
+    """
+    meta = checkpoint.meta
+    image, activation = _captured(checkpoint, picture, site, place)
     remark = ""
     predicted = int(activation.before.argmax())
     if label == PREDICTED:
@@ -109,44 +122,37 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     return Scene(meta, picture, image, activation, target, remark, chosen)
 
 
-def _captured(checkpoint: Checkpoint, picture: ChosenImage, site: str) -> tuple[Tensor, Activation]:
+def _captured(checkpoint: Checkpoint, picture: ChosenImage, site: str, place: str) -> tuple[Tensor, Activation]:
     """The normalised image and what `capture` makes of it, the same objects as long as nothing of it changes."""
     from camdrop.analysis.mask_steps import capture
     from camdrop.data import normalise
 
     meta = checkpoint.meta
     choice = (checkpoint, picture.pixels.numpy().tobytes(), site)
-    before, found = st.session_state.get("scene", (None, None))
+    before, found = st.session_state.get(place, (None, None))
     if found is None or choice != before:
         image = normalise(picture.pixels[None], meta.mean, meta.std)
         found = image, capture(checkpoint.model, image, site)
-        st.session_state["scene"] = choice, found
+        st.session_state[place] = choice, found
     return found
 
 
 def choose_rates(blocks: bool = True) -> tuple[float, int]:
     """The sliders of γ and r, side by side where there is room; `blocks` is whether r plays a part."""
     with st.container(horizontal=True):
-        gamma = live_slider(
-            "Keep rate γ",
-            key="gamma",
-            min=0.0,
-            max=1.0,
-            step=0.01,
-            default=0.9,
-            help="Every coin keeps with probability γ, and drops with 1 − γ.",
-        )
-        r = live_slider(
-            "Block size r",
-            key="r",
-            min=1,
-            max=16,
-            step=1,
-            default=4,
-            help="The side of a dropped block, in units of the feature map.",
-            disabled=not blocks,
-        )
-    return gamma, int(r)
+        return rate_slider("Keep rate γ", "gamma"), size_slider("Block size r", "r", disabled=not blocks)
+
+
+def rate_slider(label: str, key: str) -> float:
+    """A slider of γ."""
+    why = "Every coin keeps with probability γ, and drops with 1 − γ."
+    return live_slider(label, key=key, min=0.0, max=1.0, step=0.01, default=0.9, help=why)
+
+
+def size_slider(label: str, key: str, *, disabled: bool) -> int:
+    """A slider of r."""
+    why = "The side of a dropped block, in units of the feature map."
+    return int(live_slider(label, key=key, min=1, max=16, step=1, default=4, help=why, disabled=disabled))
 
 
 def draw_again() -> None:

@@ -1,7 +1,7 @@
 // ahead: messages for `pictures` that may be needed next. Shows nothing. See ui/components/ahead.py.
 
 const REST = 150; // ms for which no hand has moved anything before the server is asked for more
-const AGAIN = 10_000; // ms after which a question counts as lost: Streamlit may drop it when it begins another run
+const AGAIN = 30_000; // ms after which a question counts as lost: Streamlit may drop it when it begins another run
 
 // Messages from the server are deflated, behind four zeros; those of a saved page are not.
 async function inflate(data) {

@@ -48,12 +48,15 @@ def show_whole(activation: Activation, method: Method, label: int, seed: int, ke
     return Shown(dissect(activation, method, label, seed), table, Live(key, method.keep_prob))
 
 
-def state_of(name: str, scene: Scene, method: Method, r: int, seed: int, rank: int = 0) -> State:
-    """What the page shows: of the checkpoint of that name, a scene under a method of whatever γ and r."""
+def state_of(name: str, scene: Scene, method: Method, r: int, seed: int, rank: int = 0, key: str = "r") -> State:
+    """What the page shows: of the checkpoint of that name, a scene under a method of whatever γ and r.
+
+    `key` is that of the slider of r.
+    """
     activation = scene.activation
     options = {k: v for k, v in vars(method).items() if k not in ("keep_prob", "block_size")}
     content = digest(scene.picture.pixels.numpy().tobytes() + activation.features.numpy().tobytes())
-    at = {"r": r, "label": scene.label, "seed": seed, "rank": rank}
+    at = {key: r, "label": scene.label, "seed": seed, "rank": rank}
     return State(
         repr((name, activation.site.name, content, scene.remark, type(method).__name__, options)),
         at,
@@ -61,17 +64,20 @@ def state_of(name: str, scene: Scene, method: Method, r: int, seed: int, rank: i
     )
 
 
-def neighbours(state: State, sizes: Sequence[int], channels: int = 0) -> Iterator[list[State]]:
+def neighbours(
+    state: State, sizes: Sequence[int], channels: int = 0, keys: tuple[str, str] = ("gamma", "r")
+) -> Iterator[list[State]]:
     """The states to fill, in portions: the one that is shown, other r of `sizes`, the nearest first, other channels, of
-    which there are `channels`, and the next eight draws."""
-    here = dataclasses.replace(state, along=("gamma",))
+    which there are `channels`, and the next eight draws. `keys` are those of the sliders of γ and r."""
+    gamma_key, r_key = keys
+    here = dataclasses.replace(state, along=(gamma_key,))
 
     def go(key: str, value: int) -> State:
         return dataclasses.replace(here, at={**here.at, key: value})
 
-    r, seed, rank = (int(here.at[key]) for key in ("r", "seed", "rank"))
+    r, seed, rank = (int(here.at[key]) for key in (r_key, "seed", "rank"))
     yield [here]
-    yield from ([go("r", size)] for size in sorted(sizes, key=lambda size: abs(size - r)))
+    yield from ([go(r_key, size)] for size in sorted(sizes, key=lambda size: abs(size - r)))
     ranks = [range(i, min(i + 8, channels)) for i in range(0, channels, 8)]
     near = sorted(ranks, key=lambda some: abs(some.start - rank // 8 * 8))[: _RANKS // 8]
     yield from ([go("rank", other) for other in some] for some in near)

@@ -72,15 +72,18 @@ def pixels(scene: Scene) -> Picture:
     return scene.picture.pixels.permute(1, 2, 0).expand(-1, -1, 3).numpy()
 
 
-def boards(scene: Scene, shown: Shown, rank: int, state: State | None, remark: str = "") -> list[Board]:
-    """The pictures of one mask, by their keys: the steps of one of its channels, all channels, and the numbers."""
+def boards(scene: Scene, shown: Shown, rank: int, state: State | None, remark: str = "", name: str = "") -> list[Board]:
+    """The pictures of one mask, by their keys: the steps of one of its channels, all channels, and the numbers.
+
+    `name` is what tells it from another mask on the page.
+    """
     every = None  # of the channels: the grid itself follows the one that is picked
     if state:
-        along = ("gamma",) if shown.table.whole else ()
+        along = (shown.gamma.key,) if shown.table.whole else ()
         state = dataclasses.replace(state, along=along)
         at = {key: value for key, value in state.at.items() if key != "rank"}
         every = dataclasses.replace(state, at=at, along=(*along, "rank"), clicks=("seed",))
-    note = shown.numbers(lambda m: " ".join([scene.remark, *m.remarks, remark]).strip())
+    note = shown.numbers(lambda m: " ".join([name, scene.remark, *m.remarks, remark]).strip())
     return [
         Board("strip", strip(scene, shown, rank), STEPS, min_width=140, note=note, state=state, presented=True),
         Board("grid", [channels(shown, rank)], columns=1, max_width=760, state=every),

@@ -71,9 +71,9 @@ def ask(key: Key, meta: Meta, rests: bool) -> None:
     st.rerun()
 
 
-def hand_rests(around: object, method: Method) -> bool:
-    """Whether no slider of the method has moved since the last run, or more than a slider has: all of `around`."""
-    sliders = [getattr(method, name, None) for name in _SLIDERS]
+def hand_rests(around: object, methods: Sequence[Method]) -> bool:
+    """Whether no slider of the methods has moved since the last run, or more than a slider has: all of `around`."""
+    sliders = [getattr(method, name, None) for method in methods for name in _SLIDERS]
     before, st.session_state["message.before"] = st.session_state.get("message.before"), (around, sliders)
     return before is None or before[0] != around or before[1] == sliders
 

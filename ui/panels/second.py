@@ -1,0 +1,77 @@
+"""The second of two settings that the mask lab compares: what of it is not as in the first."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ui.choosers.checkpoint import at_hand, open_checkpoints
+from ui.choosers.scene import PREDICTED, TRUE, first_site, make_scene, rate_slider, size_slider
+from ui.choosers.select import select
+from ui.fragments import callback
+
+if TYPE_CHECKING:
+    from camdrop.checkpoints import Checkpoint
+    from ui.panels.mask_side import Side
+
+AS_A = "As A"
+_CHOICES = ("b_checkpoint", "b_label", "b_method", "b_reading")
+
+
+def choose_compare(guided: bool) -> bool:
+    """The switch, `ab` in the link; switched on with nothing to compare, B takes another method."""
+
+    @callback
+    def begin() -> None:
+        store = st.session_state
+        if store["ab"] and not store.get("b_own") and all(store.get(key, AS_A) == AS_A for key in _CHOICES):
+            store["b_method"] = st.query_params["b_method"] = "DropBlock" if guided else "CamDrop"
+
+    why = "Two settings side by side, with the same coins: another label, method, checkpoint …"
+    return st.toggle("A | B", key="ab", bind="query-params", on_change=begin, help=why)
+
+
+def choose_second(a: Side, first: Checkpoint, methods: Mapping[str, str]) -> tuple[Side, Checkpoint] | None:
+    """What B is, from choosers in a row; `methods` are the names of methods by their titles. None if it cannot open."""
+    from camdrop.masks import READINGS
+
+    with st.container(horizontal=True, vertical_alignment="bottom", key="second"):
+        st.markdown("**B**", width="content")
+        names = [AS_A, *(name for name, meta in at_hand().items() if meta.in_channels in (1, 3))]
+        name = select("Checkpoint of B", names, key="b_checkpoint", width=300)
+        opened = [(a.checkpoint, first)] if name == AS_A else open_checkpoints([name])
+        if not opened:
+            return None
+        name, checkpoint = opened[0]
+        options = [AS_A, TRUE, PREDICTED, *checkpoint.meta.classes]
+        label = select("Label y of B", options, key="b_label", width=150)
+        method = select("Method of B", [AS_A, *methods], key="b_method", width=150)
+        kind = a.kind if method == AS_A else methods[method]
+        reading = select("Reading of B", [AS_A, *READINGS], key="b_reading", width=150)
+        own = st.toggle("γ and r of its own", key="b_own", bind="query-params")
+    gamma, r, keys = a.gamma, a.r, a.keys
+    if own:
+        with st.container(horizontal=True):
+            gamma = rate_slider("Keep rate γ of B", "b_gamma")
+            r = size_slider("Block size r of B", "b_r", disabled=kind not in ("camdrop", "dropblock"))
+        keys = ("b_gamma", "b_r")
+    if label == AS_A:
+        label = a.label if a.label in options else TRUE
+    sites = [site.name for site in checkpoint.model.drop_sites]
+    site = a.scene.activation.site.name
+    picture = a.scene.picture.seen_by(checkpoint.meta, first.meta)
+    scene = make_scene(checkpoint, picture, label, site if site in sites else first_site(checkpoint.model), place="b")
+    chosen = {} if reading == AS_A else {"reading": reading}
+    b = dataclasses.replace(
+        a, checkpoint=name, scene=scene, label=label, kind=kind, options={**a.options, **chosen}, gamma=gamma, r=r,
+        keys=keys, mark="B",
+    )  # fmt: skip
+    return b, checkpoint
+
+
+def fixed(side: Side) -> tuple[object, ...]:
+    """What no slider moves."""
+    return side.checkpoint, side.label, side.kind
