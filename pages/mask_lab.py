@@ -17,7 +17,7 @@ from ui.components.pictures import Picked, pictures
 from ui.components.present import present_button
 from ui.entry import through_app
 from ui.fragments import callback, fragment
-from ui.rooms import LINE, ROW, SCREEN, room
+from ui.rooms import LINE, ROW, SCREEN, STRIP, room
 from ui.saved.button import Seen, heading, offer
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ a probe (multinomial logistic regression) that was fitted on the masks of 600 tr
 with this network, method and γ, and says how often it is right about 300 others. *Mask every site, as in training*
 runs the pass of a training step, by the function that training calls: the steps are then those behind all masks before
 this site. A network that has learned to read its masks answers their label, whatever the image shows.
+
+**A | B** shows a second setting beside the first: choose what of B is not as in A. Both draw with the same coins, so
+whatever differs comes from the setting.
 
 **γ is not the share that survives.** Only candidates can become seeds, and there are few of them: compare *Share
 dropped* with 1 − γ. The reading *matched* (under More) spends DropBlock's budget on the candidates instead.
@@ -126,7 +129,8 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
             missing.append((unknown, side.scene.meta))
     strips, grids, numbers = zip(*(side.seen() for side in sides), strict=True)
     for strip in strips:
-        pictures(**vars(strip), on_pick=enlarge)
+        with room(strip.key, STRIP):
+            pictures(**vars(strip), on_pick=enlarge)
     below = st.columns(2)
     for i, side in enumerate(sides):
         left, right = below if len(sides) == 1 else (below[i], below[i])

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 LINE, ROW = 40, 68  # pixels: buttons; choosers with their labels
-GALLERY, SCREEN = 560, 720  # pictures in one row; those that go on below the screen's end
+STRIP, GALLERY, SCREEN = 352, 560, 720  # small pictures in one row, large ones, those that go on below the screen's end
 
 
 def room(name: str, height: int) -> DeltaGenerator:
