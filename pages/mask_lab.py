@@ -21,8 +21,6 @@ from ui.rooms import LINE, ROW, SCREEN, STRIP, room
 from ui.saved.button import Seen, heading, offer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from streamlit.delta_generator import DeltaGenerator
 
     from camdrop.checkpoints import Checkpoint
@@ -71,13 +69,6 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     from camdrop.masks import METHODS
     from ui.panels import ahead, mask_lab, mask_message, second
     from ui.panels.mask_side import BLOCKS, Side
-
-    def visit(side: Side) -> Callable[[Picked], None]:
-        @callback
-        def go(picked: Picked) -> None:
-            st.session_state["site"] = side.scene.activation.model.drop_sites[picked.index].name
-
-        return go
 
     names = {kind.__name__: name for name, kind in reversed(METHODS.items())}
     rates = room("rates", LINE).container(key="rates")
@@ -142,12 +133,17 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         with right:
             pictures(**vars(dataclasses.replace(numbers[i], planned=planned and side is sides[-1])))
             if every:
+
+                @callback
+                def visit(picked: Picked, side: Side = side) -> None:
+                    st.session_state["site"] = side.scene.activation.model.drop_sites[picked.index].name
+
                 pictures(
                     side.sites(),
                     key=side.key("sites"),
                     columns=2,
                     waits=side.waits,
-                    on_pick=visit(side),
+                    on_pick=visit,
                 )
     if missing:
         with switches:

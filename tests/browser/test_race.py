@@ -42,9 +42,9 @@ def test_a_real_race_from_start_to_explore(page: Page, race_url: str):
     page.wait_for_function("n => document.querySelector('.camdrop-curves').data[0].x.length > n", arg=before)
     assert plot.evaluate(ranges)[0] == [0, 0.5]
 
-    page.reload()
     page.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("button", name="Resume").click()
+    page.reload()
     expect(page.get_by_text("Finished")).to_be_visible(timeout=120_000)
     expect(lines.first).to_be_visible()
     page.get_by_role("link", name="Open in Explore").click()

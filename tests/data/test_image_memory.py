@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,10 +16,11 @@ from camdrop.data.folders import ImageFile
 from camdrop.data.streaming import Reader
 from tests.support.image_folders import image_bytes, write_folder
 
+linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells the peak of a process")
 STRIPS = [(60_000, 2), (2, 60_000), (400_000, 1), (1, 50_000), (30_000, 40)]
 
 MEASURE = """
-import resource, sys, torch
+import re, sys, torch
 from pathlib import Path
 from camdrop.data.folders import ImageFile
 from camdrop.data import read_image, fit_image
@@ -32,9 +34,11 @@ def run(path):
     images = read.__getitems__([(ImageFile("x", 0, path), 0)])
     assert not isinstance(images, str), images
 run(small)  # all that is imported
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+Path("/proc/self/clear_refs").write_text("5")  # the peak starts over from what is in use now
+before = peak()
 run(Path(path))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print((peak() - before) / 1024)
 """
 
 
@@ -45,6 +49,7 @@ def megabytes(path, how):
     return float(done.stdout)
 
 
+@linux
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["fit", "crop", "app"])
 @pytest.mark.parametrize("size", STRIPS[:3])
@@ -64,12 +69,13 @@ LARGE = {  # at nearly 50 million pixels
 }
 
 
+@linux
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", LARGE)
-def test_the_largest_images_take_less_than_300_megabytes(tmp_path, kind):
+def test_the_largest_images_take_little_more_than_their_pixels(tmp_path, kind):
     LARGE[kind](tmp_path)
     (path,) = tmp_path.glob("a.*")
-    assert megabytes(path, "app") < (100 if kind == "JPEG" else 300)
+    assert megabytes(path, "app") < (40 if kind == "JPEG" else 210)  # Pillow keeps 4 bytes a pixel: 187
 
 
 @pytest.mark.parametrize("how", ["fit", "crop", "mirror"])
@@ -105,25 +111,25 @@ def test_a_data_set_of_strips(tmp_path):
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1", "I;16", "F", "LA"])
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_a_large_image_is_the_small_one_at_half_its_size(monkeypatch, mode, orientation):
-    values = np.random.default_rng(0).integers(0, 255, (301, 500), dtype=np.uint8)
+def test_a_large_image_is_the_small_one_at_a_quarter_of_its_size(monkeypatch, mode, orientation):
+    values = np.random.default_rng(0).integers(0, 255, (602, 1000), dtype=np.uint8)
     if mode in ("I;16", "F"):
         image = Image.fromarray(values.astype(np.uint16) * 257 if mode == "I;16" else values.astype(np.float32) / 255)
     else:
-        image = Image.fromarray(np.stack([values, values.T.reshape(301, 500), 255 - values], -1)).convert(mode)
+        image = Image.fromarray(np.stack([values, values.T.reshape(602, 1000), 255 - values], -1)).convert(mode)
         if mode in ("RGBA", "LA"):
             image.putalpha(Image.fromarray(values))
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = image_bytes(image, "TIFF" if mode == "F" else "PNG", exif=exif)
-    expected = read_image(data).reduce(2)
+    expected = read_image(data).reduce(4)
     monkeypatch.setattr(images, "_LARGE", 10_000)
     monkeypatch.setattr(images, "_ROWS", 64)
-    halved = read_image(data)
-    assert halved.size == expected.size
-    inside = (slice(1, -1), slice(1, -1))  # an odd side's last row is half a pixel, on which side depends on the turn
+    quartered = read_image(data)
+    assert quartered.size == expected.size
+    inside = (slice(1, -1), slice(1, -1))  # the last row is half a pixel, on which side depends on the turn
     if orientation == 1:
-        apart = np.asarray(halved, int)[inside] - np.asarray(expected, int)[inside]
+        apart = np.asarray(quartered, int)[inside] - np.asarray(expected, int)[inside]
         assert np.abs(apart).max() <= 1
 
 
