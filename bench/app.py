@@ -111,6 +111,20 @@ def compare(page: Page, turn: int) -> None:
         page.keyboard.press("Enter")
 
 
+def of_label(page: Page, turn: int) -> None:
+    page.get_by_role("combobox", name="Label y", exact=True).select_option(("Sneaker", "Coat")[turn % 2])
+
+
+def of_box(label: str, *names: str) -> Callable[[Page, int], None]:
+    """Another of two options of a select box, by the keyboard."""
+
+    def act(page: Page, turn: int) -> None:
+        page.get_by_role("combobox", name=label, exact=True).fill(names[turn % 2])
+        page.keyboard.press("Enter")
+
+    return act
+
+
 TWO = "/?checkpoints=fashion-resnet8-camdrop&checkpoints=fashion-resnet8-baseline&image=1"
 INTERACTIONS = (
     Interaction("Explore: opacity, blended by the browser", "/", nudge("Opacity"), "board", 1),
@@ -126,6 +140,19 @@ INTERACTIONS = (
     Interaction("Five methods: r, the blocks", "/five_methods", nudge("Block size r"), "blocks", 0.6, filled),
     Interaction("Mask lab: channel, the strip", "/mask_lab", pick, "strip", 0.6, filled),
     Interaction("Mask lab: next draw, the grid", "/mask_lab?method=DropBlock", again, "grid", 0.6, filled),
+    Interaction("Mask lab: label, the strip", "/mask_lab", of_label, "strip", 0.6, filled),
+    Interaction(
+        "Mask lab: site", "/mask_lab", of_box("Drop site", "layer3.0.conv2", "layer2.0.conv2"), "strip", 4, filled
+    ),
+    Interaction("Mask lab: method", "/mask_lab", of_box("Method", "DropBlock", "CamDrop"), "strip", 4, filled),
+    Interaction(
+        "Mask lab: checkpoint",
+        "/mask_lab",
+        of_box("Checkpoint", "fashion-noise-resnet8-dropblock", "fashion-noise-resnet8-camdrop-leaky"),
+        "strip",
+        4,
+        filled,
+    ),
 )
 
 LAST = "?checkpoint=resnet50&site=layer4.2.conv3"

@@ -2,11 +2,14 @@
 
     python -m bench.sessions --path '/mask_lab?seed={i}' --slider gamma --pictures strip --range 0.3 0.9 0.05 \\
         --sessions 30
+    python -m bench.sessions --path '/mask_lab?seed={i}' --slider gamma --pictures strip --range 0.3 0.9 0.05 \\
+        --sessions 30 --every 1
     python -m bench.sessions --path '/mask_lab?seed={i}' --slider gamma --pictures strip --come-and-go 100
 
 How fast, and what does a session cost in memory, also after many came and went?
 Speaks Streamlit's own protocol over its websocket. First each session draws every value in quiet, as its references;
-then all drag at once, as slider.js does: a move every 40 ms, or once the server has heard the last one. A picture must
+then all drag at once, as slider.js does: a move every 40 ms, or once the server has heard the last one; with `--every`
+as where the browser follows the hand, and only the release goes to the server, so many seconds apart. A picture must
 be byte for byte one of its session's references, which also tells the value that it shows; its time runs from the
 sending of that value. `{i}` in the path is the session's number, so that their pictures differ.
 """
@@ -96,8 +99,10 @@ async def _draw(session: Session, values: list[float]) -> dict[bytes, float]:
     return references
 
 
-async def _drag(session: Session, values: list[float], references: dict[bytes, float]) -> list[float]:
-    """Seconds from a move to its picture."""
+async def _drag(
+    session: Session, values: list[float], references: dict[bytes, float], every: float, start: float
+) -> list[float]:
+    """Seconds from a move to its picture; the first one comes after `start` seconds."""
     sent: dict[float, float] = {}
     times: list[float] = []
     done = asyncio.Event()
@@ -114,10 +119,11 @@ async def _drag(session: Session, values: list[float], references: dict[bytes, f
                     done.set()
 
     listener = asyncio.create_task(listen())
+    await asyncio.sleep(start)
     for value in values:
         sent[value] = time.monotonic()
         await session.move(value)
-        await asyncio.gather(asyncio.sleep(MOVE_EVERY), session.heard.wait())
+        await asyncio.gather(asyncio.sleep(every), session.heard.wait())
     await asyncio.wait_for(listener, 60)
     return times
 
@@ -131,7 +137,7 @@ async def visit(url: str, path: str, slider: str, pictures: str, number: int) ->
 
 
 async def drag_at_once(
-    url: str, path: str, slider: str, pictures: str, values: list[float], sessions: int, dragging: int
+    url: str, path: str, slider: str, pictures: str, values: list[float], sessions: int, dragging: int, every: float
 ) -> tuple[list[float], float]:
     """Seconds from a move to its picture, of the `dragging` of all `sessions` that move `slider` at once.
 
@@ -145,7 +151,10 @@ async def drag_at_once(
     if len({picture for drawn in references for picture in drawn}) < sum(map(len, references)):
         raise AssertionError("Two sessions have the same picture: put {i} into the path.")
     drags = list(zip(visitors, references, strict=True))[:dragging]
-    times = await asyncio.gather(*(_drag(visitor, values, pictures) for visitor, pictures in drags))
+    starts = [every * i / len(drags) for i in range(len(drags))]
+    times = await asyncio.gather(
+        *(_drag(visitor, values, own, every, start) for (visitor, own), start in zip(drags, starts, strict=True))
+    )
     for visitor in visitors:
         await visitor.socket.close()
     return [one for each in times for one in each], each
@@ -186,6 +195,7 @@ def main() -> None:
     parser.add_argument("--range", nargs=3, type=float, default=(0.0, 1.0, 0.01), metavar=("LOW", "HIGH", "STEP"))
     parser.add_argument("--sessions", type=int, default=8, help="that have the page open")
     parser.add_argument("--dragging", type=int, default=8, help="of them at once")
+    parser.add_argument("--every", type=float, default=MOVE_EVERY, help="seconds between two moves of a session")
     parser.add_argument("--come-and-go", type=int, metavar="N", help="in place of it: memory while N come and go")
     args = parser.parse_args()
     print(environment("streamlit"), "\n")
@@ -200,7 +210,7 @@ def main() -> None:
     values = [float(f"{low + step * i:.12g}") for i in range(round((high - low) / step) + 1)]
     for sessions in sorted({1, args.sessions}):
         with served(args.script) as url:
-            times, each = asyncio.run(drag_at_once(url, *where, values, sessions, args.dragging))
+            times, each = asyncio.run(drag_at_once(url, *where, values, sessions, args.dragging, args.every))
         times.sort()
         middle, tail = (f"{1000 * t:.0f}" for t in (median(times), times[int(0.95 * len(times))]))
         row = {"sessions": sessions, "dragging": min(sessions, args.dragging), "median ms": middle, "p95 ms": tail}

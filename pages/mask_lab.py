@@ -93,10 +93,9 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         )
     with rates:
         gamma, r = choose_rates(kind in BLOCKS)
-    label = st.session_state["label"]
     # The browser cannot follow: behind other masks every γ has features of its own, and a probe sees each mask.
     alone = not training and not guess
-    a = Side(chosen[0], scene, label, kind, options, gamma, r, seed, rank, training, alone)
+    a = Side(chosen[0], scene, kind, options, gamma, r, seed, rank, training, alone)
     sides, networks = [a], [chosen]
     if compare and (found := second.choose_second(a, chosen[1], names)):
         b, network = found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ui.choosers.image import ChosenImage, choose_picture
 from ui.choosers.select import select
+from ui.components.choice import live_choice
 from ui.components.draw import draw_button
 from ui.components.slider import live_slider
 from ui.words import literal
@@ -29,7 +30,6 @@ _SHARED = {
     "checkpoint": None,
     "image_from": "Its own data set",
     "image_class": "All",
-    "label": TRUE,
     "site": None,
     "method": "CamDrop",
     "reading": "paper",
@@ -48,6 +48,7 @@ class Scene:
     image: Tensor  # (1, C, H, W), normalised
     activation: Activation
     label: int
+    choice: str = TRUE  # of *Label y*
     remark: str = ""
     predicted: bool = False  # the network chose the label
 
@@ -78,7 +79,7 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     with st.popover("Image", icon=":material/image:", help="Another image: from a gallery, a file or the camera"):
         picture = choose_picture(meta, key="image")
     first = first_site(model)
-    label = select(
+    label = live_choice(
         "Label y",
         [TRUE, PREDICTED, *meta.classes],
         key="label",
@@ -105,21 +106,24 @@ def make_scene(checkpoint: Checkpoint, picture: ChosenImage, label: str, site: s
 
     What it costs is kept in the session under `place`, until another scene takes that.
     """
-    meta = checkpoint.meta
     image, activation = _captured(checkpoint, picture, site, place)
-    remark = ""
-    predicted = int(activation.before.argmax())
-    if label == PREDICTED:
+    return guided(Scene(checkpoint.meta, picture, image, activation, 0), label)
+
+
+def guided(scene: Scene, label: str) -> Scene:
+    """The scene with this choice of *Label y*; a class that the network lacks stands for the true one."""
+    classes, truth, remark = scene.meta.classes, scene.picture.label, ""
+    predicted = int(scene.activation.before.argmax())
+    if label in classes:
+        target = classes.index(label)
+    elif label == PREDICTED or truth is None:
         target = predicted
-    elif label != TRUE:
-        target = meta.classes.index(label)
-    elif picture.label is not None:
-        target = picture.label
+        if label != PREDICTED:
+            remark = f"This image has no true label here, so the predicted one guides: {literal(classes[target])}."
     else:
-        target = predicted
-        remark = f"This image has no true label here, so the predicted one guides: {literal(meta.classes[target])}."
-    chosen = label == PREDICTED or bool(remark)
-    return Scene(meta, picture, image, activation, target, remark, chosen)
+        target = truth
+    by_network = label == PREDICTED or bool(remark)
+    return replace(scene, label=target, choice=label, remark=remark, predicted=by_network)
 
 
 def _captured(checkpoint: Checkpoint, picture: ChosenImage, site: str, place: str) -> tuple[Tensor, Activation]:

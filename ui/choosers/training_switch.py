@@ -81,6 +81,6 @@ def _controls(meta: Meta) -> dict[str, object]:
         found["auto"] = fraction is None
         if fraction is not None:
             found["live.position_fraction"] = fraction
-    if options.get("label") in ("true", "predicted") and st.session_state.get("label", TRUE) in (TRUE, PREDICTED):
-        found["label"] = PREDICTED if options["label"] == "predicted" else TRUE
+    if options.get("label") in ("true", "predicted") and st.session_state.get("live.label", TRUE) in (TRUE, PREDICTED):
+        found["live.label"] = PREDICTED if options["label"] == "predicted" else TRUE
     return found

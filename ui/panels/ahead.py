@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import streamlit as st
 
 from camdrop.analysis.gamma_table import GammaTable, gamma_table
 from camdrop.analysis.mask_steps import Activation, Dissection, dissect
 from camdrop.masks import Method
-from ui.choosers.scene import Scene
+from ui.choosers.scene import PREDICTED, TRUE, Scene
 from ui.components.packing import digest
 from ui.components.pictures import Board, State
 from ui.components.slider import Live
@@ -24,6 +24,7 @@ from ui.panels.shown import Shown, still
 
 _TABLES = 64
 _RANKS = 64  # channels
+_CLASSES = 20  # up to so many, all of them go ahead
 _SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
 
 
@@ -48,40 +49,53 @@ def show_whole(activation: Activation, method: Method, label: int, seed: int, ke
     return Shown(dissect(activation, method, label, seed), table, Live(key, method.keep_prob))
 
 
-def state_of(name: str, scene: Scene, method: Method, r: int, seed: int, rank: int = 0, key: str = "r") -> State:
+def state_of(name: str, scene: Scene, method: Method, at: Mapping[str, int | str]) -> State:
     """What the page shows: of the checkpoint of that name, a scene under a method of whatever γ and r.
 
-    `key` is that of the slider of r.
+    `at` are r, draw, rank and label by their keys, as far as the browser goes to other ones.
     """
     activation = scene.activation
     options = {k: v for k, v in vars(method).items() if k not in ("keep_prob", "block_size")}
     content = digest(scene.picture.pixels.numpy().tobytes() + activation.features.numpy().tobytes())
-    at = {key: r, "label": scene.label, "seed": seed, "rank": rank}
+    label = None if "label" in at else scene.label
     return State(
-        repr((name, activation.site.name, content, scene.remark, type(method).__name__, options)),
+        repr((name, activation.site.name, content, label, type(method).__name__, options)),
         at,
-        clicks=("seed", "rank"),
+        clicks=tuple(key for key in ("seed", "rank") if key in at),
     )
 
 
 def neighbours(
-    state: State, sizes: Sequence[int], channels: int = 0, keys: tuple[str, str] = ("gamma", "r")
+    state: State,
+    sizes: Sequence[int],
+    channels: int = 0,
+    labels: Sequence[str] = (),
+    keys: tuple[str, str] = ("gamma", "r"),
 ) -> Iterator[list[State]]:
-    """The states to fill, in portions: the one that is shown, other r of `sizes`, the nearest first, other channels, of
-    which there are `channels`, and the next eight draws. `keys` are those of the sliders of γ and r."""
+    """The states to fill, in portions: the one that is shown, other r of `sizes`, the nearest first, other `labels`,
+    other channels, of which there are `channels`, and the next eight draws. `keys` are those of the sliders of γ and r.
+    """
     gamma_key, r_key = keys
     here = dataclasses.replace(state, along=(gamma_key,))
 
-    def go(key: str, value: int) -> State:
+    def go(key: str, value: int | str) -> State:
         return dataclasses.replace(here, at={**here.at, key: value})
 
-    r, seed, rank = (int(here.at[key]) for key in (r_key, "seed", "rank"))
+    r, seed, rank = (int(here.at.get(key, 0)) for key in (r_key, "seed", "rank"))
     yield [here]
     yield from ([go(r_key, size)] for size in sorted(sizes, key=lambda size: abs(size - r)))
+    yield from ([go("label", label)] for label in labels)
     ranks = [range(i, min(i + 8, channels)) for i in range(0, channels, 8)]
     near = sorted(ranks, key=lambda some: abs(some.start - rank // 8 * 8))[: _RANKS // 8]
     yield from ([go("rank", other) for other in some] for some in near)
     yield from ([go("seed", seed + i)] for i in range(1, 9))
+
+
+def labels_of(scene: Scene) -> list[str]:
+    """The choices of *Label y* that go ahead: of many classes those that the network finds most probable."""
+    classes, best = scene.meta.classes, scene.activation.before
+    named = classes if len(classes) <= _CLASSES else [classes[k] for k in best.topk(5).indices.tolist()]
+    return [TRUE, PREDICTED, *named]
 
 
 def fill(portions: Iterable[Sequence[State]], boards: Callable[[State], Sequence[Board]]) -> bool:

@@ -10,7 +10,7 @@ from functools import cached_property
 from camdrop.analysis.mask_steps import Dissection, MaskedPass, dissect, many_draws, masked_pass, shares
 from camdrop.masks import Method
 from camdrop.training.config import make_method
-from ui.choosers.scene import Scene
+from ui.choosers.scene import Scene, guided
 from ui.choosers.training_switch import training_sites
 from ui.components.pictures import Board, Panel, State
 from ui.panels import ahead, mask_draws, mask_lab, mask_message
@@ -21,15 +21,15 @@ BLOCKS = ("camdrop", "dropblock")
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """A mask of a scene: the checkpoint's name, the choice of *Label y*, the method's name and options, and the draw.
+    """A mask of a scene: the checkpoint's name, the method's name and options, and the draw.
 
-    `keys` are those of the sliders of γ and r, `mark` is "A" or "B" where there are two, `training` whether all sites
-    are masked as in training, `follows` whether the browser can follow the hand.
+    `own_label` is whether *Label y* is not what the page's own choice says, `keys` are those of the sliders of γ and r,
+    `mark` is "A" or "B" where there are two, `training` whether all sites are masked as in training, `follows` whether
+    the browser can follow the hand.
     """
 
     checkpoint: str
     scene: Scene
-    label: str
     kind: str
     options: Mapping[str, object]
     gamma: float
@@ -40,6 +40,7 @@ class Side:
     follows: bool
     keys: tuple[str, str] = ("gamma", "r")
     mark: str = ""
+    own_label: bool = False
 
     def key(self, name: str) -> str:
         """The key of a board of that name."""
@@ -79,7 +80,9 @@ class Side:
     def state(self) -> State | None:
         if not self.follows:
             return None
-        return ahead.state_of(self.checkpoint, self.scene, self.drawn, self.r, self.seed, self.rank, self.keys[1])
+        at: dict[str, int | str] = {self.keys[1]: self.r, "seed": self.seed, "rank": self.rank}
+        label = {} if self.own_label else {"label": self.scene.choice}
+        return ahead.state_of(self.checkpoint, self.scene, self.drawn, {**at, **label})
 
     def seen(self) -> list[Board]:
         """The boards of the mask as it is."""
@@ -88,14 +91,15 @@ class Side:
         if self.passed and not self.passed.here:
             remark = "Training masks other sites, so the mask of this one is drawn alone."
         shown = ahead.show(self.d, self.seed, gamma_key) if self.follows else still(self.d, "", answer=not self.passed)
-        return self._boards(shown, self.channel, self.state, remark)
+        return self._boards(self.scene, shown, self.channel, self.state, remark)
 
     def near(self) -> Sequence[Sequence[State]]:
         """The states that the browser may go to from here, in portions."""
         if self.state is None or not ahead.can_fill(self.scene.activation):
             return []
         sizes = range(1, 17) if self.kind in BLOCKS else ()
-        return list(ahead.neighbours(self.state, sizes, len(self.d.alpha), self.keys))
+        labels = () if self.own_label else ahead.labels_of(self.scene)
+        return list(ahead.neighbours(self.state, sizes, len(self.d.alpha), labels, self.keys))
 
     def at(self, near: State) -> bool:
         """Whether a state is one of this mask."""
@@ -106,8 +110,9 @@ class Side:
         """The boards of another state."""
         activation, seed, rank = self.scene.activation, int(near.at["seed"]), int(near.at["rank"])
         method = self.method(int(near.at[self.keys[1]]))
-        shown = ahead.show_whole(activation, method, self.scene.label, seed, self.keys[0])
-        return self._boards(shown, min(rank, len(self.d.alpha) - 1), near)
+        scene = guided(self.scene, str(near.at.get("label", self.scene.choice)))
+        shown = ahead.show_whole(activation, method, scene.label, seed, self.keys[0])
+        return self._boards(scene, shown, min(rank, len(self.d.alpha) - 1), near)
 
     def message(self, guess: bool) -> tuple[list[Panel], mask_message.Key | None]:
         """What the mask tells, where that is asked, and what a probe depends on that is still to be fitted."""
@@ -126,10 +131,11 @@ class Side:
         return mask_draws.sites(self.scene, found, 1 - self.gamma, draws)
 
     @property
-    def waits(self) -> dict[str, float] | None:
+    def waits(self) -> dict[str, float | str] | None:
         """What the sliders say that pictures of the server are for, where the browser follows all others."""
         gamma, r = self.keys
-        return {gamma: self.gamma, r: self.r, "seed": self.seed} if self.follows else None
+        label = {} if self.own_label else {"label": self.scene.choice}
+        return {gamma: self.gamma, r: self.r, "seed": self.seed, **label} if self.follows else None
 
     def rows(self) -> list[list[list[str]]]:
         """The keys of its pictures as a saved page has them: rows of columns, the last one below all else."""
@@ -138,8 +144,8 @@ class Side:
         named = [[self.key(name) for name in column] for column in columns]
         return [[[self.key("message")]], [[self.key("strip")]], named]
 
-    def _boards(self, shown: Shown, rank: int, state: State | None, remark: str = "") -> list[Board]:
-        found = mask_lab.boards(self.scene, shown, rank, state, remark, self.name)
+    def _boards(self, scene: Scene, shown: Shown, rank: int, state: State | None, remark: str = "") -> list[Board]:
+        found = mask_lab.boards(scene, shown, rank, state, remark, self._name(scene))
         presented = self.mark != "B"
         return [
             dataclasses.replace(board, key=self.key(board.key), presented=board.presented and presented)
@@ -149,7 +155,10 @@ class Side:
     @property
     def name(self) -> str:
         """What it is, where there are two."""
+        return self._name(self.scene)
+
+    def _name(self, scene: Scene) -> str:
         if not self.mark:
             return ""
-        guide = f", label {self.scene.label_name}" if self.kind == "camdrop" else ""
+        guide = f", label {scene.label_name}" if self.kind == "camdrop" else ""
         return f"{self.mark} · {self.checkpoint} · {type(self.drawn).__name__}{guide}."

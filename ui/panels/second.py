@@ -46,8 +46,7 @@ def choose_second(a: Side, first: Checkpoint, methods: Mapping[str, str]) -> tup
         if not opened:
             return None
         name, checkpoint = opened[0]
-        options = [AS_A, TRUE, PREDICTED, *checkpoint.meta.classes]
-        label = select("Label y of B", options, key="b_label", width=150)
+        label = select("Label y of B", [AS_A, TRUE, PREDICTED, *checkpoint.meta.classes], key="b_label", width=150)
         method = select("Method of B", [AS_A, *methods], key="b_method", width=150)
         kind = a.kind if method == AS_A else methods[method]
         reading = select("Reading of B", [AS_A, *READINGS], key="b_reading", width=150)
@@ -58,20 +57,19 @@ def choose_second(a: Side, first: Checkpoint, methods: Mapping[str, str]) -> tup
             gamma = rate_slider("Keep rate γ of B", "b_gamma")
             r = size_slider("Block size r of B", "b_r", disabled=kind not in ("camdrop", "dropblock"))
         keys = ("b_gamma", "b_r")
-    if label == AS_A:
-        label = a.label if a.label in options else TRUE
+    guide = a.scene.choice if label == AS_A else label
     sites = [site.name for site in checkpoint.model.drop_sites]
     site = a.scene.activation.site.name
     picture = a.scene.picture.seen_by(checkpoint.meta, first.meta)
-    scene = make_scene(checkpoint, picture, label, site if site in sites else first_site(checkpoint.model), place="b")
+    scene = make_scene(checkpoint, picture, guide, site if site in sites else first_site(checkpoint.model), place="b")
     chosen = {} if reading == AS_A else {"reading": reading}
     b = dataclasses.replace(
-        a, checkpoint=name, scene=scene, label=label, kind=kind, options={**a.options, **chosen}, gamma=gamma, r=r,
-        keys=keys, mark="B",
+        a, checkpoint=name, scene=scene, kind=kind, options={**a.options, **chosen}, gamma=gamma, r=r,
+        keys=keys, mark="B", own_label=label != AS_A,
     )  # fmt: skip
     return b, checkpoint
 
 
 def fixed(side: Side) -> tuple[object, ...]:
     """What no slider moves."""
-    return side.checkpoint, side.label, side.kind
+    return side.checkpoint, side.scene.label, side.kind

@@ -33,8 +33,9 @@ def test_other_block_sizes_draws_and_channels_at_any_gamma(lab: Pages, seed: int
     sent = lab.open_and_fill(page, **link, seed=str(draw))
     assert sent[0].state
     start = dict(sent[0].state.at)
-    assert start == start | {"r": 4, "seed": draw, "rank": 0}
-    others = [("r", chance.randint(1, 16)), ("seed", draw + chance.randint(1, 8))]
+    assert start == start | {"r": 4, "seed": draw, "label": link["label"]}
+    others: list[tuple[str, int | str]] = [("r", chance.randint(1, 16)), ("seed", draw + chance.randint(1, 8))]
+    others.append(("label", chance.choice(("True label", "Predicted label", "Dress", "Ankle boot"))))
     if page == "mask_lab":
         others.append(("rank", chance.randrange(32)))
     for key, value in [("r", 4), *others]:
@@ -42,6 +43,6 @@ def test_other_block_sizes_draws_and_channels_at_any_gamma(lab: Pages, seed: int
         boards = [board for board in sent if board.state and board.state.at.items() <= at.items()]
         assert len({board.key for board in boards}) == (3 if page == "mask_lab" else 1)
         gamma = chance.randrange(101) / 100
-        query = {"r": at["r"], "seed": at["seed"], "rank": at["rank"] + 1, "gamma": gamma}
-        lab.open(page, **link, **{name: str(wanted) for name, wanted in query.items()})
+        query = {**at, "rank": int(at.get("rank", 0)) + 1, "gamma": gamma}
+        lab.open(page, **link | {name: str(wanted) for name, wanted in query.items()})
         expect_equal(lab, boards, gamma)

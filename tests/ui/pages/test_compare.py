@@ -76,7 +76,7 @@ def test_switched_on_b_differs_and_switched_off_nothing_of_it_stays(lab: Pages) 
 def test_what_goes_ahead_is_what_both_sides_show(lab: Pages) -> None:
     link = A | {"ab": "true", "b_label": "Coat", "b_own": "true", "b_r": "3", "b_gamma": "0.7"}
     sent = lab.open_and_fill("mask_lab", **link)
-    at = {"r": 9, "b_r": 3, "seed": 7, "rank": 0}
+    at = {"r": 9, "b_r": 3, "seed": 7, "rank": 0, "label": "Bag"}
     lab.open("mask_lab", **(link | {"r": "9", "gamma": "0.35"}))
     found = {
         board.key: board

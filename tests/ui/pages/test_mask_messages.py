@@ -67,15 +67,15 @@ def test_every_site_is_masked_as_in_training_and_a_leaky_network_obeys(shipped, 
 @pytest.mark.slow
 def test_the_switch_brings_the_method_of_the_header_and_a_link_its_own(shipped):
     app = shipped.open("mask_lab")
-    assert app.selectbox("label").value == "True label"
+    assert app.session_state["live.label"] == "True label"
     app.toggle("training").set_value(True).run()
-    assert not app.exception and app.selectbox("label").value == "Predicted label"
+    assert not app.exception and app.session_state["live.label"] == "Predicted label"
     shown = {key: app.session_state[key] for key in ("reading", "channels", "live.r", "live.position_fraction", "auto")}
     expected = {"reading": "matched", "channels": "all", "live.r": 4, "live.position_fraction": 0.5, "auto": False}
     assert shown == expected
     app.selectbox("checkpoint").set_value(f"{SET}-camdrop-leaky").run()
     assert not app.exception and app.session_state["live.r"] == 8 and app.session_state["reading"] == "paper"
-    assert app.selectbox("label").value == "True label" and app.session_state["auto"]
+    assert app.session_state["live.label"] == "True label" and app.session_state["auto"]
     app.selectbox("checkpoint").set_value(f"{SET}-dropblock").run()
     assert app.selectbox("method").value == "DropBlock" and app.session_state["live.r"] == 4
     assert shipped.panels["message"]["with"].lines == ["These masks know no label."]
