@@ -72,8 +72,8 @@ def neighbours(
     labels: Sequence[str] = (),
     keys: tuple[str, str] = ("gamma", "r"),
 ) -> Iterator[list[State]]:
-    """The states to fill, in portions: the one that is shown, other r of `sizes`, the nearest first, other `labels`,
-    other channels, of which there are `channels`, and the next eight draws. `keys` are those of the sliders of γ and r.
+    """The states to fill, in portions: the one that is shown, other r of `sizes`, the nearest first, the next eight
+    draws, other channels, of which there are `channels`, and other `labels`. `keys` are those of the sliders of γ and r.
     """
     gamma_key, r_key = keys
     here = dataclasses.replace(state, along=(gamma_key,))
@@ -83,12 +83,14 @@ def neighbours(
 
     r, seed, rank = (int(here.at.get(key, 0)) for key in (r_key, "seed", "rank"))
     yield [here]
-    yield from ([go(r_key, size)] for size in sorted(sizes, key=lambda size: abs(size - r)))
-    yield from ([go("label", label)] for label in labels)
+    by_distance = sorted(sizes, key=lambda size: abs(size - r))
+    yield from ([go(r_key, size)] for size in by_distance[:5])
+    yield from ([go("seed", seed + i)] for i in range(1, 9))
+    yield from ([go(r_key, size)] for size in by_distance[5:])
     ranks = [range(i, min(i + 8, channels)) for i in range(0, channels, 8)]
     near = sorted(ranks, key=lambda some: abs(some.start - rank // 8 * 8))[: _RANKS // 8]
     yield from ([go("rank", other) for other in some] for some in near)
-    yield from ([go("seed", seed + i)] for i in range(1, 9))
+    yield from ([go("label", label)] for label in labels)
 
 
 def labels_of(scene: Scene) -> list[str]:
