@@ -94,7 +94,7 @@ def load(source: str | os.PathLike[str] | bytes | BinaryIO, *, name: str | None 
             weights = safetensors.torch.load(data)
         except Exception:  # safetensors' errors have no common base class
             raise CheckpointError(f"{name} is a damaged safetensors file; {AGAIN}") from None
-        said = read_statements({**more, **weights}, *said_beside(path))
+        said = read_statements({**more, **weights}, *(() if header else said_beside(path)))
     elif data[:2] == b"PK" or data.startswith(LEGACY):
         weights, said = unpickle(data, name, *said_beside(path))
     else:

@@ -33,6 +33,16 @@ _CLASSES = (
 )
 _MEANS = (("mean", "std"), ("image_mean", "image_std"), ("pixel_mean", "pixel_std"), ("norm_mean", "norm_std"))
 _SIZES = ("image_size", "img_size", "input_size", "crop_size", "imgsz", "resolution", "size", "shortest_edge")
+# What libraries can be told to compute otherwise with the very same weights, and its usual value.
+_USUAL = {
+    "hidden_act": "relu",
+    "downsample_in_first_stage": False,
+    "downsample_in_bottleneck": False,
+    "act_layer": "relu",
+    "output_stride": 32,
+    "aa_layer": None,
+}
+_RESNETS = ("resnet", "resnext", "wide_resnet")
 _DATASETS = ("dataset", "dataset_name", "data_name", "data_set", "datamodule")
 
 
@@ -63,6 +73,8 @@ class Statements:
 
     def normalisation(self, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
         """Mean and standard deviation on the scale [0, 1]."""
+        if ("do_normalize", False) in self.said:
+            return (0.0,) * channels, (1.0,) * channels
         for first, second in _MEANS:
             means, stds = (
                 [found for name, value in self.said if name == part and (found := _numbers(value, channels))]
@@ -83,6 +95,14 @@ class Statements:
             if name in _SIZES and type(side) is int and 8 <= side <= 4096:
                 return side
         return None
+
+    def unusual(self) -> str:
+        """What a ResNet of transformers or timm computes otherwise than its weights tell, as "name: value"; else ""."""
+        said = dict(reversed(self.said))
+        if not str(said.get("model_type", said.get("architecture", ""))).startswith(_RESNETS):
+            return ""
+        odd = ((name, said.get(name)) for name, usual in _USUAL.items() if said.get(name) not in (None, "", usual))
+        return next((f"{name}: {json.dumps(value, default=str)}" for name, value in odd), "")
 
     def dataset(self) -> str:
         """The name of the data set, such as `cifar10`, or ""."""

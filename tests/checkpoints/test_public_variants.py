@@ -3,13 +3,13 @@
 import json
 
 import pytest
-import safetensors.torch
 import timm
 import torch
 import torch.nn.functional as F
 from timm.models import save_for_hf
 from torch import nn
 from torchvision import models
+from transformers import ConvNextImageProcessor, ResNetConfig, ResNetForImageClassification
 
 from camdrop.checkpoints import CheckpointError, Meta, list_checkpoints, load, save
 from camdrop.checkpoints.format import with_meta
@@ -118,48 +118,72 @@ def test_other_stems_are_named():
             build("resnet8" if wrong == "3x3" else "resnet18", stem=wrong)
 
 
-def transformers(model):
-    """The state of a ResNet of torchvision by the names of `transformers.ResNetForImageClassification`."""
-    parts = {"conv": "convolution", "bn": "normalization"}
-    state = {}
-    for key, value in model.state_dict().items():
-        name = key.split(".")
-        if name[0].startswith("layer"):
-            at = f"resnet.encoder.stages.{int(name[0][5:]) - 1}.layers.{name[1]}"
-            if name[2] == "downsample":
-                inner = f"shortcut.{'normalization' if name[3] == '1' else 'convolution'}"
-            else:
-                inner = f"layer.{int(name[2][-1]) - 1}.{parts[name[2][:-1]]}"
-            state[f"{at}.{inner}.{name[-1]}"] = value
-        elif name[0] == "fc":
-            state[f"classifier.1.{name[-1]}"] = value
-        else:
-            state[f"resnet.embedder.embedder.{parts[name[0][:-1]]}.{name[-1]}"] = value
-    return state
+BASIC = {"layer_type": "basic", "hidden_sizes": [64, 128, 256, 512]}
+NAMES = {0: "cat", 1: "dog", 2: "tench"}
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_the_resnets_of_transformers(tmp_path, name):
-    """Names of classes, normalisation and size stand in the JSON files beside the weights."""
+def by_transformers(folder, **config):
+    """A network of transformers, saved by it into a folder, and the file of its weights."""
     torch.manual_seed(0)
-    model = lively(getattr(models, name)(num_classes=3))
-    path = tmp_path / "model.safetensors"
-    safetensors.torch.save_file(transformers(model), path, {"format": "pt"})
-    found = load(path)
-    agrees(found, model)
-    assert found.meta.architecture.endswith(name) and found.meta.classes == ("0", "1", "2")
-    (tmp_path / "config.json").write_text(
-        json.dumps({"id2label": {"0": "cat", "2": "tench", "1": "dog"}, "depths": [3]})
-    )
-    says = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3, "size": {"shortest_edge": 160}}
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(says))
+    model = lively(ResNetForImageClassification(ResNetConfig(id2label=NAMES, **config)))
+    model.save_pretrained(folder)
+    return model, folder / "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("resnet18", {**BASIC, "depths": [2, 2, 2, 2]}),
+        ("resnet50", {}),
+        ("resnet18", {**BASIC, "depths": [2, 2, 2, 2], "num_channels": 1}),
+    ],
+)
+def test_the_resnets_of_transformers(tmp_path, name, config):
+    """Names of classes, normalisation and size stand in the JSON files beside the weights."""
+    model, path = by_transformers(tmp_path, **config)
+    channels = config.get("num_channels", 3)
+    x, found = images(channels, 32), load(path)
+    with torch.no_grad():
+        torch.testing.assert_close(found.model(x), model(x).logits, rtol=1e-4, atol=1e-4)
+    assert (found.meta.architecture, found.meta.classes) == (name, tuple(NAMES.values()))
+    size = {"shortest_edge": 160}
+    ConvNextImageProcessor(image_mean=[0.5] * channels, image_std=[0.25] * channels, size=size).save_pretrained(tmp_path)
     meta = list_checkpoints(tmp_path).found[0][1]
-    assert meta.classes == ("cat", "dog", "tench") and load(path).meta == meta
-    assert (meta.mean, meta.std, meta.image_size) == ((0.5,) * 3, (0.25,) * 3, 160)
+    assert load(path).meta == meta and meta.classes == tuple(NAMES.values())
+    assert (meta.mean, meta.std, meta.image_size) == ((0.5,) * channels, (0.25,) * channels, 160)
     assert meta.notes == "no header: class names and normalisation are the file's"
+    ConvNextImageProcessor(do_normalize=False, size=size).save_pretrained(tmp_path)
+    assert (load(path).meta.mean, load(path).meta.std) == ((0.0,) * channels, (1.0,) * channels)
     for damage in (b"{", b"\xff", b"[" * 10**5, b" " * (1 << 21)):
         (tmp_path / "config.json").write_bytes(damage)
         assert load(path).meta.classes == ("0", "1", "2")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"hidden_act": "gelu"}, 'hidden_act: "gelu"'),
+        ({"downsample_in_bottleneck": True}, "downsample_in_bottleneck: true"),
+        ({"downsample_in_first_stage": True}, "downsample_in_first_stage: true"),
+    ],
+)
+def test_the_same_weights_that_compute_otherwise_are_refused(tmp_path, config, words):
+    _, path = by_transformers(tmp_path, **config)
+    with pytest.raises(CheckpointError, match=f"has the weights of resnet50, but is said to compute otherwise .{words}"):
+        load(path)
+    ours = build("resnet18", 2)
+    save(tmp_path / "ours.safetensors", ours, Meta("resnet18", 2, 3))  # what its neighbour does is nothing to it
+    agrees(load(tmp_path / "ours.safetensors"), ours.eval())
+
+
+@pytest.mark.parametrize(
+    ("model_args", "words"), [({"act_layer": "silu"}, 'act_layer: "silu"'), ({"output_stride": 16}, "output_stride: 16")]
+)
+def test_a_network_of_timm_that_computes_otherwise_is_refused(tmp_path, model_args, words):
+    model = timm.create_model("resnet18", **model_args)
+    save_for_hf(model, tmp_path, model_args=model_args, safe_serialization=True)
+    with pytest.raises(CheckpointError, match=words):
+        load(tmp_path / "model.safetensors")
 
 
 def test_a_network_of_timm_with_its_config(tmp_path):
