@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
-from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, draw_again, guided, scene_facts
+from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, guided, scene_facts
 from ui.choosers.select import segments, whole_number
 from ui.components.pictures import pictures
 from ui.entry import through_app
@@ -52,7 +52,6 @@ def blocks(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         scene = choose_scene(chosen[1])
         if scene is None:
             return
-        draw_again()
         with st.popover("More", icon=":material/tune:", help="The seed, and CamDrop's reading of the paper"):
             seed = whole_number("Seed of the draw", 0, 2**31, FIRST_DRAW, key="seed")
             why = "How likely a candidate becomes a seed in CamDrop."

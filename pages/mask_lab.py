@@ -10,7 +10,7 @@ import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
 from ui.choosers.mask_options import choose_options
-from ui.choosers.scene import carry_over, choose_rates, choose_scene, draw_again, scene_facts
+from ui.choosers.scene import carry_over, choose_rates, choose_scene, scene_facts
 from ui.choosers.select import select
 from ui.choosers.training_switch import choose_training
 from ui.components.pictures import Picked, pictures
@@ -83,7 +83,6 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         if scene is None:
             return
         kind = names[select("Method", list(names), key="method", width=150)]
-        draw_again()
         options, seed, rank = choose_options(kind == "camdrop", scene.activation.site.channels)
     with switches:
         compare = second.choose_compare(kind == "camdrop")

@@ -64,7 +64,7 @@ if not hasattr(module, "at_once"):
     ("name", "module", "function", "button", "sliders"),
     [
         ("", "checkpoint", "choose_shelf", "Add", ("Image", "Opacity")),  # outside of any fragment
-        ("mask_lab", "scene", "choose_rates", "Draw again", ("Keep rate γ", "Block size r")),  # inside of one
+        ("mask_lab", "scene", "size_slider", "Draw again", ("Keep rate γ", "Block size r")),  # inside of one
     ],
 )
 def test_whoever_is_quicker_than_the_server_sees_the_page(

@@ -142,8 +142,12 @@ def _captured(checkpoint: Checkpoint, picture: ChosenImage, site: str, place: st
 
 
 def choose_rates(blocks: bool = True) -> tuple[float, int]:
-    """The sliders of γ and r, side by side where there is room; `blocks` is whether r plays a part."""
-    with st.container(horizontal=True):
+    """The button for the next draw, beside a widget of the key `seed`, and the sliders of γ and r, in one row.
+
+    `blocks` is whether r plays a part.
+    """
+    with st.container(horizontal=True, vertical_alignment="center"):
+        draw_button("Draw again", key="seed", value=st.session_state.get("seed", FIRST_DRAW), help="The next seed")
         return rate_slider("Keep rate γ", "gamma"), size_slider("Block size r", "r", disabled=not blocks)
 
 
@@ -157,11 +161,6 @@ def size_slider(label: str, key: str, *, disabled: bool) -> int:
     """A slider of r."""
     why = "The side of a dropped block, in units of the feature map."
     return int(live_slider(label, key=key, min=1, max=16, step=1, default=4, help=why, disabled=disabled))
-
-
-def draw_again() -> None:
-    """The button that goes on to the next draw, beside a widget of the key `seed`."""
-    draw_button("Draw again", key="seed", value=st.session_state.get("seed", FIRST_DRAW), help="The next seed")
 
 
 def carry_over(page: str) -> None:
