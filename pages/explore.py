@@ -116,7 +116,7 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
     """What follows the hand. A move here runs nothing else, and each element of it costs time."""
     from camdrop.analysis.explanations import explain
     from ui.panels.background import plan
-    from ui.panels.explore import View, boards, legend, loads
+    from ui.panels.explore import View, boards, legend, lighter, loads
     from ui.panels.views import PREDICTED, TRUE, Seen, class_of
 
     meta, store = chosen[0][1].meta, st.session_state
@@ -157,7 +157,8 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
     offer(
         Shown(
             TITLE, QUESTION, [[["board"]]], facts, chosen, HOW, picture.own, below=lambda: [Markup(legend(style))],
-            ahead=lambda: [board for load in next_loads for board in ahead(load)],
+            ahead=lambda: [board for load in lighter(next_loads, picture, wanted) for board in ahead(load)],
+            left_out="Of other images it has the true and the predicted class, to stay small." if picture.number else "",
         )
     )  # fmt: skip
 

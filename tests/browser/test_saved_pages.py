@@ -19,7 +19,7 @@ PAGES = {
         "b_r=3",
     ),
     "five_methods?checkpoint=fashion-resnet8-camdrop&gamma=0.89": ("Keep rate γ", "CamDrop", "gamma=0.89"),
-    "?checkpoints=fashion-resnet8-baseline&opacity=0.59": ("Opacity", "Gallery", "opacity=0.59"),
+    "?opacity=0.59": ("Opacity", "Gallery", "opacity=0.59"),
     "attack?checkpoints=fashion-resnet8-baseline&opacity=0.59": ("Opacity", "Attacked image", "opacity=0.59"),
     "tour?lesson=3&tour_r=2": ("Block size r", "All channels", "r=2"),
 }

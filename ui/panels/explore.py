@@ -128,6 +128,20 @@ def loads(view: View, picture: ChosenImage, near: Sequence[int], wanted: str, st
     return [*first, *(Load(view.scene, group) for group in groups)]
 
 
+def lighter(some: Sequence[Load], picture: ChosenImage, wanted: str) -> list[Load]:
+    """What a saved page takes along of loads: of other images than this one the classes that are asked for first."""
+    usual = [PREDICTED] if picture.label is None else [TRUE, PREDICTED]
+    classes = tuple(dict.fromkeys([*usual, wanted]))
+    kept = [load for load in some if load.classes or not load.images]
+    for load in some:
+        if load not in kept:
+            here = tuple(n for n in load.images if n == picture.number)
+            others = tuple(n for n in load.images if n not in here)
+            kept += [dataclasses.replace(load, images=here)] if here else []
+            kept += [dataclasses.replace(load, images=others, classes=classes)] if others else []
+    return kept
+
+
 def boards(view: View, load: Load, pictures: Sequence[ChosenImage], stages: Sequence[str]) -> Iterator[Board]:
     """The boards of a load: what `View` shows of each picture, class and stage. `stages` are all there are."""
     stages = load.stages or stages

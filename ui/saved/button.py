@@ -51,7 +51,7 @@ class Seen:
     `rows` are the keys of its `pictures`, each row in columns, each column from above; a key that was not drawn is left
     out. Controls that they follow come along by themselves, the other ones' values as facts. `facts` are the other
     choices, `note` is a line above the pictures, `below()` are blocks below them, as they are when the page is saved;
-    `ahead()` are boards to which the pictures go in the browser; `own` is whether an image of a person's own is in it.
+    `ahead()` are boards to which the pictures go in the browser, `left_out` says which they do not go to; `own` is whether an image of a person's own is in it.
     """
 
     title: str
@@ -64,6 +64,7 @@ class Seen:
     note: str = ""
     below: Callable[[], Sequence[Block]] = tuple
     ahead: Callable[[], Sequence[Board]] = tuple
+    left_out: str = ""
 
     def offered(self, shown: Mapping[str, Part], address: str, query: Mapping[str, Any]) -> Offer:
         grid = [[[shown[key] for key in column if key in shown] for column in row] for row in self.rows]
@@ -88,6 +89,7 @@ class Seen:
         page = Page(self.title, self.question, blocks, _link(address, query, values), networks, parameters)
         words = [f"**{_names(map(_data, live))}** work in it."] if live else []
         words += [f"Of {_names(still)} it keeps what is seen now."] if still else []
+        words += [self.left_out] if self.left_out else []
         return Offer(page, re.sub(r"\W+", "-", self.title.lower()).strip("-"), " ".join(words), self.own)
 
 
