@@ -147,7 +147,9 @@ def test_the_resnets_of_transformers(tmp_path, name, config):
         torch.testing.assert_close(found.model(x), model(x).logits, rtol=1e-4, atol=1e-4)
     assert (found.meta.architecture, found.meta.classes) == (name, tuple(NAMES.values()))
     size = {"shortest_edge": 160}
-    ConvNextImageProcessor(image_mean=[0.5] * channels, image_std=[0.25] * channels, size=size).save_pretrained(tmp_path)
+    ConvNextImageProcessor(image_mean=[0.5] * channels, image_std=[0.25] * channels, size=size).save_pretrained(
+        tmp_path
+    )
     meta = list_checkpoints(tmp_path).found[0][1]
     assert load(path).meta == meta and meta.classes == tuple(NAMES.values())
     assert (meta.mean, meta.std, meta.image_size) == ((0.5,) * channels, (0.25,) * channels, 160)
@@ -169,7 +171,9 @@ def test_the_resnets_of_transformers(tmp_path, name, config):
 )
 def test_the_same_weights_that_compute_otherwise_are_refused(tmp_path, config, words):
     _, path = by_transformers(tmp_path, **config)
-    with pytest.raises(CheckpointError, match=f"has the weights of resnet50, but is said to compute otherwise .{words}"):
+    with pytest.raises(
+        CheckpointError, match=f"has the weights of resnet50, but is said to compute otherwise .{words}"
+    ):
         load(path)
     ours = build("resnet18", 2)
     save(tmp_path / "ours.safetensors", ours, Meta("resnet18", 2, 3))  # what its neighbour does is nothing to it
@@ -177,7 +181,8 @@ def test_the_same_weights_that_compute_otherwise_are_refused(tmp_path, config, w
 
 
 @pytest.mark.parametrize(
-    ("model_args", "words"), [({"act_layer": "silu"}, 'act_layer: "silu"'), ({"output_stride": 16}, "output_stride: 16")]
+    ("model_args", "words"),
+    [({"act_layer": "silu"}, 'act_layer: "silu"'), ({"output_stride": 16}, "output_stride: 16")],
 )
 def test_a_network_of_timm_that_computes_otherwise_is_refused(tmp_path, model_args, words):
     model = timm.create_model("resnet18", **model_args)

@@ -148,7 +148,7 @@ def choose_rates(blocks: bool = True) -> tuple[float, int]:
     """
     with st.container(horizontal=True, vertical_alignment="center"):
         draw_button("Draw again", key="seed", value=st.session_state.get("seed", FIRST_DRAW), help="The next seed")
-        return rate_slider("Keep rate γ", "gamma"), size_slider("Block size r", "r", disabled=not blocks)
+        return rate_slider("Keep rate γ", key="gamma"), size_slider("Block size r", key="r", disabled=not blocks)
 
 
 def rate_slider(label: str, key: str) -> float:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from ui.choosers.checkpoint import at_hand, open_checkpoints
 from ui.choosers.scene import PREDICTED, TRUE, first_site, make_scene, rate_slider, size_slider
-from ui.choosers.select import select
+from ui.choosers.select import not_here, select
 from ui.fragments import callback
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def choose_second(a: Side, first: Checkpoint, methods: Mapping[str, str]) -> tup
     with st.container(horizontal=True, vertical_alignment="bottom", key="second"):
         st.markdown("**B**", width="content")
         names = [AS_A, *(name for name, meta in at_hand().items() if meta.in_channels in (1, 3))]
+        absent = [name for name in st.query_params.get_all("b_checkpoint") if name and name not in names]
         name = select("Checkpoint of B", names, key="b_checkpoint", width=300)
         opened = [(a.checkpoint, first)] if name == AS_A else open_checkpoints([name])
         if not opened:
@@ -51,11 +52,13 @@ def choose_second(a: Side, first: Checkpoint, methods: Mapping[str, str]) -> tup
         kind = a.kind if method == AS_A else methods[method]
         reading = select("Reading of B", [AS_A, *READINGS], key="b_reading", width=150)
         own = st.toggle("γ and r of its own", key="b_own", bind="query-params")
+    if absent:
+        st.warning(f"{not_here(absent)} B shows that of A.", icon=":material/link_off:")
     gamma, r, keys = a.gamma, a.r, a.keys
     if own:
         with st.container(horizontal=True):
-            gamma = rate_slider("Keep rate γ of B", "b_gamma")
-            r = size_slider("Block size r of B", "b_r", disabled=kind not in ("camdrop", "dropblock"))
+            gamma = rate_slider("Keep rate γ of B", key="b_gamma")
+            r = size_slider("Block size r of B", key="b_r", disabled=kind not in ("camdrop", "dropblock"))
         keys = ("b_gamma", "b_r")
     guide = a.scene.choice if label == AS_A else label
     sites = [site.name for site in checkpoint.model.drop_sites]

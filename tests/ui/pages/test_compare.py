@@ -88,3 +88,14 @@ def test_what_goes_ahead_is_what_both_sides_show(lab: Pages) -> None:
         gamma = 0.7 if key.startswith("b.") else 0.35
         for panel in board.panels:
             assert seen(panel, gamma) == seen(lab.panels[key][panel.id], gamma), (key, panel.id)
+
+
+@pytest.mark.parametrize("value", ["", "1e309", "nan", "As B"])
+def test_a_link_that_says_nonsense_of_b_shows_a(lab: Pages, value: str) -> None:
+    names = ("checkpoint", "label", "method", "reading", "gamma", "r")
+    app = lab.open("mask_lab", **A, ab="true", b_own="true", **{f"b_{name}": value for name in names})
+    assert not app.exception
+    assert [warning.value for warning in app.warning] == (
+        [] if value == "" else [f"The link names {value}, which is not here. B shows that of A."]
+    )
+    assert lab.notes["b.strip"].startswith("B · first · CamDrop, label Bag.")
