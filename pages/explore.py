@@ -61,6 +61,7 @@ score; otherwise each map is divided by its largest value first, so that only th
 score is the area under the probability of the class. A heatmap that points at what the network uses has a low deletion
 and a high insertion score.
 """
+LEFT_OUT = "To stay small it has two classes of other images: the true and the predicted one."
 
 
 def page() -> None:
@@ -158,7 +159,7 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
         Shown(
             TITLE, QUESTION, [[["board"]]], facts, chosen, HOW, picture.own, below=lambda: [Markup(legend(style))],
             ahead=lambda: [board for load in lighter(next_loads, picture, wanted) for board in ahead(load)],
-            left_out="Of other images it has the true and the predicted class, to stay small." if picture.number else "",
+            left_out=LEFT_OUT if picture.number else "",
         )
     )  # fmt: skip
 

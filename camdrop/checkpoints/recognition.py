@@ -102,8 +102,8 @@ def _described(found: Fit, said: Statements, name: str) -> Identity:
     """The metadata of a network: what the file says, and conventions for the rest."""
     if unusual := said.unusual():
         raise CheckpointError(
-            f"{name} has the weights of {found.plan.name}, but is said to compute otherwise ({unusual}); open it by the "
-            "library that made it, and mask it there with camdrop.attach"
+            f"{name} has the weights of {found.plan.name}, but is said to compute otherwise ({unusual}); open it by "
+            "the library that made it, and mask it there with camdrop.attach"
         )
     ours = ARCHITECTURES.get(found.plan.name)
     small = found.small_stem or (ours is not None and ours.family == "cifar")

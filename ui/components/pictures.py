@@ -150,7 +150,7 @@ class Board:
     max_width: int = 420
     note: Text | None = None
     state: State | None = None
-    waits: Mapping[str, float] | None = None
+    waits: Mapping[str, float | str] | None = None
     planned: bool = False
     presented: bool = False
 
@@ -164,7 +164,7 @@ def pictures(
     max_width: int = 420,
     note: Text | None = None,
     state: State | None = None,
-    waits: Mapping[str, float] | None = None,
+    waits: Mapping[str, float | str] | None = None,
     planned: bool = False,
     presented: bool = False,
     on_pick: Callable[[Picked], None] | None = None,

@@ -73,7 +73,7 @@ def neighbours(
     keys: tuple[str, str] = ("gamma", "r"),
 ) -> Iterator[list[State]]:
     """The states to fill, in portions: the one that is shown, other r of `sizes`, the nearest first, the next eight
-    draws, other channels, of which there are `channels`, and other `labels`. `keys` are those of the sliders of γ and r.
+    draws, other channels, of which there are `channels`, and other `labels`. `keys` are those of the sliders.
     """
     gamma_key, r_key = keys
     here = dataclasses.replace(state, along=(gamma_key,))

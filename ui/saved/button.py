@@ -50,8 +50,9 @@ class Seen:
 
     `rows` are the keys of its `pictures`, each row in columns, each column from above; a key that was not drawn is left
     out. Controls that they follow come along by themselves, the other ones' values as facts. `facts` are the other
-    choices, `note` is a line above the pictures, `below()` are blocks below them, as they are when the page is saved;
-    `ahead()` are boards to which the pictures go in the browser, `left_out` says which they do not go to; `own` is whether an image of a person's own is in it.
+    choices, `note` is a line above the pictures, `below()` are blocks below them, as they are when the page is
+    saved; `ahead()` are boards to which the pictures go in the browser, `left_out` says which they do not go to;
+    `own` is whether an image of a person's own is in it.
     """
 
     title: str
