@@ -45,7 +45,7 @@ def read_image(source: Source) -> Image.Image:
 
     EXIF rotation is applied, transparency becomes white, 16-bit and floating-point grey are scaled to 8 bits, CMYK and
     palettes become RGB, and an animation is reduced to its first frame. An image of more than 12.5 million pixels comes
-    at a quarter of its width and height, which keeps its memory at 200 MB.
+    at a quarter of its width and height, which keeps its memory at some 200 MB.
 
     Args:
         source: a path, the bytes of a file, or a binary file object (read from its start).

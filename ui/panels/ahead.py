@@ -14,7 +14,7 @@ import streamlit as st
 
 from camdrop.analysis.gamma_table import GammaTable, gamma_table
 from camdrop.analysis.mask_steps import Activation, Dissection, dissect
-from camdrop.masks import Method
+from camdrop.masks import CamDrop, Method
 from ui.choosers.scene import PREDICTED, TRUE, Scene
 from ui.components.packing import digest
 from ui.components.pictures import Board, State
@@ -24,7 +24,6 @@ from ui.panels.shown import Shown, still
 
 _TABLES = 64
 _RANKS = 64  # channels
-_CLASSES = 20  # up to so many, all of them go ahead
 _SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
 
 
@@ -95,9 +94,9 @@ def neighbours(
 
 def labels_of(scene: Scene) -> list[str]:
     """The choices of *Label y* that go ahead: of many classes those that the network finds most probable."""
-    classes, best = scene.meta.classes, scene.activation.before
-    named = classes if len(classes) <= _CLASSES else [classes[k] for k in best.topk(5).indices.tolist()]
-    return [TRUE, PREDICTED, *named]
+    classes, probable = scene.meta.classes, scene.activation.before
+    best = (classes[k] for k in probable.topk(min(5, len(classes))).indices.tolist())
+    return [TRUE, PREDICTED, *background.near_classes(classes, best)]
 
 
 def fill(portions: Iterable[Sequence[State]], boards: Callable[[State], Sequence[Board]]) -> bool:
@@ -117,7 +116,8 @@ def _tables() -> OrderedDict[tuple[Activation, Method, int, int], GammaTable]:
 
 
 def _draw(activation: Activation, method: Method, label: int, seed: int) -> tuple[Activation, Method, int, int]:
-    return activation, dataclasses.replace(method, keep_prob=1.0), label, seed
+    guided = isinstance(method, CamDrop) and method.guided_by_class  # else all labels have the same masks
+    return activation, dataclasses.replace(method, keep_prob=1.0), label if guided else 0, seed
 
 
 def _listen() -> None:

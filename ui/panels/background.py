@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
 
 T = TypeVar("T")
+FEW = 20  # classes: up to so many, all of them go ahead
 _SHELF = 40_000_000  # bytes of messages that the browser surely still has
+_NONE = 0, "", 0  # the number, name and bytes of the last load where there was none
 
 
 def plan(loads: Iterable[T], boards: Callable[[T], Iterable[Board]]) -> bool:
@@ -42,6 +44,11 @@ def in_groups(near: Sequence[int], here: int, size: int) -> list[tuple[int, ...]
     return sorted(groups, key=lambda group: min(abs(n - here) for n in group))
 
 
+def near_classes(classes: Sequence[str], best: Iterable[str]) -> list[str]:
+    """The classes that go ahead: of many those that networks find `best`."""
+    return list(classes) if len(classes) <= FEW else [name for name in dict.fromkeys(best) if name in classes]
+
+
 def scene_name(networks: Sequence[tuple[str, Checkpoint]], extra: Sequence[Panel], *choices: object) -> str:
     """A name for what a page shows of networks beside `extra` panels, but for what the browser follows by itself."""
     known = [(name, c.meta, digest(c.model.fc.weight[0].numpy(force=True))) for name, c in networks]
@@ -59,7 +66,7 @@ def carrier() -> None:
     store = st.session_state
     missing, boards = store.get("background.plan", ([], None))
     load = missing[0] if store.pop("background.asked", False) and missing else None
-    number = store.get("background.number", 0) + 1
+    number = store.get("background.last", _NONE)[0] + 1
     size = send_ahead(
         () if load is None else boards(load),
         key="background",
@@ -68,7 +75,7 @@ def carrier() -> None:
         on_ask=_asked,
     )
     if load is not None:
-        store["background.number"], store["background.last"] = number, (number, repr(load), size)
+        store["background.last"] = number, repr(load), size
 
 
 def forget(sent: OrderedDict[str, int]) -> None:
@@ -87,7 +94,7 @@ def _asked() -> None:
     """The browser asks for a load, and says the number of the last one that it has got."""
     store, sent = st.session_state, _sent()
     store["background.asked"] = True
-    number, name, size = store.get("background.last", (0, "", 0))
+    number, name, size = store.get("background.last", _NONE)
     if number and number == (store["background"].get("ask") or {}).get("got"):
         sent[name] = size
         forget(sent)

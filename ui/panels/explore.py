@@ -26,12 +26,11 @@ from ui.choosers.labels import method_label, network_label
 from ui.components.pictures import Board, Heat, Panel, Raster, Row, State
 from ui.components.readings import of_map, of_pixels
 from ui.components.slider import Live, live_slider
-from ui.panels.background import in_groups, scene_name
+from ui.panels.background import FEW, in_groups, near_classes, scene_name
 from ui.panels.views import PREDICTED, TRUE, ColouredHeatmap, Style, arrange, class_of
 
 SHARED = "The same colour is the same evidence in all pictures; else each runs over its own range."
 _SMALL, _BATCH = 64, 3  # up to so many pixels a side so many images go ahead at once
-_CLASSES = 20  # up to so many, all of them go ahead
 DIFFERENT = "What each network has more (red) or less (blue) than the first; see How it is computed."
 
 
@@ -123,7 +122,7 @@ def loads(view: View, picture: ChosenImage, near: Sequence[int], wanted: str, st
     groups = in_groups(near, picture.number, 1 if large else _BATCH)
     if large and view.style.difference:
         return [Load(view.scene, group, classes=(wanted,), stages=(stage,)) for group in groups]
-    rare = len(view.meta.classes) > _CLASSES and wanted not in (TRUE, PREDICTED)
+    rare = len(view.meta.classes) > FEW and wanted not in (TRUE, PREDICTED)
     first = [Load(view.scene, group, classes=(wanted,)) for group in groups if rare]
     return [*first, *(Load(view.scene, group) for group in groups)]
 
@@ -132,13 +131,14 @@ def lighter(some: Sequence[Load], picture: ChosenImage, wanted: str) -> list[Loa
     """What a saved page takes along of loads: of other images than this one the classes that are asked for first."""
     usual = [PREDICTED] if picture.label is None else [TRUE, PREDICTED]
     classes = tuple(dict.fromkeys([*usual, wanted]))
-    kept = [load for load in some if load.classes or not load.images]
+    kept = []
     for load in some:
-        if load not in kept:
-            here = tuple(n for n in load.images if n == picture.number)
-            others = tuple(n for n in load.images if n not in here)
-            kept += [dataclasses.replace(load, images=here)] if here else []
-            kept += [dataclasses.replace(load, images=others, classes=classes)] if others else []
+        here = tuple(n for n in load.images if n == picture.number)
+        others = tuple(n for n in load.images if n != picture.number)
+        if here or not load.images:
+            kept.append(dataclasses.replace(load, images=here))
+        if others:
+            kept.append(dataclasses.replace(load, images=others, classes=load.classes or classes))
     return kept
 
 
@@ -168,10 +168,8 @@ def boards(view: View, load: Load, pictures: Sequence[ChosenImage], stages: Sequ
 def _classes(view: View, picture: ChosenImage, predicted: Sequence[Prediction]) -> list[str]:
     """The classes of a picture whose heatmaps come ahead, as the page offers them."""
     usual = [TRUE, PREDICTED] if picture.label is not None else [PREDICTED]
-    if len(view.meta.classes) <= _CLASSES:
-        return [*usual, *view.meta.classes]
-    best = [p.checkpoint.meta.classes[k] for p in predicted for k, _ in p.top()]
-    return [*usual, *(name for name in dict.fromkeys(best) if name in view.meta.classes)]
+    best = (p.checkpoint.meta.classes[k] for p in predicted for k, _ in p.top())
+    return [*usual, *near_classes(view.meta.classes, best)]
 
 
 def network_panels(heatmaps: Sequence[ColouredHeatmap], style: Style, truth: str | None) -> list[Panel]:

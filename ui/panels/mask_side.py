@@ -73,8 +73,12 @@ class Side:
 
     @property
     def channel(self) -> int:
-        """The α rank of the channel that is enlarged, from 0; a network may have fewer than are asked for."""
-        return min(self.rank, len(self.d.alpha) - 1)
+        """The α rank of the channel that is enlarged, from 0."""
+        return self._channel(self.rank)
+
+    def _channel(self, rank: int) -> int:
+        """A network may have fewer channels than are asked for."""
+        return min(rank, len(self.d.alpha) - 1)
 
     @cached_property
     def state(self) -> State | None:
@@ -112,7 +116,7 @@ class Side:
         method = self.method(int(near.at[self.keys[1]]))
         scene = guided(self.scene, str(near.at.get("label", self.scene.choice)))
         shown = ahead.show_whole(activation, method, scene.label, seed, self.keys[0])
-        return self._boards(scene, shown, min(rank, len(self.d.alpha) - 1), near)
+        return self._boards(scene, shown, self._channel(rank), near)
 
     def message(self, guess: bool) -> tuple[list[Panel], mask_message.Key | None]:
         """What the mask tells, where that is asked, and what a probe depends on that is still to be fitted."""
@@ -133,9 +137,9 @@ class Side:
     @property
     def waits(self) -> dict[str, float | str] | None:
         """What the sliders say that pictures of the server are for, where the browser follows all others."""
-        gamma, r = self.keys
-        label = {} if self.own_label else {"label": self.scene.choice}
-        return {gamma: self.gamma, r: self.r, "seed": self.seed, **label} if self.follows else None
+        if self.state is None:
+            return None
+        return {self.keys[0]: self.gamma, **{key: value for key, value in self.state.at.items() if key != "rank"}}
 
     def rows(self) -> list[list[list[str]]]:
         """The keys of its pictures as a saved page has them: rows of columns, the last one below all else."""

@@ -12,10 +12,10 @@ from ui.choosers.checkpoint import at_hand, open_checkpoints
 from ui.choosers.scene import PREDICTED, TRUE, first_site, make_scene, rate_slider, size_slider
 from ui.choosers.select import not_here, select
 from ui.fragments import callback
+from ui.panels.mask_side import BLOCKS, Side
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
-    from ui.panels.mask_side import Side
 
 AS_A = "As A"
 _CHOICES = ("b_checkpoint", "b_label", "b_method", "b_reading")
@@ -58,7 +58,7 @@ def choose_second(a: Side, first: Checkpoint, methods: Mapping[str, str]) -> tup
     if own:
         with st.container(horizontal=True):
             gamma = rate_slider("Keep rate γ of B", key="b_gamma")
-            r = size_slider("Block size r of B", key="b_r", disabled=kind not in ("camdrop", "dropblock"))
+            r = size_slider("Block size r of B", key="b_r", disabled=kind not in BLOCKS)
         keys = ("b_gamma", "b_r")
     guide = a.scene.choice if label == AS_A else label
     sites = [site.name for site in checkpoint.model.drop_sites]
