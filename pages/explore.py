@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ui.asked import asked
 from ui.choosers.checkpoint import choose_subjects
 from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.choice import live_choice
@@ -90,13 +91,13 @@ def page() -> None:
                 raise ValueError("There is no heatmap yet: choose an image that the networks can take.")
             return state["seen"]
 
-        if st.button(
-            "Deletion and insertion", icon=":material/query_stats:", help="Does the network use what the heatmap shows?"
-        ):
-            with st.spinner("Deleting and inserting pixels …"):
-                for explanation in seen().explanations:
-                    scores(explanation, compute=True)
-            st.session_state["explore.scored"] = st.session_state.get("explore.scored", 0) + 1
+        help = "Does the network use what the heatmap shows?"
+        with asked("Deletion and insertion", key="score", icon=":material/query_stats:", help=help) as now:
+            if now:
+                with st.spinner("Deleting and inserting pixels …"):
+                    for explanation in seen().explanations:
+                        scores(explanation, compute=True)
+                st.session_state["explore.scored"] = st.session_state.get("explore.scored", 0) + 1
         files: dict[str, tuple[Callable[[], bytes], str, str]] = {
             "Table": (lambda: table(seen()), "explore.csv", "The numbers as CSV"),
             "Everything": (

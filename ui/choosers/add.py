@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from camdrop.policy import policy
+from ui.asked import asked
 from ui.choosers.labels import network_label
 from ui.choosers.machine import may_name_paths
 from ui.choosers.overrides import override
@@ -39,7 +40,8 @@ def offer(key: str, folder: Path, row: DeltaGenerator) -> tuple[list[str], dict[
     """In `row`, a button that opens the ways to add checkpoints, and the list of those added.
 
     The names added just now; and of those that went just now, what takes their place: the name under which they are
-    kept, or "". `key` is that of the widget that chooses among checkpoints; `folder` is where they are kept.
+    kept, or "". Both are to be cleared when the choice has followed: a run that is cut off before leaves them to the
+    next. `key` is that of the widget that chooses among checkpoints; `folder` is where they are kept.
     """
     ways = {_FILE: _by_upload, _PATH: _by_path, _TORCHVISION: _from_torchvision}
     if not may_name_paths():
@@ -53,13 +55,19 @@ def offer(key: str, folder: Path, row: DeltaGenerator) -> tuple[list[str], dict[
     )
     with popover, st.container(width=480):
         way = st.segmented_control("Add by", list(ways), default=_FILE, required=True, key=f"{key}.way")
-        names = [source.name for source in ways[way or _FILE](key) if _take_in(source, folder)]
+        for source in ways[way or _FILE](key):
+            _take_in(source, folder)
         for name in list(added()):
             _row(name, key, folder)
-    gone: dict[str, str] = st.session_state.pop("uploads.gone", {})
+    gone: dict[str, str] = st.session_state.setdefault("uploads.gone", {})
     for kept in filter(None, gone.values()):
         st.toast(f"Kept as {literal(folder.name)}/{literal(kept)}.safetensors.", icon=":material/check:")
-    return names, gone
+    return _new(), gone
+
+
+def _new() -> list[str]:
+    """The names that were added, and not chosen yet."""
+    return st.session_state.setdefault("uploads.new", [])
 
 
 @dataclass(frozen=True)
@@ -137,15 +145,16 @@ def _from_torchvision(key: str) -> Iterable[_Source]:
 
     name = st.selectbox("Network, trained on ImageNet", names(), key=f"{key}.torchvision")
     st.caption("Its weights are downloaded once, and stay on the machine that runs the app.")
-    if st.button("Get it", icon=":material/download:"):
-        bar, text = st.empty(), f"Downloading {name} …"
-        yield _Source(
-            f"torchvision:{name}", lambda: fetch(name, lambda share: bar.progress(min(max(share, 0.0), 1.0), text))
-        )
-        bar.empty()
+    with asked("Get it", key=f"{key}.get", icon=":material/download:") as now:
+        if now:
+            bar, text = st.empty(), f"Downloading {name} …"
+            yield _Source(
+                f"torchvision:{name}", lambda: fetch(name, lambda share: bar.progress(min(max(share, 0.0), 1.0), text))
+            )
+            bar.empty()
 
 
-def _take_in(source: _Source, folder: Path) -> bool:
+def _take_in(source: _Source, folder: Path) -> None:
     """Open a checkpoint, with what was remembered of it; a sentence where that fails, or did before."""
     from camdrop.checkpoints import CheckpointError
     from camdrop.checkpoints.overrides import recall
@@ -154,23 +163,24 @@ def _take_in(source: _Source, folder: Path) -> bool:
     if source.id in seen:
         if seen[source.id]:
             _complain(seen[source.id])
-        return False
+        return
     if len(added()) >= _MOST and source.name not in added():
         _complain(f"There is room for {_MOST} at once, so {source.name} was not added: keep or forget another first.")
-        return False
+        return
     if full := memory_problem():
         _complain(full)
-        return False
+        return
     problem = ""
-    try:
-        with st.spinner(f"Opening {literal(source.name)} …"):
+    with st.spinner(f"Opening {literal(source.name)} …"):
+        try:
             added()[source.name] = recall(folder / _GIVEN, source.open())
-    except CheckpointError as error:
-        problem = str(error)
+            _new().append(source.name)
+        except CheckpointError as error:
+            problem = str(error)
+        if source.id:
+            seen[source.id] = problem
+    if problem:
         _complain(problem)
-    if source.id:
-        seen[source.id] = problem
-    return not problem
 
 
 def _complain(sentence: str) -> None:

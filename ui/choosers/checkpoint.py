@@ -96,6 +96,8 @@ def choose_checkpoint(label: str, *, key: str) -> tuple[str, Checkpoint] | None:
     preferred = next((i for i, name in enumerate(names) if metas[name].method == "camdrop"), 0)
     if added or st.session_state.get(key) in gone:
         st.session_state[key] = added[-1] if added else gone[st.session_state[key]] or names[preferred]
+    added.clear()
+    gone.clear()
     name = select(label, names, key=key, default=names[preferred], place=place)
     return next(iter(open_checkpoints([name])), None)
 
@@ -128,6 +130,8 @@ def choose_checkpoints(
                 icon=":material/swap_horiz:",
                 duration="infinite",
             )
+    added.clear()
+    gone.clear()
     names = place.multiselect(
         label,
         list(metas),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from camdrop.figures.numbers import percent
+from ui.asked import asked
 
 if TYPE_CHECKING:
     from camdrop.checkpoints import Checkpoint
@@ -23,10 +24,9 @@ def offer_errors(
     known = int(known_classes(split, info).sum())
     if not known:
         return
-    pressed = st.button(
-        "Measure errors", icon=":material/percent:", key="errors", help="Of all images here whose true class is known"
-    )
-    for name, checkpoint in chosen:
-        if pressed or is_measured(checkpoint, info):
-            wrong = int(errors(name, checkpoint, split, info, progress).sum())
-            st.text(f"{name}: error {percent(wrong / known, '.1f')} of {known:,} images")
+    help = "Of all images here whose true class is known"
+    with asked("Measure errors", key="errors", icon=":material/percent:", help=help) as now:
+        for name, checkpoint in chosen:
+            if now or is_measured(checkpoint, info):
+                wrong = int(errors(name, checkpoint, split, info, progress).sum())
+                st.text(f"{name}: error {percent(wrong / known, '.1f')} of {known:,} images")

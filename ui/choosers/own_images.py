@@ -32,8 +32,8 @@ def choose_own_images(key: str) -> OwnImages | None:
                     taken = store[_STORE] = ("", read_own_images(Path(typed.strip()).expanduser()))
     file = st.file_uploader("A ZIP of images", type=["zip", "tar", "gz", "tgz"], key=f"{key}.own.file")
     if file is not None and file.file_id not in (taken[0], store.get(f"{_STORE}.seen")):
-        store[f"{_STORE}.seen"] = file.file_id  # it stays in its widget, but is read once
         with st.spinner("Reading the images …"):
+            store[f"{_STORE}.seen"] = file.file_id  # it stays in its widget, but is read once
             taken = store[_STORE] = (file.file_id, read_own_images(Path(file.name), file.getvalue()))
     st.caption("One folder a class, or all in one. They stay in your session: a link cannot carry them.")
     if taken[1] is not None:

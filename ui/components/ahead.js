@@ -1,6 +1,7 @@
 // ahead: messages for `pictures` that may be needed next. Shows nothing. See ui/components/ahead.py.
 
 const REST = 150; // ms for which no hand has moved anything before the server is asked for more
+const BUSY = 30; // ms until a look whether the run is over: a question that comes just as one ends can cost its last pictures
 const AGAIN = 30_000; // ms after which a question counts as lost: Streamlit may drop it when it begins another run
 
 // Messages from the server are deflated, behind four zeros; those of a saved page are not.
@@ -22,6 +23,10 @@ function mount() {
     clearTimeout(timer);
     timer = setTimeout(() => {
       if (held) return;
+      if (document.querySelector("[data-test-script-state=running], [data-test-script-state=rerunRequested]")) {
+        askIn(BUSY);
+        return;
+      }
       if (leaving) {
         leaving = false; // the link led nowhere else, if this is still there by then
         askIn(AGAIN);

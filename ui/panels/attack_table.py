@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -42,10 +43,12 @@ class Bout:
     runs: list[Iterator[Tally]] = field(repr=False)
     notes: tuple[str, ...] = ()  # on the data set
     round: list[Tally] = field(default_factory=list)  # of the networks that had their turn
+    stopped: bool = False
+    at_work: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def running(self) -> bool:
-        return bool(self.runs)
+        return not self.stopped and self.n < self.total
 
     @property
     def n(self) -> int:
@@ -56,19 +59,22 @@ class Bout:
         return self.tallies[0].total
 
     def advance(self, seconds: float) -> None:
-        """Go on for about that long; at the least one turn."""
-        end = time.monotonic() + seconds
-        while self.running:
-            self.round.append(next(self.runs[len(self.round)]))
-            if len(self.round) == len(self.runs):
-                self.tallies, self.round = self.round, []
-                if self.n == self.total:
-                    self.stop()
-            if time.monotonic() >= end:
-                return
+        """Go on for about that long; at the least one turn.
 
-    def stop(self) -> None:
-        self.runs, self.round = [], []
+        Streamlit begins a run before one that it cuts off has ended, so that two may ask: the first goes on.
+        """
+        if not self.at_work.acquire(blocking=False):
+            return
+        try:
+            end = time.monotonic() + seconds
+            while self.running:
+                self.round.append(next(self.runs[len(self.round)]))
+                if len(self.round) == len(self.runs):
+                    self.tallies, self.round = self.round, []
+                if time.monotonic() >= end:
+                    return
+        finally:
+            self.at_work.release()
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the test images …")
@@ -126,7 +132,7 @@ def start(chosen: Sequence[tuple[str, Checkpoint]], data: str, limit: int) -> No
 @callback
 def stop() -> None:
     """End the bout with what is done."""
-    st.session_state["attack.bout"].stop()
+    st.session_state["attack.bout"].stopped = True
 
 
 def show(bout: Bout | None) -> None:

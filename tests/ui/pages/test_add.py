@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
@@ -50,6 +51,19 @@ def test_by_path_files_of_one_name_are_told_apart(folder: Path) -> None:
     press(app, "Open")
     assert chosen(app) == ["best.th", "two/best.th"] == list(app.session_state["uploads"])
     assert not errors(app) and not app.warning
+
+
+def test_what_a_run_that_was_cut_off_added_is_chosen_by_the_next(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, at_hand = open_page(), checkpoint.at_hand
+
+    def cut_off() -> dict[str, Meta]:
+        monkeypatch.setattr(checkpoint, "at_hand", at_hand)
+        st.stop()
+
+    monkeypatch.setattr(checkpoint, "at_hand", cut_off)
+    by_path(app, folder.parent / "nets" / "one" / "best.th")
+    app.run()
+    assert chosen(app) == ["best.th"] and app.session_state["uploads.new"] == []
 
 
 def test_a_folder_offers_its_checkpoints(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 import csv
 import io
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from camdrop.analysis.attack_outcome import attack_image
-from camdrop.analysis.attacks import PGD, attack_dataset, fgsm, random_targets
+from camdrop.analysis.attacks import PGD, Tally, attack_dataset, fgsm, random_targets
 from camdrop.cam import class_activation_map, upsample
 from camdrop.checkpoints import Checkpoint, save
 from camdrop.checkpoints.metadata import Meta
@@ -149,9 +152,31 @@ def test_stop_keeps_what_is_done_of_the_same_images(checkpoint: Checkpoint) -> N
         bout.advance(1e-9)
         assert len({tally.n for tally in bout.tallies}) == 1
     assert bout.n == 10 and len(bout.round) == 2
-    bout.stop()
+    bout.stopped = True
     bout.advance(1)
     assert bout.n == 10 and bout.tallies[0] == bout.tallies[2] and not bout.running
+
+
+def test_a_run_that_is_cut_off_and_the_next_one_share_the_bout(checkpoint: Checkpoint) -> None:
+    tallies = [Tally(40, n) for n in (0, 20)]
+    begun, go = threading.Event(), threading.Event()
+
+    def slow() -> Iterator[Tally]:
+        begun.set()
+        go.wait(10)
+        yield tallies[1]
+
+    bout = Bout(PGD(), "fashion-sample", 0, ["a"], [checkpoint.meta], tallies[:1], [slow()])
+    assert bout.running
+    with ThreadPoolExecutor() as pool:
+        cut_off = pool.submit(bout.advance, 1)
+        assert begun.wait(10)
+        bout.advance(1)  # the next run: not into the same attack
+        bout.stopped = True
+        assert bout.tallies == tallies[:1] and not cut_off.done()
+        go.set()
+        cut_off.result(10)
+    assert bout.tallies == tallies[1:] and not bout.running
 
 
 def test_data_that_cannot_be_had_get_a_sentence(lab: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
