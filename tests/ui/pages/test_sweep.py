@@ -16,14 +16,18 @@ from camdrop.runs.sweep import RECIPE, Cell, Plan
 from tests.support.lab_pages import Pages
 
 PLAN = Plan(recipe=dataclasses.replace(RECIPE, seed=4), learning_rates=(10.0, 0.1), keep_probs=(0.5, 1.0))
-SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+WAIT = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.02)"  # until it is asked to stop
+
+
+def waiting(folder: Path) -> list[str]:
+    return [sys.executable, "-S", "-c", WAIT, str(folder / "stop")]
 
 
 @pytest.fixture
 def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pages:
     monkeypatch.setenv("CAMDROP_RUNS", str(tmp_path))
     monkeypatch.setattr("ui.panels.sweeps._speed", lambda *_: 0.001)
-    monkeypatch.setattr(scheduler, "command", lambda _folder: SLEEP)  # in place of a process that trains
+    monkeypatch.setattr(scheduler, "command", waiting)  # in place of a process that trains
     return Pages(tmp_path, monkeypatch)
 
 
@@ -86,7 +90,7 @@ def test_start_stop_resume_delete(pages: Pages, tmp_path: Path) -> None:
     folder = tmp_path / "sweep camdrop fashion-sample"
     assert sweep.load_sweep(folder).state == "running" and sweep.load_sweep(folder).plan.learning_rates == (0.1, 1.0)
     press(app, "Stop")
-    end = time.monotonic() + 60  # it looks once it has imported PyTorch
+    end = time.monotonic() + 60
     while in_use(folder):
         assert time.monotonic() < end
         time.sleep(0.05)
