@@ -119,6 +119,40 @@ def test_a_small_map_is_resized_as_the_library_does(page: Page) -> None:
     np.testing.assert_allclose(resized, upsample(small[None], size).flatten(), atol=1e-6)
 
 
+BLOCK = """
+async ([script, below, points]) => {
+  const module = `${script}; export { voxels, readVoxels };
+    const current = (gamma) => gamma;
+    const say = (name) => name;`;
+  const { voxels, readVoxels } = await import(URL.createObjectURL(new Blob([module], { type: "text/javascript" })));
+  const layer = { shape: [3, 4, 5], below: 0, gamma: 0.5, color: "#ff0000" };
+  const blob = () => new Uint8Array(below);
+  const context = new OffscreenCanvas(300, 200).getContext("2d");
+  voxels(layer, blob, () => ({ slice: "#0000ff", line: "#0000ff" }))(context, 300, 200);
+  const read = readVoxels(layer, ["channel 7", "channel 5", "channel 0"], blob);
+  const color = (x, y) => [...context.getImageData(x, y, 1, 1).data];
+  return points.map(([x, y]) => [color(x, y), read((x + 0.5) / 300, (y + 0.5) / 200, 300, 200)]);
+}
+"""
+
+
+def test_what_is_said_of_a_block_is_what_is_seen_there(page: Page) -> None:
+    generator = np.random.default_rng(0)
+    dropped = generator.random((3, 4, 5)) < 0.3
+    points = generator.integers(0, (300, 200), (400, 2)).tolist()
+    page.goto("about:blank")
+    script = (ROOT / "ui/components/voxels.js").read_text("utf-8")
+    found = page.evaluate(BLOCK, [script, np.where(dropped, 100, 0).flatten().tolist(), points])
+    seen = [("dropped" if red > blue else "kept") if opacity else "" for (red, _, blue, opacity), _ in found]
+    said = [words.rpartition(": ")[2] for _, words in found]
+    assert min(seen.count(what) for what in ("dropped", "kept", "")) > 40
+    assert sum(a == b for a, b in zip(seen, said, strict=True)) > 380  # the rest are on edges, which have a width
+    for _, words in found:
+        if words:
+            c, i, j = map(int, re.findall(r"\d+", words))
+            assert ("dropped" in words) == dropped[[7, 5, 0].index(c), i - 1, j - 1]
+
+
 def test_keys_number_entry_and_double_click(ui: Page) -> None:
     slider(ui, "Gamma").focus()
     ui.keyboard.press("ArrowLeft")

@@ -104,3 +104,26 @@ def test_the_steps_fill_the_screen_one_by_one_without_the_server(page: Page, app
     expect(stage).to_have_count(0)
     expect(page.get_by_role("heading", name="Mask lab")).to_be_visible()
     expect(page).not_to_have_url(re.compile("present"))
+
+
+def test_two_settings_are_presented_side_by_side(page: Page, app_url: str) -> None:
+    page.goto(f"{app_url}/mask_lab?checkpoint=fashion-resnet8-camdrop&ab=true&b_label=Sneaker&present=0")
+    stages = page.locator("figure.stage")
+    expect(stages).to_have_count(2, timeout=60_000)
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        page.keyboard.press("Home")
+        for step in range(7):
+            for i in range(2):
+                expect(stages.nth(i).locator(".title")).to_have_text(re.compile(f"^{step} · "))
+            page.wait_for_timeout(60)
+            assert page.evaluate(FAULTS) == [], (width, step)
+            page.keyboard.press("ArrowRight")
+    left, right = (stages.nth(i).locator("canvas").bounding_box() for i in range(2))
+    assert left and right
+    assert right["x"] > width / 2 > left["x"] + left["width"] and right["width"] == left["width"] > 500
+    a, b = page.locator(".note", has_text="A ·"), page.locator(".note", has_text="B ·")
+    expect(a.filter(visible=True)).to_have_text(re.compile("label Bag"))
+    expect(b.filter(visible=True)).to_have_text(re.compile("label Sneaker"))
+    page.keyboard.press("Escape")
+    expect(stages).to_have_count(0)

@@ -52,7 +52,7 @@ function addHover(frame, canvas, theme, changed, pick) {
     active.hidden = hovered < 0; // nothing is an option until something is pointed at
     setAttribute(frame, "aria-activedescendant", active.hidden ? null : "active");
     setAttribute(frame, "aria-label", cells ? say(panel.alt) : null);
-    return read && pointed ? read(...pointed) : label;
+    return read && pointed ? read(...pointed, canvas.clientWidth, canvas.clientHeight) : label;
   }
   function hover(index) {
     if (!cells || index >= cells.count || index < -1) index = -1;
@@ -109,7 +109,10 @@ function addHover(frame, canvas, theme, changed, pick) {
     update(next, nextCells, blob) {
       panel = next;
       cells = nextCells;
-      read = !cells && panel.readings.length ? decodeReadings(panel.readings, blob) : null;
+      const solid = panel.layers.find((layer) => layer.kind === "voxels");
+      read = null;
+      if (solid && panel.labels.length) read = readVoxels(solid, panel.labels, blob);
+      else if (!cells && panel.readings.length) read = decodeReadings(panel.readings, blob);
       if (hovered >= (cells?.count ?? 0)) hovered = -1;
       canvas.classList.toggle("pickable", Boolean(cells && panel.pickable));
       setAttribute(frame, "role", cells ? "listbox" : null);

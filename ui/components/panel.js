@@ -54,7 +54,7 @@ function makePanel(theme, pick, turned, { staged = false, told = () => {} } = {}
       download.update(panel);
       setWords(title, panel.title);
       setWords(subtitle, panel.subtitle);
-      lines.hidden = !panel.lines.length && !panel.readings.length && !cells;
+      lines.hidden = ![panel.lines, panel.readings, panel.labels].some((told) => told.length) && !cells;
       frame.hidden = panel.layers.length === 0;
       root.classList.toggle("words", frame.hidden);
       setAttribute(frame, "tabindex", cells || solid ? 0 : null);

@@ -10,7 +10,7 @@ import bisect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -44,6 +44,7 @@ class Along:
         return self.values[bisect.bisect_right(self.starts, round(100 * self.live.value)) - 1]
 
 
+Screen = Literal["", "all", "left", "right"]  # how much of it
 Text = str | Along | tuple[str | Along, ...]  # the parts of a tuple are joined
 
 
@@ -90,11 +91,11 @@ class Panel:
 
     `layers` are drawn in order; the first one's shape gives the proportions unless `aspect` (width, height) does. `alt`
     says the picture in words. `tiles` or a `Bars` layer make it explorable by pointer and arrow keys, `labels` naming
-    what is pointed at; of any other picture `readings` say what is under the pointer. With `pickable`, click and Enter
-    report it; `selected` is outlined. With `sets` the browser goes to the `State` in which that key has the index
-    picked, with `moves` it moves a slider instead of reporting, and outlines the tile at which that stands. `equation`
-    is trusted HTML with MathML behind a button. `download` is a file name, and gives a button too. `id` tells panels
-    apart between updates (default: the place in the row).
+    what is pointed at, as they name the slices of `Voxels`; of any other picture `readings` say what is under the
+    pointer. With `pickable`, click and Enter report it; `selected` is outlined. With `sets` the browser goes to the
+    `State` in which that key has the index picked, with `moves` it moves a slider instead of reporting, and outlines
+    the tile at which that stands. `equation` is trusted HTML with MathML behind a button. `download` is a file name,
+    and gives a button too. `id` tells panels apart between updates (default: the place in the row).
     """
 
     title: str
@@ -152,7 +153,7 @@ class Board:
     state: State | None = None
     waits: Mapping[str, float | str] | None = None
     planned: bool = False
-    presented: bool = False
+    presented: Screen = ""
 
 
 def pictures(
@@ -166,7 +167,7 @@ def pictures(
     state: State | None = None,
     waits: Mapping[str, float | str] | None = None,
     planned: bool = False,
-    presented: bool = False,
+    presented: Screen = "",
     on_pick: Callable[[Picked], None] | None = None,
 ) -> Picked | None:
     """Panels side by side, at most `columns` of them and each `min_width` to `max_width` px wide; they wrap.
@@ -174,7 +175,8 @@ def pictures(
     `note` is a line above them, whose place is kept where it is "". Canvases stay and are repainted in place. With a
     `state` the browser moves to other states by itself, as far as `send_ahead` has sent them; `planned` is whether more
     is to be sent. Pictures that only the server can draw are pale as long as a slider is not at its value of `waits`.
-    A board to be `presented` fills the screen step by step, a panel each, when `present_button` (present.py) says so.
+    A board to be `presented` fills the screen, or half of it, step by step, a panel each, when `present_button`
+    (present.py) says so.
     Returns what was clicked, in the run that the click caused; `on_pick` gets it before that run, so that it may set
     widgets. One call for many panels: each element of a page costs time.
     """

@@ -18,7 +18,7 @@ class Reading:
     """A map over a picture: its `name`, the numbers at the pointer, and their `unit`; or the word of the number there.
 
     `values` are (H, W) or (H, W, n), uint8 or float. With `gamma` the number is 1 where round(100 · gamma) is below
-    that of `values`, as in `Marks`, else 0.
+    that of `values`, as in `Marks`, else 0. The map covers the picture to this share of its width, from the left.
     """
 
     values: npt.NDArray[Any]
@@ -26,6 +26,7 @@ class Reading:
     unit: str = ""
     words: Sequence[str] = ()
     gamma: float | Live | None = None
+    across: float = 1.0
 
 
 def of_pixels(pixels: npt.NDArray[np.uint8]) -> list[Reading]:

@@ -1,4 +1,5 @@
 // Presenting: the panels are a row of small pictures, revealed one by one, and the latest is large, its equation beside it.
+// Of two boards each has half of the screen, without small pictures and equations.
 // Which is the latest, `live.present` says (present.js); null is none, and the page as it was.
 
 function makeStage(board, grid, makeFigure) {
@@ -28,6 +29,8 @@ function makeStage(board, grid, makeFigure) {
   function show() {
     const step = at();
     board.classList.toggle("presented", step !== null);
+    board.classList.toggle("half", step !== null && header.presented !== "all");
+    board.classList.toggle("right", step !== null && header.presented === "right");
     if (step === null) {
       stage?.remove();
       stage = null;

@@ -59,9 +59,10 @@ function rectangles(H, W, at) {
   return found;
 }
 
-// Fills and rules what has places (x, y, z) in the block, on a canvas of w×h px. The channel axis x comes towards the
-// viewer and goes right, rows y go down, columns z go right and away.
-function makePen(context, [C, H, W], spread, w, h) {
+// Where places (x, y, z) in the block are on a canvas of w×h px. The channel axis x comes towards the viewer and goes
+// right, rows y go down, columns z go right and away.
+function projection([C, H, W], w, h) {
+  const spread = SPREAD * Math.max(H, W); // from slice to slice
   const [sin, cos] = [Math.sin(view.yaw), Math.cos(view.yaw)];
   const [tilt, upright] = [Math.sin(view.pitch), Math.cos(view.pitch)];
   const right = (x, z) => x * sin + z * cos;
@@ -71,8 +72,23 @@ function makePen(context, [C, H, W], spread, w, h) {
   const [width, height] = [right(depth, W) - left, down(depth, H, 0) - top];
   const unit = Math.min(w / (width + 1), h / (height + 1));
   const [x0, y0] = [(w - width * unit) / 2 - left * unit, (h - height * unit) / 2 - top * unit];
-  const move = (path, x, y, z) => path.moveTo(x0 + right(x, z) * unit, y0 + down(x, y, z) * unit);
-  const line = (path, x, y, z) => path.lineTo(x0 + right(x, z) * unit, y0 + down(x, y, z) * unit);
+  return {
+    spread,
+    across: (x, z) => x0 + right(x, z) * unit,
+    below: (x, y, z) => y0 + down(x, y, z) * unit,
+    // The row and column of a pixel on the plane of that x.
+    cell(x, px, py) {
+      const z = ((px - x0) / unit - x * sin) / cos;
+      const y = ((py - y0) / unit - (x * cos - z * sin) * tilt) / upright;
+      return [Math.floor(y), Math.floor(z)];
+    },
+  };
+}
+
+// Fills and rules what has places in the block.
+function makePen(context, { across, below }) {
+  const move = (path, x, y, z) => path.moveTo(across(x, z), below(x, y, z));
+  const line = (path, x, y, z) => path.lineTo(across(x, z), below(x, y, z));
 
   // One by one: a convex shape is filled much faster than a path of many.
   function fill(first, ...corners) {
@@ -100,13 +116,31 @@ function makePen(context, [C, H, W], spread, w, h) {
   return { fill, rule };
 }
 
+// What is said of a place of the picture, in shares of it: of the foremost cube or slice there, by the slices' names.
+function readVoxels(layer, names, blob) {
+  const [C, H, W] = layer.shape;
+  const below = blob(layer.below);
+  return (shareX, shareY, w, h) => {
+    const { spread, cell } = projection(layer.shape, w, h);
+    const gamma = Math.round(100 * current(layer.gamma));
+    for (let c = C - 1; c >= 0; c--)
+      for (let tenth = 10; tenth >= 0; tenth--) {
+        const [i, j] = cell(c * spread + tenth / 10, shareX * w, shareY * h);
+        if (i < 0 || j < 0 || i >= H || j >= W) continue;
+        const dropped = gamma < below[(c * H + i) * W + j];
+        if (tenth && !dropped) continue;
+        return `${say(names[c])}, row ${i + 1}, column ${j + 1}: ${dropped ? "dropped" : "kept"}`;
+      }
+    return "";
+  };
+}
+
 function voxels(layer, blob, theme) {
   const [C, H, W] = layer.shape;
   const below = blob(layer.below);
   let gamma = -1;
   let slices = [];
   const dropped = (c, i, j) => i >= 0 && j >= 0 && gamma < below[(c * H + i) * W + j];
-  const spread = SPREAD * Math.max(H, W);
   const [lit, dark] = [15, 50].map((percent) => `color-mix(in srgb, ${layer.color}, black ${percent}%)`);
   // A dropped cell is a cube that stands out of its slice: a face, and a top and a left side where no cube hides them.
   const cut = (c) => ({
@@ -120,12 +154,13 @@ function voxels(layer, blob, theme) {
       gamma = Math.round(100 * current(layer.gamma));
       slices = Array.from({ length: C }, (_, c) => cut(c));
     }
-    const { fill, rule } = makePen(context, layer.shape, spread, w, h);
+    const places = projection(layer.shape, w, h);
+    const { fill, rule } = makePen(context, places);
     const rectangle = (x, i, j, m, n) => fill([x, i, j], [x, i, j + n], [x, i + m, j + n], [x, i + m, j]);
     const colors = theme();
     const whole = [0, 0, H, W];
     slices.forEach(({ faces, tops, sides }, c) => {
-      const [x, near] = [c * spread, c * spread + 1];
+      const [x, near] = [c * places.spread, c * places.spread + 1];
       context.fillStyle = colors.slice;
       rectangle(x, ...whole);
       rule(colors.line, [whole], x);

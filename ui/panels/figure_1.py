@@ -11,7 +11,7 @@ import numpy as np
 from camdrop.analysis.mask_steps import Dissection
 from camdrop.figures import DROPPED, css, limits, overlay
 from ui.choosers.scene import Scene
-from ui.components.pictures import Board, Panel, Raster, Row, State, Voxels
+from ui.components.pictures import Board, Panel, Raster, Reading, Row, State, Voxels
 from ui.panels import equations
 from ui.panels.mask_lab import dropped_row, goal_row, meaning, number, percent, pixels
 from ui.panels.shown import Shown
@@ -52,6 +52,7 @@ def _image(scene: Scene, d: Dissection) -> Panel:
         f"The image with the map J over it: {meaning(scene, d)}",
         [Raster(canvas, smooth=True)],
         id="cam",
+        readings=[Reading(cam, "J", across=2 / 3)],
         subtitle=f"at {scene.activation.site.name}, summed to J: {meaning(scene, d)}",
         rows=[Row("highest J", number(high)), Row("lowest J", number(low))],
         equation=equations.activation_map(d, scene.label_name),
@@ -60,11 +61,13 @@ def _image(scene: Scene, d: Dissection) -> Panel:
 
 def _block(shown: Shown) -> Panel:
     name = type(shown.d.method).__name__
+    drawn = shown.d.order[:SLICES]
     share = shown.numbers(lambda m: percent(m.share))
     return Panel(
         name,
         (f"{name}: ", share, f" of the units are dropped; a block of {SLICES} channels in perspective"),
-        [Voxels(shown.dropped[shown.d.order[:SLICES].numpy()], css(DROPPED), shown.gamma)],
+        [Voxels(shown.dropped[drawn.numpy()], css(DROPPED), shown.gamma)],
+        labels=[f"channel {c}" for c in drawn.tolist()],
         id=name,
         subtitle=DEFINITIONS[name],
         rows=[dropped_row("dropped", shown), goal_row(shown)],

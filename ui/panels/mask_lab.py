@@ -85,7 +85,7 @@ def boards(scene: Scene, shown: Shown, rank: int, state: State | None, remark: s
         every = dataclasses.replace(state, at=at, along=(*along, "rank"), clicks=("seed",))
     note = shown.numbers(lambda m: " ".join([name, scene.remark, *m.remarks, remark]).strip())
     return [
-        Board("strip", strip(scene, shown, rank), STEPS, min_width=140, note=note, state=state, presented=True),
+        Board("strip", strip(scene, shown, rank), STEPS, min_width=140, note=note, state=state, presented="all"),
         Board("grid", [channels(shown, rank)], columns=1, max_width=760, state=every),
         Board("numbers", [enlarged(shown, rank), numbers(scene, shown)], columns=2, state=state),
     ]

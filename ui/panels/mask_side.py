@@ -12,7 +12,7 @@ from camdrop.masks import Method
 from camdrop.training.config import make_method
 from ui.choosers.scene import Scene, guided
 from ui.choosers.training_switch import training_sites
-from ui.components.pictures import Board, Panel, State
+from ui.components.pictures import Board, Panel, Screen, State
 from ui.panels import ahead, mask_draws, mask_lab, mask_message
 from ui.panels.shown import Shown, still
 
@@ -150,10 +150,9 @@ class Side:
 
     def _boards(self, scene: Scene, shown: Shown, rank: int, state: State | None, remark: str = "") -> list[Board]:
         found = mask_lab.boards(scene, shown, rank, state, remark, self._name(scene))
-        presented = self.mark != "B"
+        half: Screen = "right" if self.mark == "B" else "left" if self.mark else "all"
         return [
-            dataclasses.replace(board, key=self.key(board.key), presented=board.presented and presented)
-            for board in found
+            dataclasses.replace(board, key=self.key(board.key), presented=board.presented and half) for board in found
         ]
 
     @property
