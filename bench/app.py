@@ -119,8 +119,13 @@ def compare(page: Page, turn: int) -> None:
         page.keyboard.press("Enter")
 
 
-def of_label(page: Page, turn: int) -> None:
-    page.get_by_role("combobox", name="Label y", exact=True).select_option(("Sneaker", "Coat")[turn % 2])
+def of_list(label: str, *names: str) -> Callable[[Page, int], None]:
+    """Another of two options of a list that the browser follows."""
+
+    def act(page: Page, turn: int) -> None:
+        page.get_by_role("combobox", name=label, exact=True).select_option(names[turn % 2])
+
+    return act
 
 
 def of_box(label: str, *names: str) -> Callable[[Page, int], None]:
@@ -148,11 +153,11 @@ INTERACTIONS = (
     Interaction("Five methods: r, the blocks", "/five_methods", nudge("Block size r"), "blocks", 0.6, filled),
     Interaction("Mask lab: channel, the strip", "/mask_lab", pick, "strip", 0.6, filled),
     Interaction("Mask lab: next draw, the grid", "/mask_lab?method=DropBlock", again, "grid", 0.6, filled),
-    Interaction("Mask lab: label, the strip", "/mask_lab", of_label, "strip", 0.6, filled),
+    Interaction("Mask lab: label, the strip", "/mask_lab", of_list("Label y", "Sneaker", "Coat"), "strip", 0.6, filled),
     Interaction(
-        "Mask lab: site", "/mask_lab", of_box("Drop site", "layer2.0.conv2", "layer3.0.conv2"), "strip", 4, filled
+        "Mask lab: site", "/mask_lab", of_list("Drop site", "layer2.0.conv2", "layer3.0.conv2"), "strip", 0.6, filled
     ),
-    Interaction("Mask lab: method", "/mask_lab", of_box("Method", "CamDrop", "DropBlock"), "strip", 4, filled),
+    Interaction("Mask lab: method", "/mask_lab", of_list("Method", "CamDrop", "DropBlock"), "strip", 0.6, filled),
     Interaction(
         "Mask lab: checkpoint",
         "/mask_lab",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.choosers.checkpoint import choose_checkpoint
-from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, guided, scene_facts
+from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, make_scene, scene_facts
 from ui.choosers.select import segments, whole_number
 from ui.components.pictures import pictures
 from ui.entry import through_app
@@ -63,15 +63,18 @@ def blocks(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         return [method for kind in METHODS if (method := make_method(kind, {}, options))]
 
     def boards(near: State) -> list[Board]:
-        there, seed = guided(scene, str(near.at["label"])), int(near.at["seed"])
-        shown = [ahead.show_whole(scene.activation, m, there.label, seed) for m in methods(int(near.at["r"]))]
+        there = make_scene(chosen[1], scene.picture, str(near.at["label"]), str(near.at["site"]))
+        r, seed = int(near.at["r"]), int(near.at["seed"])
+        shown = [ahead.show_whole(there.activation, m, there.label, seed) for m in methods(r)]
         return [figure_1(there, shown, near)]
 
     drawn = [ahead.show(dissect(scene.activation, m, scene.label, seed), seed) for m in methods(r)]
-    state = ahead.state_of(chosen[0], scene, methods(r)[-1], {"r": r, "seed": seed, "label": scene.choice})
+    at: dict[str, int | str] = {"r": r, "seed": seed, "label": scene.choice, "site": scene.activation.site.name}
+    state = ahead.state_of(chosen[0], scene, at, reading)
     near = []
     if ahead.can_fill(scene.activation):
-        near = list(ahead.neighbours(state, range(1, 17), labels=ahead.labels_of(scene)))
+        others = {"label": ahead.labels_of(scene), "site": ahead.sites_of(scene)}
+        near = list(ahead.neighbours(state, range(1, 17), others=others))
     planned = ahead.fill(near, boards)
     pictures(**vars(dataclasses.replace(figure_1(scene, drawn, state), planned=planned)))
     facts = scene_facts(chosen[0], scene) | {"Reading of the paper": reading, "Seed of the draw": str(seed)}

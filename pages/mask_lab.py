@@ -11,8 +11,8 @@ import streamlit as st
 from ui.choosers.checkpoint import choose_checkpoint
 from ui.choosers.mask_options import choose_options
 from ui.choosers.scene import carry_over, choose_rates, choose_scene, scene_facts
-from ui.choosers.select import select
 from ui.choosers.training_switch import choose_training
+from ui.components.choice import live_choice
 from ui.components.pictures import Picked, pictures
 from ui.components.present import present_button
 from ui.entry import through_app
@@ -66,11 +66,9 @@ def enlarge(picked: Picked) -> None:
 @fragment
 def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     """What follows the hand: all but the checkpoint. The choosers are in `row`."""
-    from camdrop.masks import METHODS
     from ui.panels import ahead, mask_lab, mask_message, second
-    from ui.panels.mask_side import BLOCKS, Side
+    from ui.panels.mask_side import BLOCKS, KINDS, Side
 
-    names = {kind.__name__: name for name, kind in reversed(METHODS.items())}
     rates = room("rates", LINE).container(key="rates")
     switches = room("switches", LINE).container(horizontal=True, vertical_alignment="center")
     with switches:
@@ -82,7 +80,7 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         scene = choose_scene(chosen[1])
         if scene is None:
             return
-        kind = names[select("Method", list(names), key="method", width=150)]
+        kind = KINDS[live_choice("Method", list(KINDS), key="method", width=150)]
         options, seed, rank = choose_options(kind == "camdrop", scene.activation.site.channels)
     with switches:
         compare = second.choose_compare(kind == "camdrop")
@@ -94,11 +92,10 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         gamma, r = choose_rates(kind in BLOCKS)
     # The browser cannot follow: behind other masks every γ has features of its own, and a probe sees each mask.
     alone = not training and not guess
-    a = Side(chosen[0], scene, kind, options, gamma, r, seed, rank, training, alone)
-    sides, networks = [a], [chosen]
-    if compare and (found := second.choose_second(a, chosen[1], names)):
-        b, network = found
-        sides, networks = [dataclasses.replace(a, mark="A"), b], [*networks, (b.checkpoint, network)]
+    a = Side(*chosen, scene, scene.activation.site.name, kind, options, gamma, r, seed, rank, training, alone)
+    sides = [a]
+    if compare and (b := second.choose_second(a)):
+        sides = [dataclasses.replace(a, mark="A"), b]
 
     def boards(near: State) -> list[Board]:
         return [board for side in sides if side.at(near) for board in side.boards(near)]
@@ -134,13 +131,13 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
 
                 @callback
                 def visit(picked: Picked, side: Side = side) -> None:
-                    st.session_state["site"] = side.scene.activation.model.drop_sites[picked.index].name
+                    st.session_state["live.site"] = side.scene.activation.model.drop_sites[picked.index].name
 
                 pictures(
                     side.sites(),
                     key=side.key("sites"),
                     columns=2,
-                    waits=side.waits,
+                    waits=side.waits_anywhere,
                     on_pick=visit,
                 )
     if missing:
@@ -149,6 +146,7 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
     facts = scene_facts(chosen[0], scene) | {"Method": type(a.drawn).__name__, "Seed of the draw": str(seed)}
     drawn, own = [side.rows() for side in sides], scene.picture.own
     rows = [*(row for some in drawn for row in some[:-1]), [column for some in drawn for column in some[-1]]]
+    networks = [(side.checkpoint, side.network) for side in sides]
     offer(Seen(TITLE, QUESTION, rows, facts, networks, HOW, own, ahead=ahead.whole(near, boards)))
 
 

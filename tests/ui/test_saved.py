@@ -106,7 +106,7 @@ def test_a_saved_page_has_the_messages_of_the_page_and_links_to_its_state(
     app = lab.open(name, **{key: str(value)})
     protos = [element.proto for element in app.get("bidi_component")]
     sent = [proto.bytes or json.loads(proto.json or "null") for proto in protos]
-    query = {key: ["0.9"], "site": ["layer2.0.conv2"]}  # what the server knows of the link may be stale
+    query = {key: ["0.9"], "reading": ["matched"]}  # what the server knows of the link may be stale
     shown, seen = app.session_state["parts"], app.session_state["saved"]
     found = seen.offered(shown, "http://lab/x", query)
     header, messages = unpack(page_html(found.page))
@@ -118,7 +118,8 @@ def test_a_saved_page_has_the_messages_of_the_page_and_links_to_its_state(
         if component == "ahead":  # computed for the page at the latest
             assert message in ahead_part(seen.ahead()).messages
             states = [board["state"]["at"] for board in boards(message)]
-            for moved in ("r", "seed", "label") if key == "gamma" else ("image",):
+            more = ("method",) if name == "mask_lab" else ()
+            for moved in ("r", "seed", "label", "site", *more) if key == "gamma" else ("image",):
                 assert len({at[moved] for at in states}) > 1
         elif component == "pictures":
             assert message in sent
@@ -130,7 +131,7 @@ def test_a_saved_page_has_the_messages_of_the_page_and_links_to_its_state(
     assert "ahead" in names
     assert key in header["parameters"] and not found.own
     assert ("image" in header["parameters"]) != bool(re.search("Of .*Image", found.words))
-    assert found.page.link == f"http://lab/x?site=layer2.0.conv2&{key}={value}"
+    assert found.page.link == f"http://lab/x?reading=matched&{key}={value}"
 
 
 @pytest.mark.slow

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ui.choosers.image import ChosenImage, choose_picture
-from ui.choosers.select import select
 from ui.components.choice import live_choice
 from ui.components.draw import draw_button
 from ui.components.slider import live_slider
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 TRUE, PREDICTED = "True label", "Predicted label"
 FIRST_DRAW = 651  # the draw that pages begin with: even DropPath drops in it, and CamDrop in the channel shown large
 
+_KEPT = 8_000_000  # bytes of feature maps
+
 # Choices that pages share, by their keys, and what they are at first (None: it depends).
 _SHARED = {
     "checkpoint": None,
     "image_from": "Its own data set",
     "image_class": "All",
-    "site": None,
-    "method": "CamDrop",
     "reading": "paper",
     "seed": FIRST_DRAW,
     "rank": 1,
@@ -63,6 +63,11 @@ def first_site(model: Network) -> str:
     return min(model.drop_sites, key=lambda s: (s.stage != middle, s.kind != "branch")).name
 
 
+def site_names(model: Network) -> list[str]:
+    """The drop sites, in the order of the forward pass."""
+    return [site.name for site in model.drop_sites]
+
+
 def scene_facts(checkpoint: str, scene: Scene) -> dict[str, str]:
     """The choices of a scene, by the names of their widgets."""
     site = scene.activation.site.name
@@ -87,9 +92,9 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
         help="The class that guides CamDrop. In the paper it is the image's true one, which the mask then gives away; "
         "the one that the network predicts tells no more than the image does.",
     )
-    site = select(
+    site = live_choice(
         "Drop site",
-        [site.name for site in model.drop_sites],
+        site_names(model),
         key="site",
         default=first,
         width=150 if len(first) < 20 else 300,
@@ -101,12 +106,12 @@ def choose_scene(checkpoint: Checkpoint) -> Scene | None:
     return make_scene(checkpoint, picture, label, site)
 
 
-def make_scene(checkpoint: Checkpoint, picture: ChosenImage, label: str, site: str, *, place: str = "scene") -> Scene:
-    """The image and drop site of those names, guided by one of the choices of *Label y*.
+def make_scene(checkpoint: Checkpoint, picture: ChosenImage, label: str, site: str) -> Scene:
+    """The image at the drop site of that name, or where pages begin if there is none, guided by a choice of *Label y*.
 
-    What it costs is kept in the session under `place`, until another scene takes that.
+    What it costs is kept in the session, for the scenes asked for last.
     """
-    image, activation = _captured(checkpoint, picture, site, place)
+    image, activation = _captured(checkpoint, picture, site)
     return guided(Scene(checkpoint.meta, picture, image, activation, 0), label)
 
 
@@ -126,18 +131,22 @@ def guided(scene: Scene, label: str) -> Scene:
     return replace(scene, label=target, choice=label, remark=remark, predicted=by_network)
 
 
-def _captured(checkpoint: Checkpoint, picture: ChosenImage, site: str, place: str) -> tuple[Tensor, Activation]:
-    """The normalised image and what `capture` makes of it, the same objects as long as nothing of it changes."""
+def _captured(checkpoint: Checkpoint, picture: ChosenImage, site: str) -> tuple[Tensor, Activation]:
+    """The normalised image and what `capture` makes of it, the same objects as long as they are kept."""
     from camdrop.analysis.mask_steps import capture
     from camdrop.data import normalise
 
-    meta = checkpoint.meta
+    model, meta = checkpoint.model, checkpoint.meta
+    site = site if site in site_names(model) else first_site(model)
     choice = (checkpoint, picture.pixels.numpy().tobytes(), site)
-    before, found = st.session_state.get(place, (None, None))
-    if found is None or choice != before:
+    kept: OrderedDict[object, tuple[Tensor, Activation]] = st.session_state.setdefault("scenes", OrderedDict())
+    found = kept.pop(choice, None)
+    if found is None:
         image = normalise(picture.pixels[None], meta.mean, meta.std)
-        found = image, capture(checkpoint.model, image, site)
-        st.session_state[place] = choice, found
+        found = image, capture(model, image, site)
+    kept[choice] = found
+    while len(kept) > 1 and sum(activation.features.nbytes for _, activation in kept.values()) > _KEPT:
+        kept.popitem(last=False)
     return found
 
 

@@ -73,7 +73,7 @@ def _controls(meta: Meta) -> dict[str, object]:
     if method is None:
         return {}
     options = vars(method)
-    found: dict[str, object] = {"method": type(method).__name__}
+    found: dict[str, object] = {"live.method": type(method).__name__}
     found |= {f"live.{key}": options[name] for name, key in _SLIDERS.items() if name in options}
     found |= {key: options[key] for key in _CHOICES if key in options}
     if "position_fraction" in options:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import streamlit as st
 
 from camdrop.analysis.gamma_table import GammaTable, gamma_table
 from camdrop.analysis.mask_steps import Activation, Dissection, dissect
 from camdrop.masks import CamDrop, Method
-from ui.choosers.scene import PREDICTED, TRUE, Scene
+from ui.choosers.scene import PREDICTED, TRUE, Scene, site_names
 from ui.components.packing import digest
 from ui.components.pictures import Board, State
 from ui.components.slider import Live
@@ -24,6 +25,7 @@ from ui.panels.shown import Shown, still
 
 _TABLES = 64
 _RANKS = 64  # channels
+_SITES = 32
 _SMALL = 2**16  # units of a map whose masks at all γ are drawn in a moment
 
 
@@ -48,31 +50,28 @@ def show_whole(activation: Activation, method: Method, label: int, seed: int, ke
     return Shown(dissect(activation, method, label, seed), table, Live(key, method.keep_prob))
 
 
-def state_of(name: str, scene: Scene, method: Method, at: Mapping[str, int | str]) -> State:
-    """What the page shows: of the checkpoint of that name, a scene under a method of whatever γ and r.
+def state_of(name: str, scene: Scene, at: Mapping[str, int | str], *choices: object) -> State:
+    """What the page shows: of the checkpoint of that name, an image under what is chosen.
 
-    `at` are r, draw, rank and label by their keys, as far as the browser goes to other ones.
+    `at` are r, draw, rank, label, drop site and method by their keys, as far as the browser goes to other ones;
+    `choices` are the rest, but for γ.
     """
-    activation = scene.activation
-    options = {k: v for k, v in vars(method).items() if k not in ("keep_prob", "block_size")}
-    content = digest(scene.picture.pixels.numpy().tobytes() + activation.features.numpy().tobytes())
-    label = None if "label" in at else scene.label
-    return State(
-        repr((name, activation.site.name, content, label, type(method).__name__, options)),
-        at,
-        clicks=tuple(key for key in ("seed", "rank") if key in at),
-    )
+    weights = scene.activation.model.fc.weight[0].numpy(force=True)
+    content = digest(scene.picture.pixels.numpy().tobytes() + weights.tobytes())
+    clicks = tuple(key for key in ("seed", "rank") if key in at)
+    return State(repr((name, content, None if "label" in at else scene.label, *choices)), at, clicks=clicks)
 
 
 def neighbours(
     state: State,
     sizes: Sequence[int],
     channels: int = 0,
-    labels: Sequence[str] = (),
+    others: Mapping[str, Sequence[str]] = MappingProxyType({}),
     keys: tuple[str, str] = ("gamma", "r"),
 ) -> Iterator[list[State]]:
     """The states to fill, in portions: the one that is shown, other r of `sizes`, the nearest first, the next eight
-    draws, other channels, of which there are `channels`, and other `labels`. `keys` are those of the sliders.
+    draws, `others` by the keys of choices, and other channels, of which there are `channels`. `keys` are those of the
+    sliders.
     """
     gamma_key, r_key = keys
     here = dataclasses.replace(state, along=(gamma_key,))
@@ -86,10 +85,10 @@ def neighbours(
     yield from ([go(r_key, size)] for size in by_distance[:5])
     yield from ([go("seed", seed + i)] for i in range(1, 9))
     yield from ([go(r_key, size)] for size in by_distance[5:])
+    yield from ([go(key, other)] for key, options in others.items() if key in here.at for other in options)
     ranks = [range(i, min(i + 8, channels)) for i in range(0, channels, 8)]
     near = sorted(ranks, key=lambda some: abs(some.start - rank // 8 * 8))[: _RANKS // 8]
     yield from ([go("rank", other) for other in some] for some in near)
-    yield from ([go("label", label)] for label in labels)
 
 
 def labels_of(scene: Scene) -> list[str]:
@@ -97,6 +96,13 @@ def labels_of(scene: Scene) -> list[str]:
     classes, probable = scene.meta.classes, scene.activation.before
     best = (classes[k] for k in probable.topk(min(5, len(classes))).indices.tolist())
     return [TRUE, PREDICTED, *background.near_classes(classes, best)]
+
+
+def sites_of(scene: Scene) -> list[str]:
+    """The drop sites that go ahead, the nearest first."""
+    names = site_names(scene.activation.model)
+    here = names.index(scene.activation.site.name)
+    return sorted(names, key=lambda name: abs(names.index(name) - here))[:_SITES]
 
 
 def fill(portions: Iterable[Sequence[State]], boards: Callable[[State], Sequence[Board]]) -> bool:

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
 from camdrop.analysis.mask_steps import Dissection, MaskedPass, dissect, many_draws, masked_pass, shares
-from camdrop.masks import Method
+from camdrop.checkpoints import Checkpoint
+from camdrop.masks import METHODS, CamDrop, Method
 from camdrop.training.config import make_method
-from ui.choosers.scene import Scene, guided
+from ui.choosers.scene import Scene, make_scene
 from ui.choosers.training_switch import training_sites
 from ui.components.pictures import Board, Panel, Screen, State
 from ui.panels import ahead, mask_draws, mask_lab, mask_message
 from ui.panels.shown import Shown, still
 
 BLOCKS = ("camdrop", "dropblock")
+KINDS = {kind.__name__: name for name, kind in reversed(METHODS.items())}  # the names of methods by their titles
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
     """A mask of a scene: the checkpoint's name, the method's name and options, and the draw.
 
-    `own_label` is whether *Label y* is not what the page's own choice says, `keys` are those of the sliders of γ and r,
+    `site` is the drop site that the page's choice says, in whose place the scene of another network may have another;
+    `own` are the keys of choices that are not what the page's own say, `keys` are those of the sliders of γ and r,
     `mark` is "A" or "B" where there are two, `training` whether all sites are masked as in training, `follows` whether
     the browser can follow the hand.
     """
 
     checkpoint: str
+    network: Checkpoint
     scene: Scene
+    site: str
     kind: str
     options: Mapping[str, object]
     gamma: float
@@ -40,21 +45,21 @@ class Side:
     follows: bool
     keys: tuple[str, str] = ("gamma", "r")
     mark: str = ""
-    own_label: bool = False
+    own: Set[str] = frozenset()
 
     def key(self, name: str) -> str:
         """The key of a board of that name."""
         return f"b.{name}" if self.mark == "B" else name
 
-    def method(self, r: int) -> Method:
-        found = make_method(self.kind, {}, {**self.options, "keep_prob": self.gamma, "block_size": r})
+    def method(self, kind: str, r: int) -> Method:
+        found = make_method(kind, {}, {**self.options, "keep_prob": self.gamma, "block_size": r})
         assert found is not None  # as it is for the baseline, which is no choice here
         return found
 
     @cached_property
     def drawn(self) -> Method:
         """The method of the mask that is seen."""
-        return self.method(self.r)
+        return self.method(self.kind, self.r)
 
     @cached_property
     def passed(self) -> MaskedPass | None:
@@ -74,19 +79,16 @@ class Side:
     @property
     def channel(self) -> int:
         """The α rank of the channel that is enlarged, from 0."""
-        return self._channel(self.rank)
-
-    def _channel(self, rank: int) -> int:
-        """A network may have fewer channels than are asked for."""
-        return min(rank, len(self.d.alpha) - 1)
+        return _channel(self.d, self.rank)
 
     @cached_property
     def state(self) -> State | None:
         if not self.follows:
             return None
         at: dict[str, int | str] = {self.keys[1]: self.r, "seed": self.seed, "rank": self.rank}
-        label = {} if self.own_label else {"label": self.scene.choice}
-        return ahead.state_of(self.checkpoint, self.scene, self.drawn, {**at, **label})
+        chosen = {"method": type(self.drawn).__name__, "site": self.site, "label": self.scene.choice}
+        at |= {key: value for key, value in chosen.items() if key not in self.own}
+        return ahead.state_of(self.checkpoint, self.scene, at, self.options, self.kind if "method" in self.own else "")
 
     def seen(self) -> list[Board]:
         """The boards of the mask as it is."""
@@ -102,8 +104,8 @@ class Side:
         if self.state is None or not ahead.can_fill(self.scene.activation):
             return []
         sizes = range(1, 17) if self.kind in BLOCKS else ()
-        labels = () if self.own_label else ahead.labels_of(self.scene)
-        return list(ahead.neighbours(self.state, sizes, len(self.d.alpha), labels, self.keys))
+        others = {"method": list(KINDS), "label": ahead.labels_of(self.scene), "site": ahead.sites_of(self.scene)}
+        return list(ahead.neighbours(self.state, sizes, len(self.d.alpha), others, self.keys))
 
     def at(self, near: State) -> bool:
         """Whether a state is one of this mask."""
@@ -112,11 +114,11 @@ class Side:
 
     def boards(self, near: State) -> list[Board]:
         """The boards of another state."""
-        activation, seed, rank = self.scene.activation, int(near.at["seed"]), int(near.at["rank"])
-        method = self.method(int(near.at[self.keys[1]]))
-        scene = guided(self.scene, str(near.at.get("label", self.scene.choice)))
-        shown = ahead.show_whole(activation, method, scene.label, seed, self.keys[0])
-        return self._boards(scene, shown, self._channel(rank), near)
+        kind, r = KINDS.get(str(near.at.get("method")), self.kind), int(near.at[self.keys[1]])
+        label, site = str(near.at.get("label", self.scene.choice)), str(near.at["site"])
+        method, scene = self.method(kind, r), make_scene(self.network, self.scene.picture, label, site)
+        shown = ahead.show_whole(scene.activation, method, scene.label, int(near.at["seed"]), self.keys[0])
+        return self._boards(scene, shown, _channel(shown.d, int(near.at["rank"])), near)
 
     def message(self, guess: bool) -> tuple[list[Panel], mask_message.Key | None]:
         """What the mask tells, where that is asked, and what a probe depends on that is still to be fitted."""
@@ -141,6 +143,11 @@ class Side:
             return None
         return {self.keys[0]: self.gamma, **{key: value for key, value in self.state.at.items() if key != "rank"}}
 
+    @property
+    def waits_anywhere(self) -> dict[str, float | str] | None:
+        """The same for pictures that show all drop sites."""
+        return self.waits and {key: value for key, value in self.waits.items() if key != "site"}
+
     def rows(self) -> list[list[list[str]]]:
         """The keys of its pictures as a saved page has them: rows of columns, the last one below all else."""
         left, right = ["grid", "mean"], ["numbers", "sites"]
@@ -149,7 +156,7 @@ class Side:
         return [[[self.key("message")]], [[self.key("strip")]], named]
 
     def _boards(self, scene: Scene, shown: Shown, rank: int, state: State | None, remark: str = "") -> list[Board]:
-        found = mask_lab.boards(scene, shown, rank, state, remark, self._name(scene))
+        found = mask_lab.boards(scene, shown, rank, state, remark, self._name(scene, shown.d.method))
         half: Screen = "right" if self.mark == "B" else "left" if self.mark else "all"
         return [
             dataclasses.replace(board, key=self.key(board.key), presented=board.presented and half) for board in found
@@ -158,10 +165,15 @@ class Side:
     @property
     def name(self) -> str:
         """What it is, where there are two."""
-        return self._name(self.scene)
+        return self._name(self.scene, self.drawn)
 
-    def _name(self, scene: Scene) -> str:
+    def _name(self, scene: Scene, method: Method) -> str:
         if not self.mark:
             return ""
-        guide = f", label {scene.label_name}" if self.kind == "camdrop" else ""
-        return f"{self.mark} · {self.checkpoint} · {type(self.drawn).__name__}{guide}."
+        guide = f", label {scene.label_name}" if isinstance(method, CamDrop) else ""
+        return f"{self.mark} · {self.checkpoint} · {type(method).__name__}{guide}."
+
+
+def _channel(d: Dissection, rank: int) -> int:
+    """An α rank, from 0, of a channel that is there: a network may have fewer than are asked for."""
+    return min(rank, len(d.alpha) - 1)

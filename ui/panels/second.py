@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ui.choosers.checkpoint import at_hand, open_checkpoints
-from ui.choosers.scene import PREDICTED, TRUE, first_site, make_scene, rate_slider, size_slider
+from ui.choosers.scene import PREDICTED, TRUE, make_scene, rate_slider, size_slider
 from ui.choosers.select import not_here, select
 from ui.fragments import callback
-from ui.panels.mask_side import BLOCKS, Side
+from ui.panels.mask_side import BLOCKS, KINDS, Side
 
 if TYPE_CHECKING:
-    from camdrop.checkpoints import Checkpoint
+    pass
 
 AS_A = "As A"
 _CHOICES = ("b_checkpoint", "b_label", "b_method", "b_reading")
@@ -34,8 +33,8 @@ def choose_compare(guided: bool) -> bool:
     return st.toggle("A | B", key="ab", bind="query-params", on_change=begin, help=why)
 
 
-def choose_second(a: Side, first: Checkpoint, methods: Mapping[str, str]) -> tuple[Side, Checkpoint] | None:
-    """What B is, from choosers in a row; `methods` are the names of methods by their titles. None if it cannot open."""
+def choose_second(a: Side) -> Side | None:
+    """What B is, from choosers in a row; None if it cannot open."""
     from camdrop.masks import READINGS
 
     with st.container(horizontal=True, vertical_alignment="bottom", key="second"):
@@ -43,13 +42,13 @@ def choose_second(a: Side, first: Checkpoint, methods: Mapping[str, str]) -> tup
         names = [AS_A, *(name for name, meta in at_hand().items() if meta.in_channels in (1, 3))]
         absent = [name for name in st.query_params.get_all("b_checkpoint") if name and name not in names]
         name = select("Checkpoint of B", names, key="b_checkpoint", width=300)
-        opened = [(a.checkpoint, first)] if name == AS_A else open_checkpoints([name])
+        opened = [(a.checkpoint, a.network)] if name == AS_A else open_checkpoints([name])
         if not opened:
             return None
         name, checkpoint = opened[0]
         label = select("Label y of B", [AS_A, TRUE, PREDICTED, *checkpoint.meta.classes], key="b_label", width=150)
-        method = select("Method of B", [AS_A, *methods], key="b_method", width=150)
-        kind = a.kind if method == AS_A else methods[method]
+        method = select("Method of B", [AS_A, *KINDS], key="b_method", width=150)
+        kind = a.kind if method == AS_A else KINDS[method]
         reading = select("Reading of B", [AS_A, *READINGS], key="b_reading", width=150)
         own = st.toggle("γ and r of its own", key="b_own", bind="query-params")
     if absent:
@@ -61,16 +60,14 @@ def choose_second(a: Side, first: Checkpoint, methods: Mapping[str, str]) -> tup
             r = size_slider("Block size r of B", key="b_r", disabled=kind not in BLOCKS)
         keys = ("b_gamma", "b_r")
     guide = a.scene.choice if label == AS_A else label
-    sites = [site.name for site in checkpoint.model.drop_sites]
-    site = a.scene.activation.site.name
-    picture = a.scene.picture.seen_by(checkpoint.meta, first.meta)
-    scene = make_scene(checkpoint, picture, guide, site if site in sites else first_site(checkpoint.model), place="b")
+    picture = a.scene.picture.seen_by(checkpoint.meta, a.network.meta)
+    scene = make_scene(checkpoint, picture, guide, a.site)
     chosen = {} if reading == AS_A else {"reading": reading}
     b = dataclasses.replace(
-        a, checkpoint=name, scene=scene, kind=kind, options={**a.options, **chosen}, gamma=gamma, r=r,
-        keys=keys, mark="B", own_label=label != AS_A,
+        a, checkpoint=name, network=checkpoint, scene=scene, kind=kind, options={**a.options, **chosen}, gamma=gamma,
+        r=r, keys=keys, mark="B", own={key for key, value in (("label", label), ("method", method)) if value != AS_A},
     )  # fmt: skip
-    return b, checkpoint
+    return b
 
 
 def fixed(side: Side) -> tuple[object, ...]:

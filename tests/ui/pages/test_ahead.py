@@ -36,8 +36,10 @@ def test_other_block_sizes_draws_and_channels_at_any_gamma(lab: Pages, seed: int
     assert start == start | {"r": 4, "seed": draw, "label": link["label"]}
     others: list[tuple[str, int | str]] = [("r", chance.randint(1, 16)), ("seed", draw + chance.randint(1, 8))]
     others.append(("label", chance.choice(("True label", "Predicted label", "Dress", "Ankle boot"))))
+    others.append(("site", chance.choice(("layer1.0.conv1", "layer2.0.skip", "layer3.0.conv2"))))
     if page == "mask_lab":
         others.append(("rank", chance.randrange(32)))
+        others.append(("method", chance.choice(("Dropout", "SpatialDropout", "DropPath", "DropBlock", "CamDrop"))))
     for key, value in [("r", 4), *others]:
         at = start | {key: value}
         boards = [board for board in sent if board.state and board.state.at.items() <= at.items()]

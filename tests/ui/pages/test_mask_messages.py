@@ -77,10 +77,10 @@ def test_the_switch_brings_the_method_of_the_header_and_a_link_its_own(shipped):
     assert not app.exception and app.session_state["live.r"] == 8 and app.session_state["reading"] == "paper"
     assert app.session_state["live.label"] == "True label" and app.session_state["auto"]
     app.selectbox("checkpoint").set_value(f"{SET}-dropblock").run()
-    assert app.selectbox("method").value == "DropBlock" and app.session_state["live.r"] == 4
+    assert app.session_state["live.method"] == "DropBlock" and app.session_state["live.r"] == 4
     assert shipped.panels["message"]["with"].lines == ["These masks know no label."]
     app.selectbox("checkpoint").set_value(f"{SET}-baseline").run()
-    assert not app.exception and app.selectbox("method").value == "DropBlock"  # nothing to bring: it stays
+    assert not app.exception and app.session_state["live.method"] == "DropBlock"  # nothing to bring: it stays
     app = shipped.open("mask_lab", checkpoint=f"{SET}-camdrop-leaky", training="true", gamma="0.5", r="3")
     assert (app.session_state["live.gamma"], app.session_state["live.r"]) == (0.5, 3)
 

@@ -40,8 +40,8 @@ def test_explore_and_the_lab(name: str, networks: tuple[Path, dict[str, torch.nn
     assert panel.rows[0].label == top and panel.rows[0].text == f"{100 * float(probabilities.max()):.1f}\u00a0%"
 
     app = pages.open("mask_lab", checkpoint=name, gamma="0.5", r="1")
-    sites = app.selectbox(key="site")
-    assert len(sites.options) == {"densenet121": 120, "resnet50": 64}[name]
+    (sites,) = app.session_state["parts"]["site"].messages
+    assert len(sites["options"]) == {"densenet121": 120, "resnet50": 64}[name]
     numbers = texts(pages.panels["numbers"]["numbers"])
     assert numbers[top].split(" → ")[0] == f"{100 * float(probabilities.max()):.1f}"
     assert numbers["Share dropped"] != "0\u00a0%"
