@@ -139,20 +139,26 @@ def watch(before: Any, live: bool) -> None:
     rows, spreads = results(run, records), over_seeds(run, others)
     races.progress(run)
     races.table(rows, spreads)
-    if run.message and run.state in ("failed", "stopped"):
-        st.error(literal(run.message), icon=":material/error:")
-    if run.state == "finished":
-        st.markdown("\n".join(f"- {sentence}" for sentence in outcome(run, records, spreads, others)))
-        races.links(run, rows)
-        by_hand = turned(records)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(
-                "Run it with two more seeds", icon=":material/replay:", on_click=race_setup.more_seeds, args=(run, 2),
-                disabled=live or bool(by_hand), help="Wait for those that are under way." if live else None,
-            )  # fmt: skip
-            races.seeds(run, relatives)
-        if by_hand:
-            st.caption("Its knobs were turned by hand, which no other seed repeats: it stands in no table of Results.")
+    with (
+        st.container()
+    ):  # one element, with or without what is in it: the curves below keep their place, and their zoom
+        if run.message and run.state in ("failed", "stopped"):
+            st.error(literal(run.message), icon=":material/error:")
+        if run.state == "finished":
+            st.markdown("\n".join(f"- {sentence}" for sentence in outcome(run, records, spreads, others)))
+            races.links(run, rows)
+            by_hand = turned(records)
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.button(
+                    "Run it with two more seeds", icon=":material/replay:", on_click=race_setup.more_seeds,
+                    args=(run, 2), disabled=live or bool(by_hand),
+                    help="Wait for those that are under way." if live else None,
+                )  # fmt: skip
+                races.seeds(run, relatives)
+            if by_hand:
+                st.caption(
+                    "Its knobs were turned by hand, which no other seed repeats: in Results it stands in no table."
+                )
     measures = offered(run.config, records)
     with st.container(horizontal=True, vertical_alignment="center"):
         shown = st.pills(

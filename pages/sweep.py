@@ -103,7 +103,8 @@ def watch(before: Any) -> None:
     if found.state == "queued":
         with told():
             scheduler.launch(found.folder.parent)
-    sweeps.progress(found)
+    with st.container():  # one element, whatever it has to say
+        sweeps.progress(found)
     if not found.cells:
         waits = found.state == "queued"
         words = "It begins when what is trained now has ended." if waits else "The first cells take some seconds."

@@ -137,8 +137,9 @@ def stop() -> None:
 
 def show(bout: Bout | None) -> None:
     """The table as it stands; then goes on with the bout, for the next rerun to show."""
-    if bout and bout.running:
-        st.progress(bout.n / bout.total, f"{bout.n:,} of {bout.total:,} images")
+    with st.container():  # so that the table keeps its place when there is none
+        if bout and bout.running:
+            st.progress(bout.n / bout.total, f"{bout.n:,} of {bout.total:,} images")
     heads, rows = _table(bout)
     names, *numbers = zip(*rows, strict=True)
     columns = dict(zip(heads, [[literal(name) for name in names], *map(list, numbers)], strict=True))
