@@ -1,7 +1,8 @@
-"""What the browser gets ahead of its time: masks at every γ, at the next r, for other labels and draws.
+"""What the browser gets ahead of its time: masks at every γ, at the next r, for other labels, sites, methods and draws.
 
-A session keeps at most 64 tables, of at most 0.6 MB each (2 × 2¹⁶ cells, and the probabilities of 1,000 classes). Its
-browser keeps 48 MB of messages at most, the oldest go first (SHELF_SIZE in shelf.js).
+A session keeps at most 64 tables, of at most 0.6 MB each (2 × 2¹⁶ cells, and the probabilities of 1,000 classes), with
+the feature maps that they are of (0.3 MB each), and 8 MB of the maps looked at last. Its browser keeps 48 MB of
+messages at most, the oldest go first (SHELF_SIZE in shelf.js).
 """
 
 from __future__ import annotations
