@@ -139,9 +139,7 @@ def watch(before: Any, live: bool) -> None:
     rows, spreads = results(run, records), over_seeds(run, others)
     races.progress(run)
     races.table(rows, spreads)
-    with (
-        st.container()
-    ):  # one element, with or without what is in it: the curves below keep their place, and their zoom
+    with st.container():  # one element, whatever is in it: the curves below keep their place and zoom
         if run.message and run.state in ("failed", "stopped"):
             st.error(literal(run.message), icon=":material/error:")
         if run.state == "finished":
