@@ -1,5 +1,7 @@
 """Saved pages: what is in the file, and that it is what the page of the app shows."""
 
+import dataclasses
+import functools
 import io
 import json
 import re
@@ -108,6 +110,7 @@ def test_a_saved_page_has_the_messages_of_the_page_and_links_to_its_state(
     sent = [proto.bytes or json.loads(proto.json or "null") for proto in protos]
     query = {key: ["0.9"], "reading": ["matched"]}  # what the server knows of the link may be stale
     shown, seen = app.session_state["parts"], app.session_state["saved"]
+    seen = dataclasses.replace(seen, ahead=functools.cache(seen.ahead))
     found = seen.offered(shown, "http://lab/x", query)
     header, messages = unpack(page_html(found.page))
     names = Tags(page_html(found.page)).parts
