@@ -119,8 +119,8 @@ def test_bounds_are_recorded_and_change_nothing(start):
 
 
 @pytest.mark.slow
-def test_twenty_kills_at_random_moments_lose_nothing(start):
-    longer = dataclasses.replace(RECIPE, epochs=30)
+def test_twelve_kills_at_random_moments_lose_nothing(start):
+    longer = dataclasses.replace(RECIPE, epochs=20)
     whole, killed = start("whole", longer), start("killed", longer)
     train(whole)
     command = [sys.executable, "-m", "tests.support.kills", str(killed)]
