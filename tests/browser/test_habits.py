@@ -50,7 +50,7 @@ def test_what_explains_a_control_can_be_hit_by_a_finger(page: Page, app_url: str
     for box in helps.evaluate_all("all => all.map((node) => node.getBoundingClientRect())"):
         assert min(box["width"], box["height"]) >= 24
     cut = "all => all.filter((node) => node.scrollWidth > node.clientWidth).map((node) => node.textContent)"
-    assert page.locator("button p").evaluate_all(cut) == []
+    assert page.locator("button [data-testid=stMarkdownContainer]").evaluate_all(cut) == []
 
 
 def test_remarks_that_come_and_go_push_nothing(page: Page, app_url: str) -> None:
