@@ -18,6 +18,7 @@ _ROOT = _HERE.parent
 def run(page: st.Page) -> None:
     """Run the page that st.navigation has chosen, with errors of the library told: for app.py."""
     admit()
+    _arrive(page.url_path)
     token = _in_app.set(True)
     try:
         st.html(_HERE / "entry.css")  # at once: it takes a while until the browser can read it
@@ -28,6 +29,20 @@ def run(page: st.Page) -> None:
         back_returns()
     finally:
         _in_app.reset(token)
+
+
+def _arrive(page: str) -> None:
+    """Where another page is left for this one, keep what the link says, which Streamlit would forget after Back.
+
+    In the first run the link lacks, in the address bar too, what elements of the page before have in theirs.
+    """
+    store = st.session_state
+    if store.setdefault("page", page) != page:
+        store["page"], store["arrived"] = page, True
+        st.rerun()
+    link = {key: st.query_params.get_all(key) for key in st.query_params}
+    if store.pop("arrived", False) and link:
+        st.query_params.from_dict(link)
 
 
 def through_app() -> None:

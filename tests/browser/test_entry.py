@@ -30,6 +30,23 @@ def test_explore_has_its_own_address_too(page: Page, app_url: str) -> None:
     expect(page).to_have_url(re.compile(r"/\?.*image=3"))
 
 
+def test_a_link_takes_the_choices_along_and_back_brings_them_back(page: Page, app_url: str) -> None:
+    networks = ("fashion-resnet8-baseline", "fashion-resnet8-camdrop")
+    chosen = "&".join(f"checkpoints={name}" for name in networks)
+    start = f"{app_url}/?{chosen}&image=3&opacity=0.8"
+    page.goto(start)
+    for name in networks:
+        expect(page.get_by_role("img", name=f"Where {name} looks for")).to_be_visible(timeout=60_000)
+    page.get_by_role("link", name="Attack", exact=True).click()
+    for name in networks:
+        expect(page.get_by_role("img", name=f"The attacked image for {name}")).to_be_visible(timeout=60_000)
+    expect(page).to_have_url(re.compile(f"attack.{chosen}&image=3"))
+    page.go_back()
+    for name in networks:
+        expect(page.get_by_role("img", name=f"Where {name} looks for")).to_be_visible()
+    expect(page).to_have_url(start)
+
+
 # The app on a server that in its first run waits in one of our functions for a press, and then is too busy to send what
 # it draws.
 BUSY = """

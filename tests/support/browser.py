@@ -1,16 +1,19 @@
 """The app as its users meet it, for the bench and the browser tests: a served script and a real Chromium."""
 
+import asyncio
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, Playwright
 
@@ -57,6 +60,32 @@ def serve_by(
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+
+@contextmanager
+def delayed(url: str, seconds: float) -> Iterator[str]:
+    """A server as it is far away: what it sends takes that long."""
+    loop = asyncio.new_event_loop()
+
+    async def meet(near: asyncio.StreamReader, browser: asyncio.StreamWriter) -> None:
+        far, server = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
+
+        async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, delay: float) -> None:
+            while data := await source.read(1 << 16):
+                loop.call_later(delay, target.write, data)
+            loop.call_later(delay, target.close)
+
+        await asyncio.gather(pump(near, server, 0), pump(far, browser, seconds), return_exceptions=True)
+
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    start = asyncio.start_server(meet, "localhost", 0, family=socket.AF_INET)
+    listener = asyncio.run_coroutine_threadsafe(start, loop).result()
+    try:
+        yield f"http://localhost:{listener.sockets[0].getsockname()[1]}"
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
 
 
 def _healthy(port: int) -> bool:

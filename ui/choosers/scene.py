@@ -145,7 +145,8 @@ def _captured(checkpoint: Checkpoint, picture: ChosenImage, site: str) -> tuple[
         image = normalise(picture.pixels[None], meta.mean, meta.std)
         found = image, capture(model, image, site)
     kept[choice] = found
-    while len(kept) > 1 and sum(activation.features.nbytes for _, activation in kept.values()) > _KEPT:
+    # A list, since a run that this one has cut off may still put something in.
+    while len(kept) > 1 and sum(activation.features.nbytes for _, activation in list(kept.values())) > _KEPT:
         kept.popitem(last=False)
     return found
 

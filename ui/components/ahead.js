@@ -2,6 +2,7 @@
 
 const REST = 150; // ms for which no hand has moved anything before the server is asked for more
 const BUSY = 30; // ms until a look whether the run is over: a question that comes just as one ends can cost its last pictures
+const LEAVING = 10_000; // ms after which a link that was followed has led nowhere else
 const AGAIN = 30_000; // ms after which a question counts as lost: Streamlit may drop it when it begins another run
 
 // Messages from the server are deflated, behind four zeros; those of a saved page are not.
@@ -11,30 +12,47 @@ async function inflate(data) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+// Whether the browser is about to leave a page: Streamlit would take a question from it for one of the next page, and mix
+// the two. Back changes the address at once, a link when the next page is there.
+const leaving = (page) =>
+  window.location.pathname.split("/").pop() !== page ||
+  (shelf.left?.page === page && performance.now() - shelf.left.time < LEAVING);
+
+// What all elements say before the next tick Streamlit sends as one request, and runs only one of their fragments. So a
+// question is put when nothing else is under way, and goes at once.
+const whenIdle = window.requestIdleCallback ?? ((act) => setTimeout(act));
+function alone(say) {
+  const later = window.setTimeout;
+  window.setTimeout = (flush) => flush();
+  try {
+    say();
+  } finally {
+    window.setTimeout = later;
+  }
+}
+
 function mount() {
   let latest = null;
+  let page = null; // the address of the page that this is on
   let ask = null;
   let timer;
   let moved = 0;
   let held = false; // a pointer is down: a hand that drags and pauses
-  let leaving = false; // for another page: Streamlit would take a question that comes now for one of the page before
 
   function askIn(wait) {
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      if (held) return;
-      if (document.querySelector("[data-test-script-state=running], [data-test-script-state=rerunRequested]")) {
-        askIn(BUSY);
-        return;
-      }
-      if (leaving) {
-        leaving = false; // the link led nowhere else, if this is still there by then
-        askIn(AGAIN);
-        return;
-      }
-      ask("ask", { got: shelf.got ?? 0 });
-      askIn(Math.max(AGAIN, 2 * wait)); // a busy server is not asked the more
-    }, wait);
+    const mine = setTimeout(() => whenIdle(() => mine === timer && tryAsk(wait)), wait);
+    timer = mine;
+  }
+  function tryAsk(waited) {
+    const running = "[data-test-script-state=running], [data-test-script-state=rerunRequested]";
+    if (held) return;
+    if (leaving(page) || document.querySelector(running)) {
+      askIn(BUSY);
+      return;
+    }
+    alone(() => ask("ask", { got: shelf.got ?? 0 }));
+    askIn(Math.max(AGAIN, 2 * waited)); // a busy server is not asked the more
   }
   const askSoon = () => askIn(Math.max(0, moved + REST - performance.now()));
   const planned = () => ask && askSoon();
@@ -47,12 +65,13 @@ function mount() {
     held = false;
     move();
   };
-  const leave = ({ type, target, ctrlKey, metaKey, shiftKey }) => {
-    leaving ||= type === "popstate" || (target.closest?.("a[href]") && !(ctrlKey || metaKey || shiftKey));
+  const follow = ({ target, ctrlKey, metaKey, shiftKey }) => {
+    if (!target.closest?.("a[href]") || ctrlKey || metaKey || shiftKey) return;
+    shelf.left = { page, time: performance.now() };
   };
   const heard = {
     "camdrop:planned": planned, "camdrop:live": move, pointerdown: press, pointerup: release, pointercancel: release,
-    click: leave, popstate: leave,
+    click: follow,
   };
   for (const [event, listener] of Object.entries(heard)) window.addEventListener(event, listener, true);
 
@@ -61,11 +80,11 @@ function mount() {
       ask = setTriggerValue;
       if (data === latest) return;
       latest = data;
-      leaving = false;
       clearTimeout(timer);
       timer = null;
       const bytes = await inflate(data);
       const { header, blob } = unpack(bytes);
+      page = header.page;
       if (header.messages.length) {
         const whole = (message) => ({ ...message, panels: message.panels.map((place) => header.panels[place]) });
         keep(
@@ -79,6 +98,7 @@ function mount() {
     },
     unmount() {
       clearTimeout(timer);
+      timer = null;
       for (const [event, listener] of Object.entries(heard)) window.removeEventListener(event, listener, true);
     },
   };

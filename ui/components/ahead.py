@@ -14,13 +14,20 @@ _DEFLATED = bytes(4)  # where other messages have the length of their header
 
 
 def send_ahead(
-    boards: Iterable[Board], *, key: str, number: int = 0, more: bool = False, on_ask: Callable[[], None] = nothing
+    boards: Iterable[Board],
+    *,
+    key: str,
+    page: str = "",
+    number: int = 0,
+    more: bool = False,
+    on_ask: Callable[[], None] = nothing,
 ) -> int:
     """Give boards, each with a `state`, to the browser; the bytes that it keeps.
 
-    With `more` the browser asks for the next (`on_ask`), when the hand rests, and says the last `number` that it got.
+    With `more` the browser asks for the next (`on_ask`), when the hand rests, and says the last `number` that it got;
+    but only while it is at the address of this `page`.
     """
-    data = _message(boards, more, number)
+    data = _message(boards, more, number, page)
     _ahead(key=key, data=_DEFLATED + zlib.compress(data, 1), height="content", on_ask_change=on_ask)
     return len(data)
 
@@ -30,7 +37,7 @@ def ahead_part(boards: Iterable[Board]) -> Part:
     return Part(_ahead, [_message(boards)])
 
 
-def _message(boards: Iterable[Board], more: bool = False, number: int = 0) -> bytes:
+def _message(boards: Iterable[Board], more: bool = False, number: int = 0, page: str = "") -> bytes:
     """A panel that is in several of the boards travels once."""
     blobs, messages = Blobs(), []
     places: dict[int, int] = {}
@@ -42,4 +49,4 @@ def _message(boards: Iterable[Board], more: bool = False, number: int = 0) -> by
                 places[id(panel)] = len(panels)
                 panels.append(pack_panel(panel, i, blobs))
         messages.append(pack_frame(board) | {"panels": [places[id(panel)] for panel in board.panels]})
-    return blobs.pack({"messages": messages, "panels": panels, "more": more, "number": number})
+    return blobs.pack({"messages": messages, "panels": panels, "more": more, "number": number, "page": page})

@@ -61,7 +61,7 @@ class Bout:
     def advance(self, seconds: float) -> None:
         """Go on for about that long; at the least one turn.
 
-        With `fastReruns` Streamlit begins a run beside one that it cuts off, so that two may ask: the first goes on.
+        Streamlit begins a run before one that it cuts off has ended, so that two may ask: the first goes on.
         """
         if not self.at_work.acquire(blocking=False):
             return
