@@ -119,7 +119,7 @@ def test_bounds_are_recorded_and_change_nothing(start):
 
 
 @pytest.mark.slow
-def test_twelve_kills_at_random_moments_lose_nothing(start):
+def test_eight_kills_at_random_moments_lose_nothing(start):
     longer = dataclasses.replace(RECIPE, epochs=20)
     whole, killed = start("whole", longer), start("killed", longer)
     train(whole)

@@ -15,7 +15,7 @@ from camdrop import runs
 from camdrop.checkpoints import load
 from camdrop.runs.trainer import train
 
-MOST = 12
+MOST = 8
 
 
 def main(folder: Path) -> int:
