@@ -83,13 +83,13 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = select("Race", [NEW, *names], key="run", width=520)
         if name != NEW:
-            run_actions.manage(runs.load_run(root() / name), key="run")
+            run = runs.load_run(root() / name)  # once: buttons and curves are of one moment
+            run_actions.manage(run, key="run")
     if wanted and root() / wanted in broken:
         st.error(literal(broken[root() / wanted]), icon=":material/broken_image:")
     elif wanted and wanted not in (NEW, *names):
         st.warning(not_here([wanted], "the race "), icon=":material/link_off:")
     if name != NEW:
-        run = runs.load_run(root() / name)
         guests.sign(run.folder)
         live = races.under_way(races.relatives(run))
         pace = (1.0 if run.step else 0.5) if live else None  # seconds; the first number is waited for

@@ -1,5 +1,6 @@
 """The pages Race and Runs in good and bad states."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -197,6 +198,17 @@ def test_a_finished_race_has_its_table_and_what_to_take_away(finished):
     assert "a run's name is made of" in said(app)
     app.button("delete.go.shades").click().run()
     assert not finished.folder.exists() and app.selectbox("run").value == "New race" and not app.exception
+
+
+def test_buttons_and_table_are_of_one_moment(finished, monkeypatch):
+    states, load = ["running"], runs.load_run
+    monkeypatch.setattr(
+        runs, "load_run", lambda folder: dataclasses.replace(load(folder), state=states.pop() if states else "stopped")
+    )
+    app = open_page("race", run="shades")
+    assert not app.exception and not states and "Stopped" in said(app)
+    labels = {button.label for button in app.button}
+    assert "Resume" in labels and "Stop" not in labels
 
 
 @pytest.mark.parametrize("page", ["race", "runs"])
