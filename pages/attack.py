@@ -78,7 +78,7 @@ def page() -> None:
         )  # fmt: skip
     pace = attack_table.EVERY if busy else None
     fragment(attack_table.show, run_every=pace)(bout)
-    carrier("attack")
+    carrier()
 
 
 @fragment

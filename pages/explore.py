@@ -110,7 +110,7 @@ def page() -> None:
             st.download_button(label, prepared(make), name, icon=":material/download:", on_click="ignore", help=what)
     with board:
         look_at(chosen, shelf, style)
-    carrier("")
+    carrier()
 
 
 @fragment

@@ -97,7 +97,7 @@ def page() -> None:
         st.markdown(HOW)
     with board:  # after what stands below, which then moves no more
         blocks(chosen, row)
-    carrier("five_methods")
+    carrier()
 
 
 heading(TITLE, QUESTION)

@@ -164,7 +164,7 @@ def page() -> None:
         st.markdown(HOW)
     with board:  # after what stands below, which then moves no more
         lab(chosen, row)
-    carrier("mask_lab")
+    carrier()
 
 
 heading(TITLE, QUESTION)

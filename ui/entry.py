@@ -40,9 +40,13 @@ def _arrive(page: str) -> None:
     if store.setdefault("page", page) != page:
         store["page"], store["arrived"] = page, True
         st.rerun()
-    link = {key: st.query_params.get_all(key) for key in st.query_params}
-    if store.pop("arrived", False) and link:
+    if store.pop("arrived", False) and (link := _link()):
         st.query_params.from_dict(link)
+
+
+def _link() -> dict[str, list[str]]:
+    """What the link says, with all values of each parameter."""
+    return {key: st.query_params.get_all(key) for key in st.query_params}
 
 
 def through_app() -> None:
@@ -61,4 +65,4 @@ def through_app() -> None:
 
 def home() -> None:
     """The address `/explore`: Explore, as the first page, is at `/`."""
-    st.switch_page("pages/explore.py", query_params={key: st.query_params.get_all(key) for key in st.query_params})
+    st.switch_page("pages/explore.py", query_params=_link())

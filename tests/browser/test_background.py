@@ -32,7 +32,7 @@ def send(boards, **options):
 
 background.send_ahead = send
 background.plan(range(4), boards)
-background.carrier("")
+background.carrier()
 """
 
 

@@ -55,7 +55,7 @@ def megabytes(how, *paths):
 @pytest.mark.parametrize("how", ["fit", "crop", "app"])
 def test_strips_take_little(tmp_path, how):
     paths = [tmp_path / f"{i}.png" for i in range(3)]
-    for path, size in zip(paths, STRIPS, strict=False):
+    for path, size in zip(paths, STRIPS[:3], strict=True):
         Image.new("RGB", size, (9, 90, 200)).save(path)
     assert max(megabytes(how, *paths)) < 60
 

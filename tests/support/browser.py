@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -65,26 +66,33 @@ def serve_by(
 @contextmanager
 def delayed(url: str, seconds: float) -> Iterator[str]:
     """A server as it is far away: what it sends takes that long."""
-    loop = asyncio.new_event_loop()
+    far = urlsplit(url)
+    address: Future[str] = Future()
+    close: Future[None] = Future()
 
     async def meet(near: asyncio.StreamReader, browser: asyncio.StreamWriter) -> None:
-        far, server = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
+        answers, server = await asyncio.open_connection(far.hostname, far.port)
 
         async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, delay: float) -> None:
+            later = asyncio.get_running_loop().call_later
             while data := await source.read(1 << 16):
-                loop.call_later(delay, target.write, data)
-            loop.call_later(delay, target.close)
+                later(delay, target.write, data)
+            later(delay, target.close)
 
-        await asyncio.gather(pump(near, server, 0), pump(far, browser, seconds), return_exceptions=True)
+        await asyncio.gather(pump(near, server, 0), pump(answers, browser, seconds), return_exceptions=True)
 
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    async def listen() -> None:
+        listener = await asyncio.start_server(meet, "localhost", 0, family=socket.AF_INET)
+        address.set_result(f"http://localhost:{listener.sockets[0].getsockname()[1]}")
+        await asyncio.wrap_future(close)
+        listener.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(listen(),), daemon=True)
     thread.start()
-    start = asyncio.start_server(meet, "localhost", 0, family=socket.AF_INET)
-    listener = asyncio.run_coroutine_threadsafe(start, loop).result()
     try:
-        yield f"http://localhost:{listener.sockets[0].getsockname()[1]}"
+        yield address.result(10)
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        close.set_result(None)
         thread.join()
 
 

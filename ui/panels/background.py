@@ -56,18 +56,18 @@ def scene_name(networks: Sequence[tuple[str, Checkpoint]], extra: Sequence[Panel
     return digest(repr((known, shelf, choices)).encode())
 
 
-def carrier(page: str) -> None:
+def carrier() -> None:
     """The hidden element that sends a load whenever the browser asks for one: called once in a page, at its end.
 
-    `page` is the page's address. A load is there when the browser says so with its next question. Until then it comes
-    again: Streamlit may cut off the run that computes it, or drop what it sends.
+    A load is there when the browser says so with its next question. Until then it comes again: Streamlit may cut off
+    the run that computes it, or drop what it sends.
     """
     with st.container():  # else what follows it in the page has no place when Streamlit drops what it has sent
-        _carry(page)
+        _carry()
 
 
 @fragment
-def _carry(page: str) -> None:
+def _carry() -> None:
     store = st.session_state
     missing, boards = store.get("background.plan", ([], None))
     load = missing[0] if store.pop("background.asked", False) and missing else None
@@ -75,7 +75,7 @@ def _carry(page: str) -> None:
     size = send_ahead(
         () if load is None else boards(load),
         key="background",
-        page=page,
+        page=store.get("page", ""),  # set in ui/entry.py
         number=0 if load is None else number,
         more=bool(missing),
         on_ask=_asked,
@@ -95,19 +95,14 @@ def _sent() -> OrderedDict[str, int]:
     return st.session_state.setdefault("background.sent", OrderedDict())
 
 
-def _got() -> int | None:
-    """The number of the last load that the browser says it has got."""
-    state = st.session_state.get("background") or {}  # gone where Streamlit has begun another page
-    return (state.get("ask") or {}).get("got")
-
-
 @callback
 def _asked() -> None:
     """The browser asks for a load, and says the number of the last one that it has got."""
     store, sent = st.session_state, _sent()
     store["background.asked"] = True
     number, name, size = store.get("background.last", _NONE)
-    if number and number == _got():
+    said = store.get("background") or {}  # gone where Streamlit has begun another page
+    if number and number == (said.get("ask") or {}).get("got"):
         sent[name] = size
         forget(sent)
         missing = store["background.plan"][0]
