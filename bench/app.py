@@ -128,16 +128,6 @@ def of_list(label: str, *names: str) -> Callable[[Page, int], None]:
     return act
 
 
-def of_box(label: str, *names: str) -> Callable[[Page, int], None]:
-    """Another of two options of a select box, by the keyboard."""
-
-    def act(page: Page, turn: int) -> None:
-        page.get_by_role("combobox", name=label, exact=True).fill(names[turn % 2])
-        page.keyboard.press("Enter")
-
-    return act
-
-
 TWO = "/?checkpoints=fashion-resnet8-camdrop&checkpoints=fashion-resnet8-baseline&image=1"
 INTERACTIONS = (
     Interaction("Explore: opacity, blended by the browser", "/", nudge("Opacity"), "board", 1),
@@ -161,9 +151,24 @@ INTERACTIONS = (
     Interaction(
         "Mask lab: checkpoint",
         "/mask_lab",
-        of_box("Checkpoint", "fashion-noise-resnet8-dropblock", "fashion-noise-resnet8-camdrop-leaky"),
+        of_list("Checkpoint", "fashion-noise-resnet8-dropblock", "fashion-noise-resnet8-camdrop-leaky"),
+        "strip",
+        0.6,
+        filled,
+    ),
+    Interaction(
+        "Mask lab: checkpoint of another data set",
+        "/mask_lab",
+        of_list("Checkpoint", "cifar10-resnet20-camdrop", "fashion-resnet8-camdrop"),
         "strip",
         4,
+    ),
+    Interaction(
+        "Five methods: checkpoint",
+        "/five_methods",
+        of_list("Checkpoint", "fashion-noise-resnet8-dropblock", "fashion-noise-resnet8-camdrop-leaky"),
+        "blocks",
+        0.6,
         filled,
     ),
 )

@@ -120,7 +120,8 @@ def duels(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage) -> N
     def whole() -> list[Board]:
         return [board for load in next_loads for board in ahead(load)]
 
-    offer(Seen(TITLE, QUESTION, [columns], facts, chosen, HOW, picture.own, note, attack_table.saved, whole))
+    metas = {name: checkpoint.meta for name, checkpoint in chosen}
+    offer(Seen(TITLE, QUESTION, [columns], facts, metas, HOW, picture.own, note, attack_table.saved, whole))
 
 
 heading(TITLE, QUESTION)

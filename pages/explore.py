@@ -155,10 +155,11 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
     planned = plan(next_loads, ahead)
     board = view.board(view.panels(picture, explained), view.state(picture, wanted, stage))
     pictures(**vars(dataclasses.replace(board, planned=planned)))
+    metas = {name: checkpoint.meta for name, checkpoint in chosen}
     facts = {"Image": picture.name, "Heatmap of": wanted, "Stage": stage}
     offer(
         Shown(
-            TITLE, QUESTION, [[["board"]]], facts, chosen, HOW, picture.own, below=lambda: [Markup(legend(style))],
+            TITLE, QUESTION, [[["board"]]], facts, metas, HOW, picture.own, below=lambda: [Markup(legend(style))],
             ahead=lambda: [board for load in lighter(next_loads, picture, wanted) for board in ahead(load)],
             left_out=LEFT_OUT if picture.number else "",
         )

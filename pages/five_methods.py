@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ui.choosers.checkpoint import choose_checkpoint
+from ui.choosers.checkpoint import Offered, alike, choose_checkpoint, offer_checkpoints, open_checkpoint
 from ui.choosers.scene import FIRST_DRAW, carry_over, choose_rates, choose_scene, make_scene, scene_facts
 from ui.choosers.select import segments, whole_number
 from ui.components.pictures import pictures
@@ -19,7 +19,6 @@ from ui.saved.button import Seen, heading, offer
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from camdrop.checkpoints import Checkpoint
     from camdrop.masks import Method
     from ui.components.pictures import Board, State
 
@@ -40,14 +39,18 @@ those drawn, and DropBlock alone sets its rate so that about 1 − γ is dropped
 
 
 @fragment
-def blocks(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
-    """What follows the hand: all but the checkpoint. The choosers are in `row`."""
+def blocks(offered: Offered, row: DeltaGenerator) -> None:
+    """What follows the hand. The choosers are in `row`, and in the place that was offered."""
     from camdrop.analysis.mask_steps import dissect
     from camdrop.masks import METHODS, READINGS
     from camdrop.training.config import make_method
     from ui.panels import ahead
     from ui.panels.figure_1 import figure_1
 
+    chosen = choose_checkpoint("Checkpoint", offered)
+    if chosen is None:
+        return
+    networks = alike(chosen[0], offered.metas)
     with row:
         scene = choose_scene(chosen[1])
         if scene is None:
@@ -63,40 +66,40 @@ def blocks(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         return [method for kind in METHODS if (method := make_method(kind, {}, options))]
 
     def boards(near: State) -> list[Board]:
-        there = make_scene(chosen[1], scene.picture, str(near.at["label"]), str(near.at["site"]))
+        network = open_checkpoint(str(near.at["checkpoint"]))
+        there = make_scene(network, scene.picture, str(near.at["label"]), str(near.at["site"]))
         r, seed = int(near.at["r"]), int(near.at["seed"])
         shown = [ahead.show_whole(there.activation, m, there.label, seed) for m in methods(r)]
         return [figure_1(there, shown, near)]
 
     drawn = [ahead.show(dissect(scene.activation, m, scene.label, seed), seed) for m in methods(r)]
-    at: dict[str, int | str] = {"r": r, "seed": seed, "label": scene.choice, "site": scene.activation.site.name}
-    state = ahead.state_of(chosen[0], scene, at, reading)
+    at: dict[str, int | str] = {"r": r, "seed": seed, "checkpoint": chosen[0], "label": scene.choice}
+    at["site"] = scene.activation.site.name
+    state = ahead.state_of(networks, scene, at, reading)
     near = []
     if ahead.can_fill(scene.activation):
-        others = {"label": ahead.labels_of(scene), "site": ahead.sites_of(scene)}
+        others = {"checkpoint": list(networks), "label": ahead.labels_of(scene), "site": ahead.sites_of(scene)}
         near = list(ahead.neighbours(state, range(1, 17), others=others))
     planned = ahead.fill(near, boards)
     pictures(**vars(dataclasses.replace(figure_1(scene, drawn, state), planned=planned)))
     facts = scene_facts(chosen[0], scene) | {"Reading of the paper": reading, "Seed of the draw": str(seed)}
-    offer(
-        Seen(TITLE, QUESTION, [[["blocks"]]], facts, [chosen], HOW, scene.picture.own, ahead=ahead.whole(near, boards))
-    )
+    metas, own = {name: offered.metas[name] for name in networks}, scene.picture.own
+    offer(Seen(TITLE, QUESTION, [[["blocks"]]], facts, metas, HOW, own, ahead=ahead.whole(near, boards)))
 
 
 def page() -> None:
     from ui.panels.background import carrier
 
     row = room("choosers", ROW).container(horizontal=True, vertical_alignment="bottom")
-    with row, st.container(width=340):
-        chosen = choose_checkpoint("Checkpoint", key="checkpoint")
-    if chosen is None:
+    offered = offer_checkpoints(key="checkpoint", row=row, width=340)
+    if offered is None:
         return
     board = room("board", SCREEN)
     st.page_link("pages/mask_lab.py", label="One of these masks, step by step", icon=":material/layers:")
     with st.expander("How it is computed", icon=":material/function:"):
         st.markdown(HOW)
     with board:  # after what stands below, which then moves no more
-        blocks(chosen, row)
+        blocks(offered, row)
     carrier()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from camdrop.figures.numbers import PERCENT
-from ui.choosers.checkpoint import choose_checkpoint
+from ui.choosers.checkpoint import choose_checkpoint, offer_checkpoints
 from ui.choosers.select import segments, select, whole_number
 from ui.components.slider import live_slider
 from ui.entry import through_app
@@ -82,8 +82,8 @@ def page() -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     sliders = st.container(horizontal=True)
     with row:
-        with st.container(width=340):
-            chosen = choose_checkpoint("Checkpoint", key="checkpoint")
+        offered = offer_checkpoints(key="checkpoint", row=row, width=340)
+        chosen = None if offered is None else choose_checkpoint("Checkpoint", offered)
         if chosen is None:
             return
         checkpoint: Checkpoint = chosen[1]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ui.choosers.checkpoint import choose_checkpoint
+from ui.choosers.checkpoint import Offered, alike, choose_checkpoint, offer_checkpoints
 from ui.choosers.mask_options import choose_options
 from ui.choosers.scene import carry_over, choose_rates, choose_scene, scene_facts
 from ui.choosers.training_switch import choose_training
@@ -23,7 +23,6 @@ from ui.saved.button import Seen, heading, offer
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from camdrop.checkpoints import Checkpoint
     from ui.components.pictures import Board, State
 
 through_app()
@@ -64,11 +63,15 @@ def enlarge(picked: Picked) -> None:
 
 
 @fragment
-def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
-    """What follows the hand: all but the checkpoint. The choosers are in `row`."""
+def lab(offered: Offered, row: DeltaGenerator) -> None:
+    """What follows the hand. The choosers are in `row`, and in the place that was offered."""
     from ui.panels import ahead, mask_lab, mask_message, second
-    from ui.panels.mask_side import BLOCKS, KINDS, Side
+    from ui.panels.mask_side import BLOCKS, KINDS, Side, rows
 
+    chosen = choose_checkpoint("Checkpoint", offered)
+    if chosen is None:
+        return
+    networks = alike(chosen[0], offered.metas)
     rates = room("rates", LINE).container(key="rates")
     switches = room("switches", LINE).container(horizontal=True, vertical_alignment="center")
     with switches:
@@ -92,7 +95,7 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         gamma, r = choose_rates(kind in BLOCKS)
     # The browser cannot follow: behind other masks every γ has features of its own, and a probe sees each mask.
     alone = not training and not guess
-    a = Side(*chosen, scene, scene.activation.site.name, kind, options, gamma, r, seed, rank, training, alone)
+    a = Side(*chosen, networks, scene, scene.activation.site.name, kind, options, gamma, r, seed, rank, training, alone)
     sides = [a]
     if compare and (b := second.choose_second(a)):
         sides = [dataclasses.replace(a, mark="A"), b]
@@ -144,26 +147,25 @@ def lab(chosen: tuple[str, Checkpoint], row: DeltaGenerator) -> None:
         with switches:
             mask_message.ask(*missing[0], rests)
     facts = scene_facts(chosen[0], scene) | {"Method": type(a.drawn).__name__, "Seed of the draw": str(seed)}
-    drawn, own = [side.rows() for side in sides], scene.picture.own
-    rows = [*(row for some in drawn for row in some[:-1]), [column for some in drawn for column in some[-1]]]
-    networks = [(side.checkpoint, side.network) for side in sides]
-    offer(Seen(TITLE, QUESTION, rows, facts, networks, HOW, own, ahead=ahead.whole(near, boards)))
+    drawn, own = [rows(side) for side in sides], scene.picture.own
+    placed = [*(row for some in drawn for row in some[:-1]), [column for some in drawn for column in some[-1]]]
+    metas = {name: offered.metas[name] for side in sides for name in side.alike}
+    offer(Seen(TITLE, QUESTION, placed, facts, metas, HOW, own, ahead=ahead.whole(near, boards)))
 
 
 def page() -> None:
     from ui.panels.background import carrier
 
     row = room("choosers", ROW).container(horizontal=True, vertical_alignment="bottom")
-    with row, st.container(width=400):
-        chosen = choose_checkpoint("Checkpoint", key="checkpoint")
-    if chosen is None:
+    offered = offer_checkpoints(key="checkpoint", row=row, width=340)
+    if offered is None:
         return
     board = room("board", SCREEN)
     st.page_link("pages/five_methods.py", label="These features under all five methods", icon=":material/view_in_ar:")
     with st.expander("How it is computed", icon=":material/function:"):
         st.markdown(HOW)
     with board:  # after what stands below, which then moves no more
-        lab(chosen, row)
+        lab(offered, row)
     carrier()
 
 

@@ -34,7 +34,8 @@ def run(page: st.Page) -> None:
 def _arrive(page: str) -> None:
     """Where another page is left for this one, keep what the link says, which Streamlit would forget after Back.
 
-    In the first run the link lacks, in the address bar too, what elements of the page before have in theirs.
+    In the first run the link lacks, in the address bar too, what elements of the page before have in theirs. What it
+    says goes before what this session had last (following.py).
     """
     store = st.session_state
     if store.setdefault("page", page) != page:
@@ -42,6 +43,8 @@ def _arrive(page: str) -> None:
         st.rerun()
     if store.pop("arrived", False) and (link := _link()):
         st.query_params.from_dict(link)
+        for key in link:
+            store.pop(f"live.{key}", None)
 
 
 def _link() -> dict[str, list[str]]:

@@ -47,6 +47,29 @@ def test_a_link_takes_the_choices_along_and_back_brings_them_back(page: Page, ap
     expect(page).to_have_url(start)
 
 
+def test_back_and_forward_bring_each_page_as_it_was(page: Page, app_url: str) -> None:
+    def expect_state(checkpoint: str, r: int) -> None:
+        expect(page.get_by_role("combobox", name="Checkpoint", exact=True)).to_have_value(checkpoint, timeout=60_000)
+        expect(page.get_by_role("slider", name="Block size r", exact=True)).to_have_value(str(r))
+        expect(page).to_have_url(re.compile(f"(?=.*checkpoint={checkpoint})(?=.*r={r})"))
+
+    before, after = ("fashion-resnet8-dropblock", 5), ("fashion-resnet8-baseline", 6)
+    page.goto(f"{app_url}/mask_lab?checkpoint={before[0]}&r={before[1]}")
+    expect_state(*before)
+    page.get_by_role("link", name=re.compile("all five methods")).click()
+    expect(page.get_by_role("heading", name="Five methods")).to_be_visible()
+    expect_state(*before)
+    page.get_by_role("combobox", name="Checkpoint", exact=True).select_option(after[0])
+    page.get_by_role("slider", name="Block size r", exact=True).press("ArrowRight")
+    expect_state(*after)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Mask lab")).to_be_visible()
+    expect_state(*before)
+    page.go_forward()
+    expect(page.get_by_role("heading", name="Five methods")).to_be_visible()
+    expect_state(*after)
+
+
 # The app on a server that in its first run waits in one of our functions for a press, and then is too busy to send what
 # it draws.
 BUSY = """

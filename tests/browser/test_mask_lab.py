@@ -52,11 +52,29 @@ def test_a_class_that_another_network_lacks_is_no_longer_in_the_box(page: Page, 
     page.goto(f"{app_url}/mask_lab?checkpoint=cifar10-resnet20-camdrop&label=cat&site=layer1.2.conv1")
     label = page.get_by_role("combobox", name="Label y")
     expect(label).to_have_value("cat", timeout=60_000)
-    page.get_by_role("combobox", name="Checkpoint").click()
-    page.get_by_role("option", name="fashion-noise-resnet8-camdrop", exact=True).click()
+    page.get_by_role("combobox", name="Checkpoint").select_option("fashion-noise-resnet8-camdrop")
     expect(page.get_by_role("img", name="The image with the map J over it: evidence for Bag")).to_be_visible()
     expect(label).to_have_value("True label")
     expect(page.get_by_role("combobox", name="Drop site")).to_have_value("layer2.0.conv2")
+
+
+def test_another_network_alike_is_there_without_the_server(page: Page, app_url: str) -> None:
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.goto(f"{app_url}/mask_lab?checkpoint=fashion-resnet8-camdrop&gamma=0.5")
+    there = """() => [...(window.camdropShelf?.messages ?? [])].filter(([place, { header }]) =>
+        header.state.at.checkpoint === "fashion-resnet8-dropblock").length >= 3"""
+    page.wait_for_function(there, timeout=60_000)
+    until_quiet(page, sent)
+    box = page.get_by_role("combobox", name="Checkpoint", exact=True)
+    at_first = page.locator(".grid").all_inner_texts()
+    box.select_option("fashion-resnet8-dropblock")
+    followed = page.locator(".grid").all_inner_texts()
+    assert followed[:3] != at_first[:3]
+    page.wait_for_timeout(1500)
+    assert sent  # of the release, for what only the server can draw
+    assert page.locator(".grid").all_inner_texts()[:3] == followed[:3]
+    expect(page).to_have_url(re.compile("checkpoint=fashion-resnet8-dropblock"))
 
 
 def test_gamma_and_r_are_dragged_without_the_server_and_it_draws_the_same(page: Page, app_url: str) -> None:
@@ -109,7 +127,10 @@ def test_one_gamma_moves_two_settings_without_the_server_and_the_link_has_both(p
     page.goto(f"{app_url}/mask_lab?checkpoint=fashion-resnet8-camdrop&image=19&label=Sneaker&gamma=0.5")
     page.locator("label", has_text="A | B").click()
     page.get_by_text("B · fashion-resnet8-camdrop · DropBlock.").wait_for()
-    page.wait_for_function("window.camdropShelf?.loads.length >= 3", timeout=60_000)
+    tables = """() => new Set([...(window.camdropShelf?.messages.values() ?? [])]
+        .filter(({ header }) => /[AB] · /.test(JSON.stringify(header.note)) && header.state.along.includes("gamma"))
+        .map(({ header }) => header.key)).size === 2"""
+    page.wait_for_function(tables, timeout=60_000)
     strips = page.get_by_role("img", name=re.compile("units are dropped in channel"))
     before = strips.evaluate_all("all => all.map((canvas) => canvas.ariaLabel)")
     assert len(before) == 2

@@ -7,8 +7,10 @@ Every choice but one added for the session is in the link.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,7 +21,9 @@ from ui.choosers import add
 from ui.choosers.errors import offer_errors
 from ui.choosers.image import ChosenImage, Filter, Shelf, choose_shelf
 from ui.choosers.run_checkpoints import run_checkpoints
-from ui.choosers.select import not_here, select
+from ui.choosers.select import not_here
+from ui.components.choice import live_choice
+from ui.components.packing import digest
 from ui.rooms import ROW, room
 from ui.words import literal
 
@@ -31,6 +35,10 @@ if TYPE_CHECKING:
 
 FOLDER = own("checkpoints")  # where those that are kept go
 FIRST_SET = "fashion-noise-resnet8"  # of the set that pages open on
+_SMALL = 8_000_000  # bytes of a file that opens in a moment
+_NEAR = 8  # networks
+# What networks of one build share: all that their pictures and choices depend on, but for the weights.
+_BUILD = ("architecture", "shortcut", "stem", "dataset", "classes", "num_classes", "in_channels", "image_size")
 
 
 def open_checkpoint(name: str) -> Checkpoint:
@@ -42,10 +50,15 @@ def open_checkpoint(name: str) -> Checkpoint:
 
     if name in add.added():
         return add.added()[name]
-    path = next((path for path, _ in _kept() if path.stem == name), None) or run_checkpoints().get(name)
+    path = _paths().get(name)
     if path is None:
         raise CheckpointError(f"There is no checkpoint {name!r} here: choose another, or add its file.")
     return _load(path, path.stat().st_mtime_ns)
+
+
+def _paths() -> dict[str, Path]:
+    """The files of checkpoints by their names."""
+    return run_checkpoints() | {path.stem: path for path, _ in reversed(_kept())}
 
 
 @st.cache_resource(max_entries=12, show_spinner="Opening the checkpoint …")
@@ -84,22 +97,59 @@ def _listing(folder: Path, changed: int) -> tuple[list[tuple[Path, Meta]], list[
     return list_checkpoints(folder)
 
 
-def choose_checkpoint(label: str, *, key: str) -> tuple[str, Checkpoint] | None:
-    """A select box of the checkpoints at hand, with a place to add others; None (and the reason on the page) if none.
+@dataclass(frozen=True)
+class Offered:
+    """The checkpoints at hand by their names, the one to begin with, and the place to choose one in."""
 
-    `key` is the link's parameter.
+    key: str
+    metas: Mapping[str, Meta]
+    default: str
+    place: DeltaGenerator
+
+
+def offer_checkpoints(*, key: str, row: DeltaGenerator, width: int) -> Offered | None:
+    """In `row`, room for `choose_checkpoint` and a place to add others; None (and the reason on the page) if none.
+
+    `key` is the link's parameter. Call it in the page's own run, where a choice among them runs nothing of it again.
     """
-    place, metas, added, gone = _offer(key, st.container(horizontal=True, vertical_alignment="bottom"))
+    place, metas, added, gone = _offer(key, row, width)
     if not metas:
         return None
-    names = list(metas)
-    preferred = next((i for i, name in enumerate(names) if metas[name].method == "camdrop"), 0)
-    if added or st.session_state.get(key) in gone:
-        st.session_state[key] = added[-1] if added else gone[st.session_state[key]] or names[preferred]
+    default = next((name for name, meta in metas.items() if meta.method == "camdrop"), next(iter(metas)))
+    slot = f"live.{key}"
+    if added or st.session_state.get(slot) in gone:
+        st.session_state[slot] = added[-1] if added else gone[st.session_state[slot]] or default
     added.clear()
     gone.clear()
-    name = select(label, names, key=key, default=names[preferred], place=place)
+    return Offered(key, metas, default, place)
+
+
+def choose_checkpoint(label: str, offered: Offered) -> tuple[str, Checkpoint] | None:
+    """A list of the checkpoints at hand, which the browser follows (ahead.py); None if the chosen one cannot open."""
+    with offered.place:
+        name = live_choice(label, list(offered.metas), key=offered.key, default=offered.default, width="stretch")
     return next(iter(open_checkpoints([name])), None)
+
+
+def alike(name: str, metas: Mapping[str, Meta]) -> dict[str, object]:
+    """Those of `metas` that differ from one in their weights alone, and open in a moment, with their `versions`.
+
+    Itself first, then the nearest in the list.
+    """
+    names, paths = list(metas), _paths()
+    near = sorted(names, key=lambda other: abs(names.index(other) - names.index(name)))
+    same = [other for other in near if _build(metas[other]) == _build(metas[name])]
+    quick = [other for other in same if other in add.added() or (other in paths and _size(paths[other]) <= _SMALL)]
+    return _versions(list(dict.fromkeys([name, *quick]))[:_NEAR], paths)
+
+
+def versions(names: Iterable[str]) -> dict[str, object]:
+    """What changes whenever the network of a name does, by the names."""
+    return _versions(names, _paths())
+
+
+def _versions(names: Iterable[str], paths: Mapping[str, Path]) -> dict[str, object]:
+    return {name: _version(name, paths.get(name)) for name in names}
 
 
 def choose_checkpoints(
@@ -188,6 +238,24 @@ def _kind(meta: Meta) -> tuple[str, int, int]:
 def _rank(name: str) -> tuple[bool, bool]:
     """Where a checkpoint stands in lists; those of the same rank are in order of their names."""
     return not name.startswith(FIRST_SET), name.endswith("-leaky")
+
+
+def _build(meta: Meta) -> tuple[object, ...]:
+    return tuple(getattr(meta, name) for name in _BUILD)
+
+
+def _size(path: Path) -> float:
+    return path.stat().st_size if path.exists() else math.inf
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _version(name: str, path: Path | None) -> object:
+    if checkpoint := add.added().get(name):
+        return checkpoint.meta, digest(checkpoint.model.fc.weight[0].numpy(force=True))
+    return path and _changed(path)
 
 
 def open_checkpoints(names: list[str]) -> list[tuple[str, Checkpoint]]:

@@ -29,7 +29,6 @@ _KEPT = 8_000_000  # bytes of feature maps
 
 # Choices that pages share, by their keys, and what they are at first (None: it depends).
 _SHARED = {
-    "checkpoint": None,
     "image_from": "Its own data set",
     "image_class": "All",
     "reading": "paper",

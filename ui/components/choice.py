@@ -21,7 +21,7 @@ def live_choice(
     key: str,
     default: str | None = None,
     look: Literal["list", "row"] = "list",
-    width: int | Literal["content"] = "content",
+    width: int | Literal["content", "stretch"] = "content",
     help: str = "",
 ) -> str:
     """One of at least one option, by default the first; a drop-down list, or a row of all of them.

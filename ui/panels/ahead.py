@@ -51,16 +51,16 @@ def show_whole(activation: Activation, method: Method, label: int, seed: int, ke
     return Shown(dissect(activation, method, label, seed), table, Live(key, method.keep_prob))
 
 
-def state_of(name: str, scene: Scene, at: Mapping[str, int | str], *choices: object) -> State:
-    """What the page shows: of the checkpoint of that name, an image under what is chosen.
+def state_of(networks: Mapping[str, object], scene: Scene, at: Mapping[str, int | str], *choices: object) -> State:
+    """What the page shows: an image under what is chosen, of one of some networks.
 
-    `at` are r, draw, rank, label, drop site and method by their keys, as far as the browser goes to other ones;
-    `choices` are the rest, but for γ.
+    `networks` are these by name with their versions (checkpoint.py); `at` are r, draw, rank, checkpoint, label, drop
+    site and method by their keys, as far as the browser goes to other ones; `choices` are the rest, but for γ.
     """
-    weights = scene.activation.model.fc.weight[0].numpy(force=True)
-    content = digest(scene.picture.pixels.numpy().tobytes() + weights.tobytes())
+    content = digest(scene.picture.pixels.numpy().tobytes())
     clicks = tuple(key for key in ("seed", "rank") if key in at)
-    return State(repr((name, content, None if "label" in at else scene.label, *choices)), at, clicks=clicks)
+    known = sorted(networks.items())
+    return State(repr((known, content, None if "label" in at else scene.label, *choices)), at, clicks=clicks)
 
 
 def neighbours(

@@ -11,6 +11,7 @@ from camdrop.analysis.mask_steps import Dissection, MaskedPass, dissect, many_dr
 from camdrop.checkpoints import Checkpoint
 from camdrop.masks import METHODS, CamDrop, Method
 from camdrop.training.config import make_method
+from ui.choosers.checkpoint import open_checkpoint
 from ui.choosers.scene import Scene, make_scene
 from ui.choosers.training_switch import training_sites
 from ui.components.pictures import Board, Panel, Screen, State
@@ -25,14 +26,16 @@ KINDS = {kind.__name__: name for name, kind in reversed(METHODS.items())}  # the
 class Side:
     """A mask of a scene: the checkpoint's name, the method's name and options, and the draw.
 
-    `site` is the drop site that the page's choice says, in whose place the scene of another network may have another;
-    `own` are the keys of choices that are not what the page's own say, `keys` are those of the sliders of γ and r,
-    `mark` is "A" or "B" where there are two, `training` whether all sites are masked as in training, `follows` whether
-    the browser can follow the hand.
+    `alike` are the checkpoints that the browser goes to, with their versions (checkpoint.py); `site` is the drop site
+    that the page's choice says, in whose place the scene of another network may have another; `own` are the keys of
+    choices that are not what the page's own say, `keys` are those of the sliders of γ and r, `mark` is "A" or "B" where
+    there are two, `training` whether all sites are masked as in training, `follows` whether the browser can follow the
+    hand.
     """
 
     checkpoint: str
     network: Checkpoint
+    alike: Mapping[str, object]
     scene: Scene
     site: str
     kind: str
@@ -86,9 +89,11 @@ class Side:
         if not self.follows:
             return None
         at: dict[str, int | str] = {self.keys[1]: self.r, "seed": self.seed, "rank": self.rank}
-        chosen = {"method": type(self.drawn).__name__, "site": self.site, "label": self.scene.choice}
+        chosen = {"checkpoint": self.checkpoint, "method": type(self.drawn).__name__, "site": self.site}
+        chosen["label"] = self.scene.choice
         at |= {key: value for key, value in chosen.items() if key not in self.own}
-        return ahead.state_of(self.checkpoint, self.scene, at, self.options, self.kind if "method" in self.own else "")
+        kind = self.kind if "method" in self.own else ""
+        return ahead.state_of(self.alike, self.scene, at, self.options, kind, self.mark)
 
     def seen(self) -> list[Board]:
         """The boards of the mask as it is."""
@@ -104,7 +109,8 @@ class Side:
         if self.state is None or not ahead.can_fill(self.scene.activation):
             return []
         sizes = range(1, 17) if self.kind in BLOCKS else ()
-        others = {"method": list(KINDS), "label": ahead.labels_of(self.scene), "site": ahead.sites_of(self.scene)}
+        others = {"checkpoint": list(self.alike), "method": list(KINDS)}
+        others |= {"label": ahead.labels_of(self.scene), "site": ahead.sites_of(self.scene)}
         return list(ahead.neighbours(self.state, sizes, len(self.d.alpha), others, self.keys))
 
     def at(self, near: State) -> bool:
@@ -116,9 +122,11 @@ class Side:
         """The boards of another state."""
         kind, r = KINDS.get(str(near.at.get("method")), self.kind), int(near.at[self.keys[1]])
         label, site = str(near.at.get("label", self.scene.choice)), str(near.at["site"])
-        method, scene = self.method(kind, r), make_scene(self.network, self.scene.picture, label, site)
+        name = str(near.at.get("checkpoint", self.checkpoint))
+        there = dataclasses.replace(self, checkpoint=name, network=open_checkpoint(name))
+        method, scene = self.method(kind, r), make_scene(there.network, self.scene.picture, label, site)
         shown = ahead.show_whole(scene.activation, method, scene.label, int(near.at["seed"]), self.keys[0])
-        return self._boards(scene, shown, _channel(shown.d, int(near.at["rank"])), near)
+        return there._boards(scene, shown, _channel(shown.d, int(near.at["rank"])), near)
 
     def message(self, guess: bool) -> tuple[list[Panel], mask_message.Key | None]:
         """What the mask tells, where that is asked, and what a probe depends on that is still to be fitted."""
@@ -148,13 +156,6 @@ class Side:
         """The same for pictures that show all drop sites."""
         return self.waits and {key: value for key, value in self.waits.items() if key != "site"}
 
-    def rows(self) -> list[list[list[str]]]:
-        """The keys of its pictures as a saved page has them: rows of columns, the last one below all else."""
-        left, right = ["grid", "mean"], ["numbers", "sites"]
-        columns = [[*left, *right]] if self.mark else [left, right]
-        named = [[self.key(name) for name in column] for column in columns]
-        return [[[self.key("message")]], [[self.key("strip")]], named]
-
     def _boards(self, scene: Scene, shown: Shown, rank: int, state: State | None, remark: str = "") -> list[Board]:
         found = mask_lab.boards(scene, shown, rank, state, remark, self._name(scene, shown.d.method))
         half: Screen = "right" if self.mark == "B" else "left" if self.mark else "all"
@@ -172,6 +173,14 @@ class Side:
             return ""
         guide = f", label {scene.label_name}" if isinstance(method, CamDrop) else ""
         return f"{self.mark} · {self.checkpoint} · {type(method).__name__}{guide}."
+
+
+def rows(side: Side) -> list[list[list[str]]]:
+    """The keys of its pictures as a saved page has them: rows of columns, the last one below all else."""
+    left, right = ["grid", "mean"], ["numbers", "sites"]
+    columns = [[*left, *right]] if side.mark else [left, right]
+    named = [[side.key(name) for name in column] for column in columns]
+    return [[[side.key("message")]], [[side.key("strip")]], named]
 
 
 def _channel(d: Dissection, rank: int) -> int:

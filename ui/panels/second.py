@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ui.choosers.checkpoint import at_hand, open_checkpoints
+from ui.choosers.checkpoint import at_hand, open_checkpoints, versions
 from ui.choosers.scene import PREDICTED, TRUE, make_scene, rate_slider, size_slider
 from ui.choosers.select import not_here, select
 from ui.fragments import callback
 from ui.panels.mask_side import BLOCKS, KINDS, Side
-
-if TYPE_CHECKING:
-    pass
 
 AS_A = "As A"
 _CHOICES = ("b_checkpoint", "b_label", "b_method", "b_reading")
@@ -41,8 +37,8 @@ def choose_second(a: Side) -> Side | None:
         st.markdown("**B**", width="content")
         names = [AS_A, *(name for name, meta in at_hand().items() if meta.in_channels in (1, 3))]
         absent = [name for name in st.query_params.get_all("b_checkpoint") if name and name not in names]
-        name = select("Checkpoint of B", names, key="b_checkpoint", width=300)
-        opened = [(a.checkpoint, a.network)] if name == AS_A else open_checkpoints([name])
+        network = select("Checkpoint of B", names, key="b_checkpoint", width=300)
+        opened = [(a.checkpoint, a.network)] if network == AS_A else open_checkpoints([network])
         if not opened:
             return None
         name, checkpoint = opened[0]
@@ -62,12 +58,13 @@ def choose_second(a: Side) -> Side | None:
     guide = a.scene.choice if label == AS_A else label
     picture = a.scene.picture.seen_by(checkpoint.meta, a.network.meta)
     scene = make_scene(checkpoint, picture, guide, a.site)
-    chosen = {} if reading == AS_A else {"reading": reading}
-    b = dataclasses.replace(
-        a, checkpoint=name, network=checkpoint, scene=scene, kind=kind, options={**a.options, **chosen}, gamma=gamma,
-        r=r, keys=keys, mark="B", own={key for key, value in (("label", label), ("method", method)) if value != AS_A},
+    options = a.options if reading == AS_A else {**a.options, "reading": reading}
+    choices = {"checkpoint": network, "label": label, "method": method}
+    return dataclasses.replace(
+        a, checkpoint=name, network=checkpoint, alike=a.alike if network == AS_A else versions([name]), scene=scene,
+        kind=kind, options=options, gamma=gamma, r=r, keys=keys, mark="B",
+        own={key for key, value in choices.items() if value != AS_A},
     )  # fmt: skip
-    return b
 
 
 def fixed(side: Side) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from ui.fragments import fragment, prepared
 from ui.saved.page import Block, Columns, Details, Facts, Note, Page, Text, followed, page_html, steps
 
 if TYPE_CHECKING:
-    from camdrop.checkpoints import Checkpoint
+    from camdrop.checkpoints.metadata import Meta
     from ui.components.pictures import Board
 
 _LOCAL = "http://localhost:8501/"
@@ -59,7 +59,7 @@ class Seen:
     question: str
     rows: Sequence[Sequence[Sequence[str]]]
     facts: Mapping[str, str]
-    networks: Sequence[tuple[str, Checkpoint]]
+    networks: Mapping[str, Meta]
     how: str
     own: bool
     note: str = ""
@@ -85,7 +85,7 @@ class Seen:
         blocks += [Columns([[part] for part in live])] if live else []
         blocks += [*ahead, *map(Columns, grid)]
         blocks += [*self.below(), Details("How it is computed", [Text(self.how)])]
-        networks = {name: network_label(checkpoint.meta) for name, checkpoint in self.networks}
+        networks = {name: network_label(meta) for name, meta in self.networks.items()}
         parameters = {data["key"]: (data["key"], data.get("default")) for data in map(_data, live)}
         page = Page(self.title, self.question, blocks, _link(address, query, values), networks, parameters)
         words = [f"**{_names(map(_data, live))}** work in it."] if live else []

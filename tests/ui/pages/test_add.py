@@ -255,9 +255,9 @@ def test_a_page_with_one_checkpoint_follows(folder: Path) -> None:
     app.switch_page("pages/mask_lab.py")
     settled(app.run())
     app.file_uploader[0].upload("best.th", headerless_file(1), "application/octet-stream").run()
-    assert settled(app).selectbox(key="checkpoint").value == "best.th"
+    assert settled(app).session_state["live.checkpoint"] == "best.th"
     press(app, "Keep")
-    assert app.selectbox(key="checkpoint").value == "best"
+    assert app.session_state["live.checkpoint"] == "best"
     app.file_uploader[0].upload("best.th", headerless_file(2), "application/octet-stream").run()
     press(app, "Forget")
-    assert app.selectbox(key="checkpoint").value == "tiny"  # CamDrop's, as at first
+    assert app.session_state["live.checkpoint"] == "tiny"  # CamDrop's, as at first

@@ -1,9 +1,12 @@
 """What the browser gets ahead of its time is what the page would draw there."""
 
 import random
+from pathlib import Path
 
 import pytest
 
+from camdrop.checkpoints import Checkpoint, save
+from tests.support.checkpoint_files import network
 from tests.support.lab_pages import Pages, seen
 from ui.components.pictures import Board
 
@@ -16,6 +19,12 @@ def expect_equal(lab: Pages, boards: list[Board], gamma: float) -> None:
         assert seen(board.note, gamma) in (lab.notes[board.key], None)
         for panel in board.panels:
             assert seen(panel, gamma) == seen(shown[panel.id], gamma), (board.key, panel.id)
+
+
+@pytest.fixture(autouse=True)
+def twin(folder: Path, checkpoint: Checkpoint) -> None:
+    """A checkpoint `twin` beside the one of `lab`, of the same build."""
+    save(folder / "twin.safetensors", network(num_classes=10, seed=8), checkpoint.meta)
 
 
 @pytest.mark.slow
@@ -33,9 +42,10 @@ def test_other_block_sizes_draws_and_channels_at_any_gamma(lab: Pages, seed: int
     sent = lab.open_and_fill(page, **link, seed=str(draw))
     assert sent[0].state
     start = dict(sent[0].state.at)
-    assert start == start | {"r": 4, "seed": draw, "label": link["label"]}
+    assert start == start | {"r": 4, "seed": draw, "label": link["label"], "checkpoint": "tiny"}
     others: list[tuple[str, int | str]] = [("r", chance.randint(1, 16)), ("seed", draw + chance.randint(1, 8))]
     others.append(("label", chance.choice(("True label", "Predicted label", "Dress", "Ankle boot"))))
+    others.append(("checkpoint", "twin"))
     others.append(("site", chance.choice(("layer1.0.conv1", "layer2.0.skip", "layer3.0.conv2"))))
     if page == "mask_lab":
         others.append(("rank", chance.randrange(32)))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from streamlit.testing.v1 import AppTest
 
 from camdrop.analysis.leakage import mask_features, masks_of
 from camdrop.checkpoints import Checkpoint, load
@@ -28,6 +29,11 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> Pages:
 
 def network(name: str) -> Checkpoint:
     return load(ROOT / "checkpoints" / f"{SET}-{name}.safetensors")
+
+
+def choose(app: AppTest, name: str) -> None:
+    app.session_state["live.checkpoint"] = name
+    app.run()
 
 
 def percent(text: str) -> float:
@@ -73,13 +79,13 @@ def test_the_switch_brings_the_method_of_the_header_and_a_link_its_own(shipped):
     shown = {key: app.session_state[key] for key in ("reading", "channels", "live.r", "live.position_fraction", "auto")}
     expected = {"reading": "matched", "channels": "all", "live.r": 4, "live.position_fraction": 0.5, "auto": False}
     assert shown == expected
-    app.selectbox("checkpoint").set_value(f"{SET}-camdrop-leaky").run()
+    choose(app, f"{SET}-camdrop-leaky")
     assert not app.exception and app.session_state["live.r"] == 8 and app.session_state["reading"] == "paper"
     assert app.session_state["live.label"] == "True label" and app.session_state["auto"]
-    app.selectbox("checkpoint").set_value(f"{SET}-dropblock").run()
+    choose(app, f"{SET}-dropblock")
     assert app.session_state["live.method"] == "DropBlock" and app.session_state["live.r"] == 4
     assert shipped.panels["message"]["with"].lines == ["These masks know no label."]
-    app.selectbox("checkpoint").set_value(f"{SET}-baseline").run()
+    choose(app, f"{SET}-baseline")
     assert not app.exception and app.session_state["live.method"] == "DropBlock"  # nothing to bring: it stays
     app = shipped.open("mask_lab", checkpoint=f"{SET}-camdrop-leaky", training="true", gamma="0.5", r="3")
     assert (app.session_state["live.gamma"], app.session_state["live.r"]) == (0.5, 3)
