@@ -110,13 +110,11 @@ def choose(page: Page, turn: int) -> None:
 def compare(page: Page, turn: int) -> None:
     """One network more, or one less."""
     name = "fashion-resnet8-dropblock"
-    page.keyboard.press("Escape")  # what lies behind an open list has no names
     remove = page.get_by_role("button", name=f"Remove {name}")
     if remove.count():
         remove.click()
     else:
-        page.get_by_role("combobox", name="Checkpoints").fill(name)
-        page.keyboard.press("Enter")
+        page.get_by_role("combobox", name="Checkpoints").select_option(name)
 
 
 def of_list(label: str, *names: str) -> Callable[[Page, int], None]:
@@ -153,7 +151,7 @@ INTERACTIONS = (
         "/mask_lab",
         of_list("Checkpoint", "fashion-noise-resnet8-dropblock", "fashion-noise-resnet8-camdrop-leaky"),
         "strip",
-        0.6,
+        4,
         filled,
     ),
     Interaction(
@@ -168,7 +166,7 @@ INTERACTIONS = (
         "/five_methods",
         of_list("Checkpoint", "fashion-noise-resnet8-dropblock", "fashion-noise-resnet8-camdrop-leaky"),
         "blocks",
-        0.6,
+        4,
         filled,
     ),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui.asked import asked
-from ui.choosers.checkpoint import choose_subjects
+from ui.choosers.checkpoint import alike, at_hand, choose_subjects, open_checkpoint
 from ui.choosers.image import ChosenImage, Shelf, leaf_through
 from ui.components.choice import live_choice
 from ui.components.pictures import pictures
@@ -109,13 +109,16 @@ def page() -> None:
         for label, (make, name, what) in files.items():
             st.download_button(label, prepared(make), name, icon=":material/download:", on_click="ignore", help=what)
     with board:
-        look_at(chosen, shelf, style)
+        look_at(chosen, shelf, style, list(alike(chosen[0][0], at_hand())))
     carrier()
 
 
 @fragment
-def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, style: Style) -> None:
-    """What follows the hand. A move here runs nothing else, and each element of it costs time."""
+def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, style: Style, among: list[str]) -> None:
+    """What follows the hand. A move here runs nothing else, and each element of it costs time.
+
+    The browser goes to other networks `among` these.
+    """
     from camdrop.analysis.explanations import explain
     from ui.panels.background import plan
     from ui.panels.explore import View, boards, legend, lighter, loads
@@ -145,11 +148,12 @@ def look_at(chosen: list[tuple[str, Checkpoint]], shelf: Shelf | ChosenImage, st
     if picture.number and not near:  # no image of the gallery meets the conditions
         settings = {key: value for key, value in settings.items() if key not in ("image_class", "image_show")}
     store["explore"]["seen"] = Seen(explained, picture.name, truth, settings)
-    view = View(chosen, style, extra, store.get("explore.scored", 0))
+    view = View(chosen, style, extra, store.get("explore.scored", 0), among)
 
     def ahead(load: Load) -> Iterator[Board]:
         images = [shelf.picture(n) for n in load.images] if isinstance(shelf, Shelf) else [picture]
-        return boards(view, load, images, numbers)
+        there = [(name, open_checkpoint(name)) for name in load.networks]
+        return boards(dataclasses.replace(view, networks=there or chosen), load, images, numbers)
 
     next_loads = loads(view, picture, near, wanted, stage)
     planned = plan(next_loads, ahead)

@@ -37,7 +37,7 @@ class Pages:
         self._patch = patch
         patch.setattr("ui.panels.background.plan", lambda *_: False)  # seconds of work
 
-    def open(self, page: str, **query: str) -> AppTest:
+    def open(self, page: str, **query: str | list[str]) -> AppTest:
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         app.switch_page(f"pages/{page}.py")
         for key, value in query.items():

@@ -23,6 +23,7 @@ from ui.choosers.image import ChosenImage, Filter, Shelf, choose_shelf
 from ui.choosers.run_checkpoints import run_checkpoints
 from ui.choosers.select import not_here
 from ui.components.choice import live_choice
+from ui.components.choices import live_choices
 from ui.components.packing import digest
 from ui.rooms import ROW, room
 from ui.words import literal
@@ -37,6 +38,7 @@ FOLDER = own("checkpoints")  # where those that are kept go
 FIRST_SET = "fashion-noise-resnet8"  # of the set that pages open on
 _SMALL = 8_000_000  # bytes of a file that opens in a moment
 _NEAR = 8  # networks
+MOST = 4  # are compared
 # What networks of one build share: all that their pictures and choices depend on, but for the weights.
 _BUILD = ("architecture", "shortcut", "stem", "dataset", "classes", "num_classes", "in_channels", "image_size")
 
@@ -152,45 +154,36 @@ def _versions(names: Iterable[str], paths: Mapping[str, Path]) -> dict[str, obje
     return {name: _version(name, paths.get(name)) for name in names}
 
 
-def choose_checkpoints(
-    label: str, *, key: str, most: int = 4, row: DeltaGenerator | None = None
-) -> list[tuple[str, Checkpoint]]:
-    """A choice of one to `most` checkpoints at hand, with a place to add others; [] if there is none.
+def choose_checkpoints(label: str, *, key: str, row: DeltaGenerator) -> list[tuple[str, Checkpoint]]:
+    """A choice of one to `MOST` checkpoints at hand, which the browser follows, with a place to add others, in `row`.
 
-    By default those of the first data set and architecture, at most three. `key` is the link's parameter; `row` a
-    horizontal container for the controls, by default one of its own.
+    [] if there is none. By default those of the first data set and architecture, at most three. `key` is the link's
+    parameter.
     """
-    row = row or st.container(horizontal=True, vertical_alignment="bottom")
-    place, metas, added, gone = _offer(key, row, 800)  # pixels: three names beside each other
+    place, metas, added, gone = _offer(key, row, 860)  # pixels: three names beside each other
     if not metas:
         return []
     first = next(iter(metas.values()))
-    alike = [name for name, meta in metas.items() if _kind(meta) == _kind(first)][: min(3, most)]
-    before: list[str] = st.session_state.get(key) or []
+    usual = [name for name, meta in metas.items() if _kind(meta) == _kind(first)][:3]
+    slot = f"live.{key}"
+    before: list[str] = st.session_state.get(slot, [])
     if added or not gone.keys().isdisjoint(before):
         # Networks that look at other images take the place of those chosen; others join them.
         kinds = {_kind(metas[name]) for name in added[:1]} or {_kind(meta) for meta in metas.values()}
-        chosen = [name for name in (gone.get(name, name) for name in before) if name in metas]
-        chosen = [name for name in chosen if _kind(metas[name]) in kinds]
-        chosen = list(dict.fromkeys([*chosen, *added]))
-        st.session_state[key] = chosen[-most:] or alike
-        if left := chosen[:-most]:
+        kept = [name for name in (gone.get(name, name) for name in before) if name in metas]
+        kept = [name for name in kept if _kind(metas[name]) in kinds]
+        kept = list(dict.fromkeys([*kept, *added]))
+        st.session_state[slot] = kept[-MOST:] or usual
+        if left := kept[:-MOST]:
             st.toast(
-                f"At most {most} are compared: {' and '.join(map(literal, left))} made room.",
+                f"At most {MOST} are compared: {' and '.join(map(literal, left))} made room.",
                 icon=":material/swap_horiz:",
                 duration="infinite",
             )
     added.clear()
     gone.clear()
-    names = place.multiselect(
-        label,
-        list(metas),
-        None if key in st.session_state else alike,
-        key=key,
-        bind="query-params",
-        max_selections=most,
-        placeholder=f"Choose one to {most} checkpoints",
-    )
+    with place:
+        names = live_choices(label, list(metas), key=key, default=usual, most=MOST)
     if not names:
         st.info("Choose at least one checkpoint above to see where it looks.", icon=":material/arrow_upward:")
     return open_checkpoints(names)
@@ -208,8 +201,8 @@ def choose_subjects(
     from camdrop.data import DataError
 
     row = room("choosers", ROW).container(horizontal=True, vertical_alignment="bottom")
-    chosen = choose_checkpoints("Checkpoints", key="checkpoints", row=row)
-    if not chosen:
+    networks = choose_checkpoints("Checkpoints", key="checkpoints", row=row)
+    if not networks:
         return None
     images = row.popover("Images", icon=":material/photo_library:", help="Other images, or only some of them")
     problem, shelf, bar = "Press Images above, and choose an image.", None, st.empty()
@@ -219,16 +212,16 @@ def choose_subjects(
 
     with images:
         try:
-            shelf = choose_shelf(chosen[0][1].meta, key="image", filters=filters and filters(chosen, tell))
+            shelf = choose_shelf(networks[0][1].meta, key="image", filters=filters and filters(networks, tell))
             if isinstance(shelf, Shelf):
-                offer_errors(chosen, shelf.split, shelf.info, tell)
+                offer_errors(networks, shelf.split, shelf.info, tell)
         except DataError as error:
             problem = str(error)
     bar.empty()
     if shelf is None:
         st.info(literal(problem), icon=":material/image:")
         return None
-    return chosen, shelf
+    return networks, shelf
 
 
 def _kind(meta: Meta) -> tuple[str, int, int]:

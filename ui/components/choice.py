@@ -39,7 +39,7 @@ def live_choice(
     def clean(value: Any) -> str:
         return value if value in options else usual
 
-    value, told = follow(key, usual, clean)
+    value, told = follow(key, st.query_params.get(key, usual), clean)
     data = _message(label, options, key, usual, value) | {"look": look, "help": help} | told
     _choice(key=key, data=data, width=width, on_state_change=nothing)
     return value

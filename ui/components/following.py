@@ -8,16 +8,16 @@ import streamlit as st
 T = TypeVar("T")
 
 
-def follow(key: str, default: T, clean: Callable[[Any], T]) -> tuple[T, dict[str, Any]]:
+def follow(key: str, start: object, clean: Callable[[Any], T]) -> tuple[T, dict[str, Any]]:
     """The value of the component `key`, and what the browser must be told along with it.
 
-    It starts from the link's parameter `key`, survives page switches, and is set by
+    It starts from `start`, which is what the link says, survives page switches, and is set by
     `st.session_state["live.<key>"] = value` before the component runs. `clean` makes a value of anything.
     """
     store = st.session_state
     slot, book = f"live.{key}", f"live.{key}.book"
     if slot not in store:
-        store[slot] = clean(st.query_params.get(key, default))
+        store[slot] = clean(start)
     value = store[slot]
     seen, revision = store.get(book, (value, 0))
     sent = (store.get(key) or {}).get("state") or {}

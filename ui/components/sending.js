@@ -71,7 +71,7 @@ function makeSender() {
   };
 }
 
-// Keeps a parameter of the page's address at what `parameter()` says, [key, text] with null for none.
+// Keeps a parameter of the page's address at what `parameter()` says: [key, text], several texts, or null for none.
 // What the link says is left alone by Streamlit's own bound widgets, which change only their own parameter. But the
 // server pushes its stale copy of the whole query when the page sets a bound widget; then `keep` mends ours.
 function makeAddress(parameter) {
@@ -79,9 +79,13 @@ function makeAddress(parameter) {
   function write() {
     const url = new URL(window.location.href);
     const [key, text] = parameter();
-    if (url.searchParams.get(key) === text) return;
-    if (text === null) url.searchParams.delete(key);
-    else url.searchParams.set(key, text);
+    const texts = text === null ? [] : [text].flat();
+    if (JSON.stringify(url.searchParams.getAll(key)) === JSON.stringify(texts)) return;
+    if (texts.length === 1) url.searchParams.set(key, texts[0]);
+    else {
+      url.searchParams.delete(key);
+      for (const each of texts) url.searchParams.append(key, each);
+    }
     window.history.replaceState(window.history.state, "", url);
   }
   function schedule(delay) {

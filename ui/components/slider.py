@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import streamlit as st
+
 from ui.components.component import Part, component
 from ui.components.following import follow, nothing
 
@@ -55,7 +57,7 @@ def live_slider(
         value = _snap(_number(value, default), min, max, step, log, integer)
         return value if values is None else builtins.min(values, key=lambda x: (abs(x - value), x))
 
-    value, told = follow(key, default, clean)
+    value, told = follow(key, st.query_params.get(key, default), clean)
     data = _message(label, key, min, max, step, default, value, help, log, disabled, local)
     data |= {"format": format} if format else {}
     data |= {"values": None if values is None else list(values)}

@@ -36,7 +36,7 @@ class Duels:
     @functools.cached_property
     def scene(self) -> str:
         """A name for all this, but for what the browser follows by itself."""
-        return scene_name(self.networks, self.extra, self.choice)
+        return scene_name([name for name, _ in self.networks], self.extra, self.choice)
 
     def outcomes(self, picture: ChosenImage) -> list[AttackOutcome]:
         """Of the attack on each network."""

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 
+from ui.choosers.checkpoint import versions
 from ui.components.ahead import send_ahead
 from ui.components.packing import digest
 from ui.components.pictures import Board, Panel
 from ui.fragments import callback, fragment
-
-if TYPE_CHECKING:
-    from camdrop.checkpoints import Checkpoint
 
 T = TypeVar("T")
 FEW = 20  # classes: up to so many, all of them go ahead
@@ -49,9 +47,9 @@ def near_classes(classes: Sequence[str], best: Iterable[str]) -> list[str]:
     return list(classes) if len(classes) <= FEW else [name for name in dict.fromkeys(best) if name in classes]
 
 
-def scene_name(networks: Sequence[tuple[str, Checkpoint]], extra: Sequence[Panel], *choices: object) -> str:
+def scene_name(networks: Iterable[str], extra: Sequence[Panel], *choices: object) -> str:
     """A name for what a page shows of networks beside `extra` panels, but for what the browser follows by itself."""
-    known = [(name, c.meta, digest(c.model.fc.weight[0].numpy(force=True))) for name, c in networks]
+    known = versions(networks)
     shelf = [(panel.subtitle, panel.moves) for panel in extra]
     return digest(repr((known, shelf, choices)).encode())
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -21,8 +21,10 @@ from camdrop.checkpoints import Checkpoint
 from camdrop.checkpoints.metadata import Meta
 from camdrop.figures import COLORMAPS, DIFFERENCE, css, lut
 from camdrop.figures.numbers import number, percent
+from ui.choosers.checkpoint import MOST
 from ui.choosers.image import ChosenImage
 from ui.choosers.labels import method_label, network_label
+from ui.components.choices import text_of
 from ui.components.pictures import Board, Heat, Panel, Raster, Row, State
 from ui.components.readings import of_map, of_pixels
 from ui.components.slider import Live, live_slider
@@ -65,13 +67,15 @@ def image_panel(picture: ChosenImage, explanation: Explanation, truth: str | Non
 class View:
     """What the page shows of any image, class and stage: the networks by name, how heatmaps look, other panels.
 
-    `scored` counts how often deletion and insertion were computed.
+    `scored` counts how often deletion and insertion were computed. The browser goes to other networks `among` these, by
+    name (`alike` in checkpoint.py), if all are.
     """
 
     networks: Sequence[tuple[str, Checkpoint]]
     style: Style
     extra: Sequence[Panel] = ()
     scored: int = 0
+    among: Collection[str] = ()
 
     @property
     def meta(self) -> Meta:
@@ -92,22 +96,42 @@ class View:
     def scene(self) -> str:
         """A name for all this, but for what the browser follows by itself."""
         style = dataclasses.replace(self.style, opacity=0.0, start=0.0, end=1.0)
-        return scene_name(self.networks, self.extra, style, self.scored)
+        names = {*self.among, *self.names}
+        return scene_name(sorted(names), self.extra, style, self.scored)
+
+    @property
+    def names(self) -> list[str]:
+        """Those of the networks."""
+        return [name for name, _ in self.networks]
+
+    def others(self) -> list[tuple[str, ...]]:
+        """The choices of networks that are one less or one more than this."""
+        names = self.names
+        if not set(names) <= set(self.among):
+            return []
+        less = [tuple(name for name in names if name != out) for out in names]
+        more = [(*names, name) for name in self.among if name not in names]
+        return [some for some in [*less, *more] if 0 < len(some) <= MOST]
 
     def state(self, picture: ChosenImage, wanted: str, stage: str) -> State:
         """What the page shows, as the browser names it."""
-        return State(self.scene, {**picture.state, "class": wanted, "stage": stage}, ("opacity", "from", "to"))
+        at = {**picture.state, "class": wanted, "stage": stage, "checkpoints": text_of(self.names)}
+        return State(self.scene, at, ("opacity", "from", "to"))
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is computed as one batch and sent ahead: images by their states, with all classes and stages or with one."""
+    """What is computed as one batch and sent ahead: images by their states, with all classes and stages or with one.
+
+    `networks` are the names of other ones than the page shows.
+    """
 
     scene: str
     images: tuple[int, ...]
     own: str = ""
     classes: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
 
 
 def loads(view: View, picture: ChosenImage, near: Sequence[int], wanted: str, stage: str) -> list[Load]:
@@ -116,15 +140,19 @@ def loads(view: View, picture: ChosenImage, near: Sequence[int], wanted: str, st
     Large differences, which are as large as the image, come for this class and stage alone. Of many classes those that
     a network has in its top five come, and the one that is `wanted`.
     """
+    own = "" if picture.number else str(picture.state)
+    here = () if picture.number is None else (picture.number,)
+    instead = [Load(view.scene, here, own, (wanted,), (stage,), some) for some in view.others()]
     if picture.number is None:
-        return [Load(view.scene, (), str(view.state(picture, "", "").at))]
+        return [Load(view.scene, here, str(view.state(picture, "", "").at)), *instead]
     large = picture.pixels.shape[-1] > _SMALL
     groups = in_groups(near, picture.number, 1 if large else _BATCH)
     if large and view.style.difference:
         return [Load(view.scene, group, classes=(wanted,), stages=(stage,)) for group in groups]
     rare = len(view.meta.classes) > FEW and wanted not in (TRUE, PREDICTED)
     first = [Load(view.scene, group, classes=(wanted,)) for group in groups if rare]
-    return [*first, *(Load(view.scene, group) for group in groups)]
+    every = [Load(view.scene, group) for group in groups]
+    return [*first, *every[:1], *instead, *every[1:]]
 
 
 def lighter(some: Sequence[Load], picture: ChosenImage, wanted: str) -> list[Load]:
@@ -133,6 +161,8 @@ def lighter(some: Sequence[Load], picture: ChosenImage, wanted: str) -> list[Loa
     classes = tuple(dict.fromkeys([*usual, wanted]))
     kept = []
     for load in some:
+        if load.networks:
+            continue
         here = tuple(n for n in load.images if n == picture.number)
         others = tuple(n for n in load.images if n != picture.number)
         if here or not load.images:

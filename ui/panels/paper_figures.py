@@ -65,7 +65,8 @@ def _while_training(found: Found) -> None:
 
 def _figure_3() -> None:
     """The contact sheet of some checkpoints that look at the same kind of images."""
-    chosen = choose_checkpoints("Checkpoints", key="figure3")
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    chosen = choose_checkpoints("Checkpoints", key="figure3", row=row)
     if not chosen:
         return
     try:

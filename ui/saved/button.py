@@ -150,7 +150,8 @@ def _data(part: Part) -> Any:
 
 
 def _text(data: Mapping[str, Any]) -> str:
-    return data["format"] % data["value"] if "format" in data else str(data["value"])
+    value = data["value"]
+    return data["format"] % value if "format" in data else ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _names(messages: Iterable[Mapping[str, Any]]) -> str:

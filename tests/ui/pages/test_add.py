@@ -1,4 +1,5 @@
-"""Adding checkpoints: by upload, path and from torchvision; described, kept and forgotten."""
+"""Adding checkpoints: by upload, path and import json
+from torchvision; described, kept and forgotten."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +41,7 @@ def by_path(app: AppTest, path: Path | str) -> AppTest:
 
 
 def chosen(app: AppTest) -> list[str]:
-    return app.multiselect(key="checkpoints").value
+    return app.session_state["live.checkpoints"]
 
 
 def test_by_path_files_of_one_name_are_told_apart(folder: Path) -> None:
@@ -117,7 +118,8 @@ def test_the_last_stage_stays_the_last(folder: Path) -> None:
     assert app.session_state["live.stage"] == "3"
     by_path(app, folder.parent / "wide.pth")
     assert app.session_state["live.stage"] == "4"
-    app.multiselect(key="checkpoints").set_value(["best.th"]).run()
+    app.session_state["live.checkpoints"] = ["best.th"]
+    app.run()
     assert settled(app).session_state["live.stage"] == "3"
 
 
