@@ -39,5 +39,5 @@ def test_explore_shows_heatmaps(camdrop: Path, page: Page, tmp_path: Path) -> No
     with serve_by([str(camdrop), "app", "--headless"], "--port", cwd=tmp_path, env=env) as address:
         page.goto(address)
         page.set_default_timeout(60_000)
-        expect(page.get_by_test_id("stMultiSelect").first).to_contain_text("fashion-noise-resnet8-baseline")
+        expect(page.get_by_role("button", name="Remove fashion-noise-resnet8-baseline")).to_be_visible()
         expect(page.get_by_role("img", name="Where fashion-noise-resnet8-camdrop looks for Bag")).to_be_visible()

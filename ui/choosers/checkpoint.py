@@ -117,7 +117,8 @@ def offer_checkpoints(*, key: str, row: DeltaGenerator, width: int) -> Offered |
     place, metas, added, gone = _offer(key, row, width)
     if not metas:
         return None
-    default = next((name for name, meta in metas.items() if meta.method == "camdrop"), next(iter(metas)))
+    guided = next((name for name, meta in metas.items() if meta.method == "camdrop"), next(iter(metas)))
+    (default,) = _usual(key, [guided], metas)
     slot = f"live.{key}"
     if added or st.session_state.get(slot) in gone:
         st.session_state[slot] = added[-1] if added else gone[st.session_state[slot]] or default
@@ -154,6 +155,14 @@ def _versions(names: Iterable[str], paths: Mapping[str, Path]) -> dict[str, obje
     return {name: _version(name, paths.get(name)) for name in names}
 
 
+def _usual(key: str, names: list[str], metas: Mapping[str, Meta]) -> list[str]:
+    """The names to begin with, in a session always the same while they are at hand: the link leaves out no others."""
+    kept: dict[str, list[str]] = st.session_state.setdefault("usual", {})
+    if not set(kept.get(key, [""])) <= metas.keys():
+        kept[key] = names
+    return kept[key]
+
+
 def choose_checkpoints(label: str, *, key: str, row: DeltaGenerator) -> list[tuple[str, Checkpoint]]:
     """A choice of one to `MOST` checkpoints at hand, which the browser follows, with a place to add others, in `row`.
 
@@ -164,7 +173,7 @@ def choose_checkpoints(label: str, *, key: str, row: DeltaGenerator) -> list[tup
     if not metas:
         return []
     first = next(iter(metas.values()))
-    usual = [name for name, meta in metas.items() if _kind(meta) == _kind(first)][:3]
+    usual = _usual(key, [name for name, meta in metas.items() if _kind(meta) == _kind(first)][:3], metas)
     slot = f"live.{key}"
     before: list[str] = st.session_state.get(slot, [])
     if added or not gone.keys().isdisjoint(before):
