@@ -69,10 +69,11 @@ def blocks(offered: Offered, row: DeltaGenerator) -> None:
         network = open_checkpoint(str(near.at["checkpoint"]))
         there = make_scene(network, scene.picture, str(near.at["label"]), str(near.at["site"]))
         r, seed = int(near.at["r"]), int(near.at["seed"])
-        shown = [ahead.show_whole(there.activation, m, there.label, seed) for m in methods(r)]
+        shown = [ahead.show_whole(there.activation, m, there.label, seed, answers=False) for m in methods(r)]
         return [figure_1(there, shown, near)]
 
-    drawn = [ahead.show(dissect(scene.activation, m, scene.label, seed), seed) for m in methods(r)]
+    draws = [dissect(scene.activation, m, scene.label, seed) for m in methods(r)]
+    drawn = [ahead.show(d, seed, answers=False) for d in draws]
     at: dict[str, int | str] = {"r": r, "seed": seed, "checkpoint": chosen[0], "label": scene.choice}
     at["site"] = scene.activation.site.name
     state = ahead.state_of(networks, scene, at, reading)
@@ -83,7 +84,7 @@ def blocks(offered: Offered, row: DeltaGenerator) -> None:
     planned = ahead.fill(near, boards)
     pictures(**vars(dataclasses.replace(figure_1(scene, drawn, state), planned=planned)))
     facts = scene_facts(chosen[0], scene) | {"Reading of the paper": reading, "Seed of the draw": str(seed)}
-    metas, own = {name: offered.metas[name] for name in networks}, scene.picture.own
+    metas, own = {name: offered.metas[name] for name in (networks if near else [chosen[0]])}, scene.picture.own
     offer(Seen(TITLE, QUESTION, [[["blocks"]]], facts, metas, HOW, own, ahead=ahead.whole(near, boards)))
 
 

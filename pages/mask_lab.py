@@ -149,7 +149,7 @@ def lab(offered: Offered, row: DeltaGenerator) -> None:
     facts = scene_facts(chosen[0], scene) | {"Method": type(a.drawn).__name__, "Seed of the draw": str(seed)}
     drawn, own = [rows(side) for side in sides], scene.picture.own
     placed = [*(row for some in drawn for row in some[:-1]), [column for some in drawn for column in some[-1]]]
-    metas = {name: offered.metas[name] for side in sides for name in side.alike}
+    metas = {name: offered.metas[name] for side in sides for name in (side.alike if near else [side.checkpoint])}
     offer(Seen(TITLE, QUESTION, placed, facts, metas, HOW, own, ahead=ahead.whole(near, boards)))
 
 

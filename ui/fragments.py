@@ -27,6 +27,15 @@ def told() -> Iterator[None]:
         _say(str(error))
 
 
+def or_nothing(make: Callable[[], list[T]]) -> list[T]:
+    """What nobody has asked for yet; nothing in place of an error, which is told to whoever asks."""
+    try:
+        return make()
+    except _ERRORS:
+        _log()
+        return []
+
+
 def fragment(function: Callable[P, None], *, run_every: float | None = None) -> Callable[P, None]:
     """`st.fragment`, with errors `told`: the one to use, as Streamlit would show a traceback."""
 
@@ -86,4 +95,4 @@ def _say(sentence: str) -> None:
 
 
 def _log() -> None:
-    logging.getLogger(__name__).warning("said on a page", exc_info=True)
+    logging.getLogger(__name__).warning("on a page", exc_info=True)

@@ -53,9 +53,18 @@ class GammaTable:
 
 @torch.no_grad()
 def gamma_table(
-    activation: Activation, method: Method, label: int, seed: int, pause: Callable[[], object] = lambda: None
+    activation: Activation,
+    method: Method,
+    label: int,
+    seed: int,
+    pause: Callable[[], object] = lambda: None,
+    *,
+    answers: bool = True,
 ) -> GammaTable:
-    """Draw at every γ; `pause` is called every few milliseconds, and may end it by an exception."""
+    """Draw at every γ; `pause` is called every few milliseconds, and may end it by an exception.
+
+    Without `answers` the network behind the mask is not run, and `after` is None.
+    """
     dropped, seeds = (torch.zeros(activation.features.shape[1:], dtype=torch.uint8) for _ in range(2))
     moments: list[Moment] = []
     masked: list[Tensor] = []
@@ -66,7 +75,7 @@ def gamma_table(
         dropped += d.dropped
         seeds += d.seeds
         now = moment(d)
-        if not moments or (now.dropped, now.scale) != (moments[-1].dropped, moments[-1].scale):
+        if answers and (not moments or (now.dropped, now.scale) != (moments[-1].dropped, moments[-1].scale)):
             masked.append(d.masked)
             place += 1
         moments.append(now)
@@ -75,7 +84,7 @@ def gamma_table(
             after.append(_answers(activation, torch.stack(masked)))
             masked.clear()
         pause()
-    return GammaTable(dropped, seeds, tuple(moments), torch.cat(after)[which])
+    return GammaTable(dropped, seeds, tuple(moments), torch.cat(after)[which] if answers else None)
 
 
 def still_table(d: Dissection, after: Tensor | None) -> GammaTable:

@@ -46,3 +46,17 @@ def test_table_and_function_are_equal(name: str, seed: int) -> None:
         still = still_table(d, d.after())
         assert torch.equal(still.dropped > 0, d.dropped) and torch.equal(still.seeds > 254, d.seeds)
         assert set(still.moments) == {moment(d)} and torch.equal(still.after[50], d.after()) and not still.whole
+
+
+def test_without_answers_the_rest_is_the_same() -> None:
+    torch.manual_seed(0)
+    model = build("resnet8", 10, 1).eval().requires_grad_(False)
+    activation = capture(model, torch.randn(1, 1, 20, 20), SITES[0])
+    calls: list[object] = []
+    model.fc.register_forward_hook(lambda *call: calls.append(call))
+    method = METHODS["camdrop"](block_size=2)
+    bare = gamma_table(activation, method, 3, 1, answers=False)
+    assert bare.after is None and bare.whole and not calls
+    full = gamma_table(activation, method, 3, 1)
+    assert torch.equal(bare.dropped, full.dropped) and torch.equal(bare.seeds, full.seeds)
+    assert bare.moments == full.moments and calls

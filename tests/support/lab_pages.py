@@ -46,13 +46,16 @@ class Pages:
         assert not app.exception
         return app
 
-    def open_and_fill(self, page: str, **query: str) -> list[Board]:
-        """Open a page, and let it send the browser what it may need next: that is returned."""
+    def open_and_fill(
+        self, page: str, wanted: Callable[[Any], bool] = lambda load: True, **query: str | list[str]
+    ) -> list[Board]:
+        """Open a page, and let it send the browser what it may need next, of the `wanted` loads: that is returned."""
         sent: list[Board] = []
 
         def plan(loads: Iterable[Any], boards: Callable[[Any], Iterable[Board]]) -> bool:
             for load in {repr(load): load for load in loads}.values():
-                sent.extend(boards(load))
+                if wanted(load):
+                    sent.extend(boards(load))
             return False
 
         self._patch.setattr("ui.panels.background.plan", plan)

@@ -21,6 +21,7 @@ from ui.components.ahead import ahead_part
 from ui.components.choice import choice_part
 from ui.components.pictures import Board, Heat, Panel, Raster, pictures, pictures_part
 from ui.components.slider import Live, slider_part
+from ui.panels import ahead
 from ui.panels.lessons import NETWORKS
 from ui.saved.page import Columns, Details, Facts, Links, Note, Page, Table, Text, followed, page_html, unpack
 from ui.saved.texts import text_html
@@ -105,6 +106,9 @@ def test_a_saved_page_has_the_messages_of_the_page_and_links_to_its_state(
 ) -> None:
     key, value = MOVED[name]
     monkeypatch.setattr("ui.components.pictures.pictures", pictures)
+    for some in ("labels_of", "sites_of"):  # all of them take half a minute
+        every = getattr(ahead, some)
+        monkeypatch.setattr(ahead, some, lambda scene, every=every: every(scene)[:2])
     app = lab.open(name, **{key: str(value)})
     protos = [element.proto for element in app.get("bidi_component")]
     sent = [proto.bytes or json.loads(proto.json or "null") for proto in protos]

@@ -27,7 +27,7 @@ FIRST_DRAW = 651  # the draw that pages begin with: even DropPath drops in it, a
 
 _KEPT = 8_000_000  # bytes of feature maps
 
-# Choices that pages share, by their keys, and what they are at first (None: it depends).
+# Choices that pages share, by their keys, and what they are at first.
 _SHARED = {
     "image_from": "Its own data set",
     "image_class": "All",

@@ -56,7 +56,8 @@ function mount(root) {
 
   return {
     update({ data: next, setStateValue }) {
-      const first = data === null || next.revision !== data.revision;
+      const gone = () => JSON.parse(value).some((option) => !next.options.includes(option));
+      const first = data === null || next.revision !== data.revision || gone();
       data = next;
       sender.update(data, setStateValue);
       setText(label, data.label);

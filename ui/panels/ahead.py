@@ -35,16 +35,24 @@ def can_fill(activation: Activation) -> bool:
     return activation.features.numel() <= _SMALL
 
 
-def show(d: Dissection, seed: int, key: str = "gamma") -> Shown:
-    """A draw as panels show it: with its table where that is there already, else at its own γ alone."""
+def show(d: Dissection, seed: int, key: str = "gamma", *, answers: bool = True) -> Shown:
+    """A draw as panels show it, with what the network answers then, if they do.
+
+    With its table where that is there already, else at its own γ alone.
+    """
     table = _tables().get(_draw(d.activation, d.method, d.label, seed))
-    return Shown(d, table, Live(key, d.method.keep_prob)) if table else still(d, key)
+    known = table and (table.after is not None or not answers)
+    return Shown(d, table, Live(key, d.method.keep_prob)) if table and known else still(d, key, answer=answers)
 
 
-def show_whole(activation: Activation, method: Method, label: int, seed: int, key: str = "gamma") -> Shown:
-    """A draw with its table. A new request of the person, as a slider that moves, cuts it off."""
+def show_whole(
+    activation: Activation, method: Method, label: int, seed: int, key: str = "gamma", *, answers: bool = True
+) -> Shown:
+    """A draw with its table, and what the network answers then. A new request of the person cuts it off."""
     draw, kept = _draw(activation, method, label, seed), _tables()
-    table = kept.pop(draw, None) or gamma_table(*draw, pause=_listen)
+    table = kept.pop(draw, None)
+    if table is None or (answers and table.after is None):
+        table = gamma_table(*draw, pause=_listen, answers=answers)
     kept[draw] = table
     while len(kept) > _TABLES:
         kept.popitem(last=False)

@@ -17,7 +17,7 @@ from ui.choosers.checkpoint import versions
 from ui.components.ahead import send_ahead
 from ui.components.packing import digest
 from ui.components.pictures import Board, Panel
-from ui.fragments import callback, fragment
+from ui.fragments import callback, fragment, or_nothing
 
 T = TypeVar("T")
 FEW = 20  # classes: up to so many, all of them go ahead
@@ -71,7 +71,7 @@ def _carry() -> None:
     load = missing[0] if store.pop("background.asked", False) and missing else None
     number = store.get("background.last", _NONE)[0] + 1
     size = send_ahead(
-        () if load is None else boards(load),
+        () if load is None else or_nothing(lambda: list(boards(load))),
         key="background",
         page=store.get("page", ""),  # set in ui/entry.py
         number=0 if load is None else number,
