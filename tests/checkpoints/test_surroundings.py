@@ -18,7 +18,7 @@ from tests.support.checkpoint_files import images, network, sentence, torch_byte
 
 FAMILIES = {  # a network with four classes, and the name of its classifier
     "resnet8": (lambda: network("resnet8", 4, 3), "fc"),
-    "resnet34": (lambda: models.resnet34(num_classes=4), "fc"),
+    "mnasnet0_5": (lambda: models.mnasnet0_5(num_classes=4), "classifier.1"),
     "shufflenet_v2_x0_5": (lambda: models.shufflenet_v2_x0_5(num_classes=4), "fc"),
     "mobilenet_v2": (lambda: models.mobilenet_v2(num_classes=4), "classifier.1"),
 }
@@ -27,7 +27,7 @@ MORE = {
     "densenet121": (lambda: models.densenet121(num_classes=4), "classifier"),
     "efficientnet_b0": (lambda: models.efficientnet_b0(num_classes=4), "classifier.1"),
     "regnet_y_400mf": (lambda: models.regnet_y_400mf(num_classes=4), "fc"),
-    "mnasnet0_5": (lambda: models.mnasnet0_5(num_classes=4), "classifier.1"),
+    "resnet34": (lambda: models.resnet34(num_classes=4), "fc"),
 }
 pytestmark = pytest.mark.slow
 
