@@ -71,6 +71,14 @@ def test_a_page_is_saved_and_lives_without_a_server(
     link = offline.get_by_role("link", name="This state in the app")
     expect(link).to_have_attribute("href", re.compile(rf"^{app_url}.*{moved}"))
     before = pixels(pictures)
+    if "checkpoint=" in address:
+        networks = offline.get_by_role("combobox", name="Checkpoint", exact=True)
+        networks.select_option("fashion-resnet8-dropblock")
+        assert pixels(pictures) != before
+        expect(offline.get_by_role("status")).to_be_hidden()
+        expect(link).to_have_attribute("href", re.compile("checkpoint=fashion-resnet8-dropblock"))
+        networks.select_option("fashion-resnet8-camdrop")
+        assert pixels(pictures) == before
     slider.press("Home")
     assert pixels(pictures) != before
     first = moved.partition("=")[0] + r"=[01](&|$)"
