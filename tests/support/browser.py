@@ -114,8 +114,10 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def until_quiet(page: Page, sent: list[object]) -> None:
-    """Wait until the browser has all that it asks for ahead: until no frame was `sent` for two seconds."""
-    sent.append(None)
-    while sent:
+    """Wait until the browser has all that it asks for ahead: until no run goes on and two seconds ask for none."""
+    quiet = False
+    while not quiet:
         sent.clear()
+        runs = page.locator("[data-test-script-state=running]").count()
         page.wait_for_timeout(2000)
+        quiet = not runs and not sent
