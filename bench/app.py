@@ -3,10 +3,11 @@
     python -m bench.app [--rounds 30] [--large] [--only Explore]
 
 γ, opacity and the like are thresholds and blends that the browser makes itself; r, channels, draws, and in Explore
-image, stage and class come from tables that were sent ahead; a checkpoint goes to the server and back. `--large`
-measures a ResNet-50 (random weights) at 224 pixels in place of the small networks. One page is open at a time, and
-every round measures R and then its interaction, so that both meet the same load. Times are the browser's own: from
-the event's timestamp to `camdrop:painted`, which comes after the frame with the new picture.
+image, stage and class, and networks of one build, come from tables that were sent ahead; a network of another build
+goes to the server and back. `--large` measures a ResNet-50 (random weights) at 224 pixels in place of the small
+networks. One page is open at a time, and every round measures R and then its interaction, so that both meet the same
+load. Times are the browser's own: from the event's timestamp to `camdrop:painted`, which comes after the frame with
+the new picture.
 """
 
 import argparse

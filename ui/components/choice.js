@@ -41,9 +41,7 @@ function makeRow(choose) {
 }
 
 function mount(root) {
-  const label = element("div", { class: "name", "aria-hidden": "true" });
-  const box = element("div", { class: "choice" }, label);
-  root.append(box);
+  const { field, setName } = makeField(root);
   let data = null;
   let value = null;
   let part = null;
@@ -51,17 +49,11 @@ function mount(root) {
   const address = makeAddress(() => [data.key, value === data.default ? null : value]);
   const stopListening = listenToSetting(() => data?.key, choose);
 
-  // Whether the pictures have followed.
-  function say() {
-    if (live[data.key] === value) return false;
-    live[data.key] = value;
-    return announce(data.key, value);
-  }
   function choose(next) {
     if (!data.options.includes(next)) return;
     value = next;
     part.show(value);
-    sender.offer(value, true, say());
+    sender.offer(value, true, announce(data.key, value));
     address.schedule(ADDRESS_DELAY);
   }
 
@@ -69,10 +61,10 @@ function mount(root) {
     update({ data: next, setStateValue }) {
       const first = data === null || next.revision !== data.revision || !next.options.includes(value);
       data = next;
-      if (!part) box.append((part = { list: makeList, row: makeRow }[data.look](choose)).root);
+      if (!part) field.append((part = { list: makeList, row: makeRow }[data.look](choose)).root);
       sender.update(data, setStateValue);
-      setText(label, data.label);
-      box.title = data.help;
+      setName(data.label);
+      field.title = data.help;
       part.update(data);
       if (first) {
         value = data.value;
@@ -80,7 +72,7 @@ function mount(root) {
         address.schedule(0);
       }
       part.show(value);
-      say();
+      announce(data.key, value);
     },
     unmount() {
       sender.stop();

@@ -11,7 +11,7 @@ import streamlit as st
 from ui.components.component import Part, component
 from ui.components.following import follow, nothing
 
-_choice = component("choice", "sending")
+_choice = component("choice", "sending", "field")
 
 
 def live_choice(

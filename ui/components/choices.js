@@ -2,26 +2,20 @@
 // ui/components/choices.py for what the data mean.
 
 function mount(root) {
-  const label = element("div", { class: "name", "aria-hidden": "true" });
+  const { field, setName } = makeField(root);
   const chips = element("div", { class: "chips" });
   const list = element("select");
-  root.append(element("div", { class: "choices" }, label, element("div", { class: "box" }, chips, list)));
+  field.append(element("div", { class: "box" }, chips, list));
   let data = null;
   let value = null; // what is chosen, as JSON
   let drawn = null;
   const sender = makeSender();
   const address = makeAddress(() => [data.key, value === JSON.stringify(data.default) ? null : JSON.parse(value)]);
 
-  // Whether the pictures have followed.
-  function say() {
-    if (live[data.key] === value) return false;
-    live[data.key] = value;
-    return announce(data.key, value);
-  }
   function choose(chosen) {
     value = JSON.stringify(chosen);
     draw();
-    sender.offer(value, true, say());
+    sender.offer(value, true, announce(data.key, value));
     address.schedule(ADDRESS_DELAY);
   }
   function remove(option) {
@@ -60,7 +54,7 @@ function mount(root) {
       const first = data === null || next.revision !== data.revision || gone();
       data = next;
       sender.update(data, setStateValue);
-      setText(label, data.label);
+      setName(data.label);
       setAttribute(list, "aria-label", data.label);
       if (first) {
         value = JSON.stringify(data.value);
@@ -68,7 +62,7 @@ function mount(root) {
         address.schedule(0);
       }
       draw();
-      say();
+      announce(data.key, value);
     },
     unmount() {
       sender.stop();

@@ -11,7 +11,7 @@ import streamlit as st
 from ui.components.component import component
 from ui.components.following import follow, nothing
 
-_choices = component("choices", "sending")
+_choices = component("choices", "sending", "field")
 
 
 def live_choices(label: str, options: Sequence[str], *, key: str, default: Sequence[str], most: int) -> list[str]:

@@ -51,12 +51,14 @@ def parts() -> dict[str, Part]:
 def component(
     name: str, *parts: str, isolate: bool = True, constants: Mapping[str, Any] = MappingProxyType({})
 ) -> Component:
-    """The component of `name`.js and `name`.css. common.js and `parts` go before: the browser gets one module.
+    """The component of `name`.js and `name`.css. common.js and `parts`, with their CSS if they have any, go before: the
+    browser gets one module.
 
     With `isolate` its styles are its own, and it sees none of the page's. `constants` are JSON that it knows by name.
     """
     known = "".join(f"const {key} = {json.dumps(value)};\n" for key, value in constants.items())
     javascript = SHARED + known + "".join((_HERE / f"{part}.js").read_text("utf-8") for part in (*parts, name))
-    css = (_HERE / f"{name}.css").read_text("utf-8")
+    styles = [path for part in parts if (path := _HERE / f"{part}.css").exists()]
+    css = "".join(path.read_text("utf-8") for path in (*styles, _HERE / f"{name}.css"))
     render = st.components.v2.component(f"camdrop.{name}", js=javascript, css=css, isolate_styles=isolate)
     return Component(name, javascript, css, isolate, render)

@@ -17,7 +17,6 @@ function mount(root) {
     document.documentElement.toggleAttribute("data-present", at !== null);
     setText(button, at === null ? label : "✕");
     setAttribute(button, "aria-label", at === null ? label : "End the presentation");
-    live.present = at;
     announce("present", at);
     address.schedule(ADDRESS_DELAY);
   }

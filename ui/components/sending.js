@@ -16,8 +16,11 @@ function listenToSetting(key, set) {
   return () => window.removeEventListener("camdrop:set", listen);
 }
 
-// Tells the pictures that a slider or choice has moved. Returns whether all that it concerns have followed by themselves.
+// Tells the pictures that a slider or choice has moved. Returns whether all that it concerns have followed by themselves,
+// or null where it has not moved.
 function announce(key, value) {
+  if (live[key] === value) return null;
+  live[key] = value;
   const event = new CustomEvent("camdrop:live", { cancelable: true, detail: { key, value } });
   window.dispatchEvent(event);
   return event.defaultPrevented && !event.detail.missing;

@@ -115,10 +115,7 @@ function mount(root) {
   function change(x, isRelease) {
     value = snap(x, data);
     show();
-    if (live[data.key] !== value) {
-      live[data.key] = value;
-      followed = announce(data.key, value);
-    }
+    followed = announce(data.key, value) ?? followed;
     sender.offer(value, isRelease, followed);
     if (isRelease) address.schedule(ADDRESS_DELAY);
   }

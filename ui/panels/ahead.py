@@ -1,4 +1,4 @@
-"""What the browser gets ahead of its time: masks at every γ, at the next r, for other labels, sites, methods and draws.
+"""What the browser gets ahead of its time: masks at every γ and r, of other networks, labels, sites, methods, draws.
 
 A session keeps at most 64 tables, of at most 0.6 MB each (2 × 2¹⁶ cells, and the probabilities of 1,000 classes), with
 the feature maps that they are of (0.3 MB each), and 8 MB of the maps looked at last. Its browser keeps 48 MB of
@@ -40,9 +40,8 @@ def show(d: Dissection, seed: int, key: str = "gamma", *, answers: bool = True) 
 
     With its table where that is there already, else at its own γ alone.
     """
-    table = _tables().get(_draw(d.activation, d.method, d.label, seed))
-    known = table and (table.after is not None or not answers)
-    return Shown(d, table, Live(key, d.method.keep_prob)) if table and known else still(d, key, answer=answers)
+    table = _kept(_draw(d.activation, d.method, d.label, seed), answers)
+    return Shown(d, table, Live(key, d.method.keep_prob)) if table else still(d, key, answer=answers)
 
 
 def show_whole(
@@ -50,10 +49,9 @@ def show_whole(
 ) -> Shown:
     """A draw with its table, and what the network answers then. A new request of the person cuts it off."""
     draw, kept = _draw(activation, method, label, seed), _tables()
-    table = kept.pop(draw, None)
-    if table is None or (answers and table.after is None):
-        table = gamma_table(*draw, pause=_listen, answers=answers)
+    table = _kept(draw, answers) or gamma_table(*draw, pause=_listen, answers=answers)
     kept[draw] = table
+    kept.move_to_end(draw)
     while len(kept) > _TABLES:
         kept.popitem(last=False)
     return Shown(dissect(activation, method, label, seed), table, Live(key, method.keep_prob))
@@ -128,6 +126,12 @@ def whole(portions: Sequence[Sequence[State]], boards: Callable[[State], Sequenc
 def _tables() -> OrderedDict[tuple[Activation, Method, int, int], GammaTable]:
     """Those of this session, the one used last at the end."""
     return st.session_state.setdefault("tables", OrderedDict())
+
+
+def _kept(draw: tuple[Activation, Method, int, int], answers: bool) -> GammaTable | None:
+    """Its table, if there is one that knows as much."""
+    table = _tables().get(draw)
+    return table if table and (table.after is not None or not answers) else None
 
 
 def _draw(activation: Activation, method: Method, label: int, seed: int) -> tuple[Activation, Method, int, int]:
